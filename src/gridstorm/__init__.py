@@ -1,0 +1,1 @@
+"""Gridstorm: compose, train, record and explain deep-learning experiments."""
