@@ -1,0 +1,1 @@
+"""How a run is watched: one Lightning callback a file."""

@@ -1,0 +1,64 @@
+"""One bar for the whole run: the loss, the score and the time that is left."""
+
+import sys
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import ProgressBar as LightningProgressBar
+from tqdm import tqdm
+
+
+class ProgressBar(LightningProgressBar):
+    """Shows all epochs as one bar, so that the time left is that of the run; silent where the output is no terminal."""
+
+    def __init__(self, score: str = "val/loss", refresh_seconds: float = 0.1) -> None:
+        """Take the metric to show beside the training loss, and the seconds between two drawings."""
+        super().__init__()
+        self.score, self.refresh_seconds = score, refresh_seconds
+        self.bar: Any = None
+        self._drawn, self._step = 0.0, 0
+
+    def disable(self) -> None:
+        """Hide the bar: Lightning asks so of every process but the first."""
+        self.refresh_seconds = float("inf")
+
+    def enable(self) -> None:
+        """Show the bar again."""
+        self.refresh_seconds = 0.1
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw the bar, from where a resumed run goes on."""
+        batches, epochs = trainer.num_training_batches, trainer.max_epochs or 0
+        total = batches * epochs if epochs > 0 else None
+        hidden = not sys.stderr.isatty() or self.refresh_seconds == float("inf")
+        self._step = trainer.current_epoch * int(batches)
+        self.bar = tqdm(total=total, initial=self._step, unit="batch", disable=hidden, dynamic_ncols=True, leave=False)
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        """Move the bar on, at most every `refresh_seconds`."""
+        self._step += 1
+        if not self.bar.disable and time.monotonic() - self._drawn > self.refresh_seconds:
+            self._draw(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show the numbers of the epoch that ended."""
+        if not self.bar.disable:
+            self._draw(trainer)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take the bar away: the result follows."""
+        self.bar.close()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Take the bar away, so that what is said next stands on a line of its own."""
+        if self.bar is not None:
+            self.bar.close()
+
+    def _draw(self, trainer: pl.Trainer) -> None:
+        metrics = trainer.callback_metrics
+        shown = {name: f"{metrics[name]:.4g}" for name in ("train/loss", self.score) if name in metrics}
+        self.bar.set_description(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}", refresh=False)
+        self.bar.set_postfix(shown, refresh=False)
+        self.bar.update(self._step - self.bar.n)
+        self._drawn = time.monotonic()

@@ -1,0 +1,58 @@
+"""What a run is, before it starts: the hyperparameters that were set, and the parameters that training will learn."""
+
+from collections.abc import Iterable, Sequence
+
+from torch import nn
+
+from gridstorm.annotation import shown
+from gridstorm.config import Composed, leaves
+
+HIDDEN = ("_target_", "_partial_")
+
+
+def card(composed: Composed, network: nn.Module) -> str:
+    """Return both tables as text; the network may be on the meta device."""
+    set_by_you = "Hyperparameters: what you set\n" + table(hyperparameters(composed))
+    rows = list(parameters(network))
+    total = sum(parameter.numel() for parameter in network.parameters())
+    learned = "Parameters: what training learns\n" + table([*rows, ("total", "", "", f"{total:,}")], right=(3,))
+    return f"{set_by_you}\n\n{learned}"
+
+
+def hyperparameters(composed: Composed) -> list[tuple[str, str, str]]:
+    """Return (key, value, origin) for each choice and for each value of the recipe."""
+    rows = []
+    for section, node in composed.recipe.items():
+        if section in composed.choices:
+            origin = composed.origins.get(f"{section}._target_", "default")
+            rows.append((section, composed.choices[section], origin))
+        for key, value in leaves(node, section):
+            if key.rpartition(".")[2] not in HIDDEN:
+                name = key.replace("early_stopping", "callbacks", 1) if section == "early_stopping" else key
+                rows.append((name, shown(value), composed.origins.get(name, "default")))
+    return rows
+
+
+def parameters(network: nn.Module) -> Iterable[tuple[str, str, str, str]]:
+    """Yield (layer, W and its shape, b and its shape, count) for every layer that has parameters of its own."""
+    for name, module in network.named_modules():
+        own = dict(module.named_parameters(recurse=False))
+        if own:
+            weights = [f"{_letter(key)} {'x'.join(map(str, p.shape))}" for key, p in own.items() if not key.endswith("bias")]
+            biases = [f"b {'x'.join(map(str, p.shape))}" for key, p in own.items() if key.endswith("bias")]
+            count = sum(parameter.numel() for parameter in own.values())
+            yield f"{name or 'network'} ({type(module).__name__})", " ".join(weights), " ".join(biases), f"{count:,}"
+
+
+def _letter(name: str) -> str:
+    return "W" if name.endswith("weight") else name
+
+
+def table(rows: Sequence[tuple[str, ...]], right: Sequence[int] = ()) -> str:
+    """Return rows as aligned columns; those whose numbers are in `right` end at the same place."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "  ".join(cell.rjust(width) if number in right else cell.ljust(width) for number, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        for row in rows
+    ]
+    return "\n".join(f"  {line}".rstrip() for line in lines)

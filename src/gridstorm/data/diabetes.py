@@ -1,0 +1,24 @@
+"""Diabetes: how far the disease went in a year, for 442 patients with 10 measurements each, from scikit-learn."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from gridstorm.data import TensorData
+
+
+class Diabetes(TensorData):
+    """The data of "Least Angle Regression" (Efron et al., 2004)."""
+
+    task: ClassVar[str] = "regression"
+    inputs: ClassVar[str] = "table"
+    input_shape = (10,)
+    num_outputs = 1
+
+    def load(self) -> tuple[Tensor, Tensor]:
+        """Measurements [442, 10] in their own units, and the score of progression [442, 1], from 25 to 346."""
+        from sklearn.datasets import load_diabetes
+
+        measurements, progression = load_diabetes(return_X_y=True, scaled=False)
+        return torch.tensor(measurements), torch.tensor(progression).unsqueeze(1)

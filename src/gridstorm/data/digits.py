@@ -1,0 +1,25 @@
+"""Handwritten digits: 1,797 grey images of 8x8 pixels, ten classes, from scikit-learn."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from gridstorm.data import TensorData
+
+
+class Digits(TensorData):
+    """The test part of the UCI "Optical Recognition of Handwritten Digits" (Alpaydin & Kaynak, 1998)."""
+
+    task: ClassVar[str] = "classification"
+    inputs: ClassVar[str] = "image"
+    input_shape = (1, 8, 8)
+    num_outputs = 10
+    class_names = tuple("0123456789")
+
+    def load(self) -> tuple[Tensor, Tensor]:
+        """Grey values from 0 to 1 [1797, 1, 8, 8], and the digit [1797]."""
+        from sklearn.datasets import load_digits
+
+        pixels, digits = load_digits(return_X_y=True)
+        return torch.tensor(pixels, dtype=torch.float32).view(-1, 1, 8, 8) / 16, torch.tensor(digits)

@@ -1,0 +1,318 @@
+"""The one LightningModule: any network, loss, optimizer and scheduler, for any task.
+
+A step logs nothing through Lightning: it keeps tensors, and a point of the curves is made of them every
+`log_every_n_steps` steps and at each epoch's end. Lightning's `self.log` alone would cost more than the step.
+"""
+
+import inspect
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+Batch = tuple[Tensor, Tensor]
+NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+COUNTED = ("total_steps", "T_max")
+
+
+class Meter:
+    """Means over batches, weighted by their sizes; tensors stay on their device until a mean is asked for."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+        self.values: list[tuple[Tensor, ...]] = []
+
+    def add(self, size: int, values: tuple[Tensor, ...]) -> None:
+        """Add a batch of `size` samples with the mean of each quantity, scalars."""
+        self.sizes.append(size)
+        self.values.append(values)
+
+    def means(self, first: int = 0) -> list[float]:
+        """Return the mean of each quantity over the batches from number `first` on, of all processes."""
+        weights = torch.tensor(self.sizes[first:], dtype=torch.float64)
+        columns = [torch.stack(column).double().cpu() for column in zip(*self.values[first:], strict=True)]
+        sums = torch.stack([weights.sum(), *((column * weights).sum() for column in columns)])
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            shared = sums.to(self.values[0][0].device)
+            torch.distributed.all_reduce(shared)
+            sums = shared.cpu()
+        return (sums[1:] / sums[0]).tolist()
+
+
+def quantities(task: str, logits: Tensor, y: Tensor, loss: Tensor) -> tuple[Tensor, ...]:
+    """Return what a batch adds to the metrics of `task`: means over the batch, the loss first.
+
+    Args:
+        task: A key of `gridstorm.task.METRICS`.
+        logits: Predictions, [N, C] or [N, 1].
+        y: Targets, [N] int64 or [N, 1] float.
+        loss: The batch's loss, a scalar.
+    """
+    if task == "classification":
+        return loss, (logits.argmax(-1) == y).float().mean()
+    if task == "regression":
+        return loss, (logits - y).square().mean(), y.mean(), y.square().mean()
+    return loss, F.cross_entropy(logits, y)
+
+
+def metrics(task: str, means: Sequence[float], unit: float = 1.0) -> dict[str, float]:
+    """Return the metrics of `task` from the means of its quantities.
+
+    RMSE is in the target's own unit, `unit` being its standard deviation in training; R2 is one minus the squared
+    error over the variance of the targets; perplexity is exp(cross entropy), bits per byte the cross entropy / ln 2.
+    """
+    loss, rest = means[0], means[1:]
+    if task == "classification":
+        return {"loss": loss, "accuracy": rest[0]}
+    if task == "regression":
+        error, mean, square = rest
+        variance = square - mean**2
+        return {"loss": loss, "rmse": math.sqrt(error) * unit, "r2": 1 - error / variance if variance > 0 else math.nan}
+    nats = rest[0]
+    return {"loss": loss, "perplexity": math.exp(min(nats, 700.0)), "bits_per_byte": nats / math.log(2)}
+
+
+def parameter_groups(network: nn.Module, skip_norm_and_bias: bool) -> list[dict[str, Any]]:
+    """Return the optimizer's parameter groups: one, or where asked a second one of norms and biases without decay."""
+    penalized, spared = split_parameters(network)
+    if not skip_norm_and_bias or not spared:
+        return [{"params": [parameter for parameter in network.parameters() if parameter.requires_grad]}]
+    return [{"params": penalized}, {"params": spared, "weight_decay": 0.0}]
+
+
+def split_parameters(network: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Return the weights, and apart from them the biases and the parameters of normalisation layers."""
+    spared = {
+        id(parameter)
+        for module in network.modules()
+        for name, parameter in module.named_parameters(recurse=False)
+        if isinstance(module, NORMS) or name.endswith("bias")
+    }
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    return [p for p in parameters if id(p) not in spared], [p for p in parameters if id(p) in spared]
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """Return the seed of an epoch's random numbers, so that an epoch that is trained again draws the same ones."""
+    return (seed * 1_000_003 + epoch + 1) % 2**63
+
+
+class Module(pl.LightningModule):
+    """Trains `network` on batches (x, y).
+
+    Args:
+        network: Maps x [N, ...] to logits [N, C], or [N, T, C] for text.
+        loss: Maps logits [N, C] and y to a scalar; text comes as N times T samples.
+        optimizer: Makes the optimizer of parameter groups.
+        scheduler: Makes the scheduler of the optimizer. If it takes `total_steps` or `T_max` and has none, it is given
+            the number of steps and stepped at each of them; otherwise it is stepped at each epoch's end.
+        task: A key of `gridstorm.task.METRICS`.
+        monitor: The metric that is the run's score.
+        mode: Whether it is better when smaller (`min`) or larger (`max`).
+        seed: Of what each epoch draws.
+        l1: Times the sum of the absolute weights is added to the loss.
+        skip_norm_and_bias: Whether weight decay and `l1` leave normalisation layers and biases alone.
+        unit: The standard deviation of the target in its own unit, for regression.
+        keep: Plain values that every checkpoint holds under `gridstorm`.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: nn.Module,
+        optimizer: Callable[..., Optimizer],
+        scheduler: Callable[..., LRScheduler],
+        *,
+        task: str,
+        monitor: str = "val/loss",
+        mode: Literal["min", "max"] = "min",
+        seed: int = 0,
+        l1: float = 0.0,
+        skip_norm_and_bias: bool = False,
+        unit: float = 1.0,
+        keep: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.network, self.loss = network, loss
+        self.make_optimizer, self.make_scheduler = optimizer, scheduler
+        self.task, self.monitor, self.mode, self.seed, self.unit = task, monitor, mode, seed, unit
+        self.l1, self.skip_norm_and_bias, self.keep = l1, skip_norm_and_bias, keep or {}
+        self.l1_parameters = split_parameters(network)[0] if skip_norm_and_bias else list(network.parameters())
+        self.meters = {"train": Meter(), "val": Meter(), "test": Meter()}
+        self.predictions: list[Batch] = []
+        self.progress: dict[str, Any] = {"samples": 0, "seconds": 0.0, "best_score": None, "best_epoch": None}
+        self.diverged = False
+        self._started = time.monotonic()
+        self._reported = 0
+        self._optics: dict[str, float] = {}
+        self._validated: dict[str, float] = {}
+
+    def configure_optimizers(self) -> Any:
+        """Return the optimizer and the scheduler, told when it is stepped."""
+        optimizer = self.make_optimizer(parameter_groups(self.network, self.skip_norm_and_bias))
+        counted = counts_steps(self.make_scheduler)
+        steps = {counted: max(int(self.trainer.estimated_stepping_batches), 1)} if counted else {}
+        scheduler = self.make_scheduler(optimizer, **steps)
+        told: dict[str, Any] = {"scheduler": scheduler, "interval": "step" if counted else "epoch"}
+        if isinstance(scheduler, ReduceLROnPlateau):
+            told["monitor"] = self.monitor
+        return {"optimizer": optimizer, "lr_scheduler": told}
+
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """Step the scheduler, except one that reads the score: Lightning steps that only after the checkpoint."""
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            scheduler.step()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the network's logits."""
+        return self.network(x)  # type: ignore[no-any-return]
+
+    def _step(self, part: str, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        x, y = batch
+        logits = self.network(x)
+        if logits.dim() == 3:  # text: every position is a sample
+            logits, y = logits.flatten(0, 1), y.flatten()
+        loss = self.loss(logits, y)
+        self.meters[part].add(len(x), quantities(self.task, logits.detach(), y, loss.detach()))
+        return loss, logits, y
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the loss to minimise."""
+        loss = self._step("train", batch)[0]
+        if self.l1:
+            loss = loss + self.l1 * sum(parameter.abs().sum() for parameter in self.l1_parameters)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Add a batch to the validation metrics."""
+        self._step("val", batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Add a batch to the test metrics and keep its predictions, except those of text."""
+        _, logits, y = self._step("test", batch)
+        if self.task != "language_modelling":
+            self.predictions.append((logits.detach().cpu(), y.cpu()))
+
+    def on_train_start(self) -> None:
+        """Start the clock, at what the run has taken already."""
+        self._started = time.monotonic() - self.progress["seconds"]
+
+    def on_train_epoch_start(self) -> None:
+        """Draw the epoch's random numbers from the seed and the epoch: so a resumed run draws the same."""
+        torch.manual_seed(epoch_seed(self.seed, self.current_epoch))
+        self.meters["train"], self._reported = Meter(), 0
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Look at the step that is about to be taken, where a point of the curves follows."""
+        if self._is_point():
+            gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
+            self._optics = {
+                "lr": float(optimizer.param_groups[0]["lr"]),
+                "opt/grad_norm": float(nn.utils.get_total_norm(gradients)),
+            }
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Log a point within a long epoch."""
+        self.progress["samples"] += len(batch[0]) * self.trainer.world_size
+        if self._is_point() and not self.trainer.is_last_batch:
+            self._point(self._train_metrics())
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the validation before."""
+        self.meters["val"] = Meter()
+
+    def on_validation_epoch_end(self) -> None:
+        """Tell Lightning's callbacks the validation metrics."""
+        self._validated = self._tell("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Tell Lightning the test metrics."""
+        self._tell("test")
+
+    def on_train_epoch_end(self) -> None:
+        """Log the epoch's point and remember the best score; end a run whose loss is no number any more."""
+        whole = self._tell("train")
+        self.diverged = not math.isfinite(whole["train/loss"])
+        if self.diverged:
+            self.trainer.should_stop = True
+        self._judge({**whole, **self._validated})
+        best = {} if self.progress["best_score"] is None else {self._best_name: self.progress["best_score"]}
+        self._point({**self._train_metrics(), **self._validated, **best})
+        self._validated = {}
+
+    def _is_point(self) -> bool:
+        trainer = self.trainer
+        every = trainer.log_every_n_steps * trainer.accumulate_grad_batches  # type: ignore[attr-defined]
+        return trainer.is_last_batch or (trainer.fit_loop.epoch_loop.batch_idx + 1) % every == 0
+
+    def _train_metrics(self) -> dict[str, float]:
+        """Return the training metrics since the last point."""
+        means = self.meters["train"].means(self._reported)
+        self._reported = len(self.meters["train"].sizes)
+        return {f"train/{name}": value for name, value in metrics(self.task, means, self.unit).items()}
+
+    def _tell(self, part: str) -> dict[str, float]:
+        """Hand the metrics of a whole part to Lightning, whose callbacks read them; return them."""
+        if not self.meters[part].sizes:
+            return {}
+        means = metrics(self.task, self.meters[part].means(), self.unit)
+        told = {f"{part}/{name}": value for name, value in means.items()}
+        self.log_dict(told, logger=False, on_epoch=True, on_step=False, batch_size=1)
+        return told
+
+    def _judge(self, values: dict[str, float]) -> None:
+        """Remember the best score, in the precision in which Lightning's checkpoint compares it; lower a plateau's lr."""
+        if self.monitor not in values:
+            return
+        score, best = float(torch.tensor(values[self.monitor])), self.progress["best_score"]
+        better = best is None or (score < best if self.mode == "min" else score > best)
+        if math.isfinite(score) and better:
+            self.progress |= {"best_score": score, "best_epoch": self.current_epoch}
+        scheduler = self.lr_schedulers()
+        if isinstance(scheduler, ReduceLROnPlateau):
+            scheduler.step(score)
+
+    @property
+    def _best_name(self) -> str:
+        return f"best/{self.monitor.partition('/')[2]}"
+
+    def _point(self, values: dict[str, float]) -> None:
+        """Log one point of the curves to every logger."""
+        self.progress["seconds"] = time.monotonic() - self._started
+        counters = {
+            "step": self.trainer.global_step,
+            "epoch": self.current_epoch,
+            "samples": self.progress["samples"],
+            "seconds": round(self.progress["seconds"], 3),
+        }
+        norm = nn.utils.get_total_norm([parameter.detach() for parameter in self.network.parameters()])
+        row = {**counters, **values, **self._optics, "opt/weight_norm": float(norm)}
+        if self.trainer.is_global_zero:
+            for logger in self.loggers:
+                logger.log_metrics(row, self.trainer.global_step)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what resuming needs beside Lightning's own state: plain values only."""
+        checkpoint["gridstorm"] = {**self.keep, "progress": dict(self.progress)}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up the run where the checkpoint left it."""
+        self.progress = dict(checkpoint["gridstorm"]["progress"])
+
+
+def counts_steps(scheduler: Callable[..., Any]) -> str | None:
+    """Return the argument in which a scheduler (a partial) wants the number of steps and has none; None if it does not.
+
+    OneCycleLR and CosineAnnealingLR call it `total_steps` and `T_max`.
+    """
+    function = getattr(scheduler, "func", scheduler)
+    given = getattr(scheduler, "keywords", {})
+    takes = inspect.signature(function).parameters
+    return next((name for name in COUNTED if name in takes and name not in given), None)

@@ -1,0 +1,289 @@
+"""One run: build what the configuration names, train it, test it, and leave a record."""
+
+import logging
+import os
+import shlex
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers.logger import Logger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from torch import nn
+
+from gridstorm.card import card
+from gridstorm.config import Composed
+from gridstorm.module import Module
+from gridstorm.record import COUNTERS, Record, environment, uncommitted
+from gridstorm.refusal import Problem, Refusal
+from gridstorm.review import review
+from gridstorm.target import build, refused
+
+SMALL = 300_000  # parameters up to which a second thread costs more than it gives (bench/threads.py)
+DIRECTORY_VARIABLE = "GRIDSTORM_DIRECTORY"  # tells the processes of ddp where the first one writes
+
+
+class Recorder(Logger):
+    """Hands what Lightning logs to the run's record, which is also where Lightning puts its checkpoints."""
+
+    def __init__(self, record: Record) -> None:
+        super().__init__()
+        self.record = record
+
+    @property
+    def name(self) -> str:
+        """The name of the run's directory."""
+        return self.record.directory.name
+
+    @property
+    def version(self) -> str:
+        """Empty: a run's directory is not versioned."""
+        return ""
+
+    @property
+    def save_dir(self) -> str:
+        """The folder that holds the run's directory."""
+        return str(self.record.directory.parent)
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Write a point of the curves."""
+        counters = {name: metrics.pop(name) for name in COUNTERS if name in metrics}
+        if len(counters) == len(COUNTERS):
+            self.record.log(counters, metrics)
+
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Do nothing: the record holds the configuration from the start."""
+
+
+def run(composed: Composed) -> dict[str, Any]:
+    """Carry out what a checked configuration asks for: explain, go on with a run, or train a new one.
+
+    Returns:
+        The run's result as in result.json; empty for `explain=true` and for all but the first process of ddp.
+
+    Raises:
+        Refusal: The objects cannot be built together, or there is no run to go on with.
+        SystemExit: With 130 or 143 where Ctrl-C or SIGTERM stopped the run; it can go on.
+    """
+    with quiet():
+        if composed.config["resume"]:
+            return resume(composed)
+        if composed.config["explain"]:
+            data = build(composed.config["data"])
+            with torch.device("meta"):
+                print(card(composed, network_for(composed, data)))
+            return {}
+        command = shlex.join(["python", "train.py", *composed.overrides])
+        return train(composed, lambda: Record.create(Path(composed.config["output_dir"]), composed.config["name"], composed, command))
+
+
+def resume(asked: Composed) -> dict[str, Any]:
+    """Go on with an interrupted run from its last checkpoint, with the configuration in its record."""
+    others = [text for text in asked.overrides if not text.startswith("resume=")]
+    if others:
+        fact = "A run goes on with the configuration that it was started with."
+        remedy = "Give resume= alone; for other values start a new run."
+        raise Refusal([Problem(" ".join(others), fact, remedy)])
+    record = Record(Path(asked.config["resume"]))
+    if record.result and record.result["status"] == "done":
+        print(f"{record.directory} is over already.")
+        print(closing(record, record.result))
+        return record.result
+    return train(record.composed, lambda: record)
+
+
+def train(composed: Composed, open_record: Any) -> dict[str, Any]:
+    """Build, fit, test and record one run.
+
+    Args:
+        composed: The configuration.
+        open_record: Returns the run's record; called once everything is built, so that what is refused leaves nothing.
+    """
+    config = composed.config
+    torch.manual_seed(config["seed"])
+    data = prepared(composed)
+    network = network_for(composed, data)
+    threads(config["threads"], network)
+    module = module_for(composed, network, data)
+    first = int(os.environ.get("LOCAL_RANK", 0)) == 0
+    record = open_record() if first else Record(Path(os.environ[DIRECTORY_VARIABLE]))
+    os.environ[DIRECTORY_VARIABLE] = str(record.directory)
+    trainer = trainer_for(composed, record)
+    if not first:
+        fit(trainer, module, data, record)
+        return {}
+    print(card(composed, network), end="\n\n", flush=True)
+    begin(record, trainer, data)
+    try:
+        fit(trainer, module, data, record)
+    except Exception as error:
+        record.finish(result(record, composed, module, "failed", error=f"{type(error).__name__}: {error}"))
+        raise
+    outcome = result(record, composed, module, "diverged" if module.diverged else "done")
+    return conclude(record, composed, trainer, module, data, outcome)
+
+
+def prepared(composed: Composed) -> Any:
+    """Return the data module with its parts read, split and standardised."""
+    data = build(composed.config["data"])
+    try:
+        data.setup("fit")
+    except (ValueError, OSError) as error:
+        raise refused(f"data={composed.choices.get('data')}", error) from error
+    return data
+
+
+def network_for(composed: Composed, data: Any) -> nn.Module:
+    """Return the model, built for the data's shape."""
+    partial = build(composed.config["model"])
+    try:
+        return partial(input_shape=data.input_shape, num_outputs=data.num_outputs)  # type: ignore[no-any-return]
+    except ValueError as error:
+        raise refused(f"model={composed.choices.get('model')}", error) from error
+
+
+def module_for(composed: Composed, network: nn.Module, data: Any) -> Module:
+    """Return the LightningModule."""
+    config = composed.config
+    return Module(
+        network,
+        *(build(config[name]) for name in ("loss", "optimizer", "scheduler")),
+        task=data.task,
+        monitor=config["monitor"],
+        mode=config["mode"],
+        seed=config["seed"],
+        unit=getattr(data, "target_std", 1.0),
+        keep={"config": config, "signature": composed.signature},
+        **config["regularization"],
+    )
+
+
+def trainer_for(composed: Composed, record: Record) -> pl.Trainer:
+    """Return the Trainer with the record as its logger; what Lightning would print of itself is left out."""
+    config = composed.config
+    loggers = [Recorder(record), *([build(config["logger"])] if config["logger"] else [])]
+    callbacks = [build(node) for node in (config["callbacks"] or {}).values()]
+    ours = {"enable_progress_bar": any(isinstance(one, pl.callbacks.ProgressBar) for one in callbacks), "enable_model_summary": False}
+    checkpoints = any(isinstance(one, pl.callbacks.Checkpoint) for one in callbacks)
+    given = {**ours, "enable_checkpointing": checkpoints} | {key: value for key, value in config["trainer"].items() if key != "_target_"}
+    try:
+        return pl.Trainer(**given, logger=loggers, callbacks=callbacks, default_root_dir=record.directory)
+    except (MisconfigurationException, ValueError) as error:
+        lines = " ".join(str(error).split())
+        raise Refusal([Problem("trainer", f"Lightning cannot build it: {lines}", "Choose another, such as trainer=default.")]) from error
+
+
+def begin(record: Record, trainer: pl.Trainer, data: Any) -> None:
+    """Write down the start, or on resuming forget what came after the last checkpoint."""
+    checkpoint = record.last_checkpoint
+    step = torch.load(checkpoint, weights_only=True, map_location="cpu")["global_step"] if checkpoint else 0
+    device = trainer.strategy.root_device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+    record.begin(step, environment(name, data.fingerprint()))
+    record.write("code.diff", uncommitted())
+
+
+def fit(trainer: pl.Trainer, module: Module, data: Any, record: Record) -> None:
+    """Train from the last checkpoint if there is one; Ctrl-C and SIGTERM end the process, resumable."""
+    checkpoint = record.last_checkpoint
+    with stopping() as stopped:
+        try:
+            trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
+        except ValueError as error:
+            if module.progress["samples"]:
+                raise
+            raise refused("configuration", error) from error
+        except (KeyboardInterrupt, SystemExit) as error:
+            if not stopped:
+                raise
+            record.close()
+            print(f"\nStopped in epoch {trainer.current_epoch + 1}. Go on: python train.py resume={record.directory}")
+            raise SystemExit(128 + stopped[0]) from error
+
+
+def result(record: Record, composed: Composed, module: Module, status: str, error: str | None = None) -> dict[str, Any]:
+    """Return what result.json will hold; the test metrics are added by `conclude`."""
+    progress = module.progress
+    return {
+        "signature": composed.signature,
+        "status": status,
+        "monitor": composed.config["monitor"],
+        "mode": composed.config["mode"],
+        "score": progress["best_score"],
+        "best_epoch": progress["best_epoch"],
+        "epochs": module.current_epoch,
+        "seconds": round(progress["seconds"], 3),
+        "parameters": sum(parameter.numel() for parameter in module.network.parameters()),
+        "error": error,
+    }
+
+
+def conclude(
+    record: Record, composed: Composed, trainer: pl.Trainer, module: Module, data: Any, outcome: dict[str, Any]
+) -> dict[str, Any]:
+    """Test the best weights, show them in TensorBoard, write the result and say it."""
+    best = record.best_checkpoint
+    if best:
+        module.load_state_dict(torch.load(best, weights_only=True, map_location="cpu")["state_dict"])
+    trainer.test(module, datamodule=data, verbose=False)
+    tested = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    outcome["metrics"] = {name: value for name, value in {**record.rows()[-1], **tested}.items() if "/" in name}
+    totals = {"fit/ok": float(outcome["status"] == "done"), "fit/params": outcome["parameters"], "fit/seconds": outcome["seconds"]}
+    record.events.scalars(module.progress["samples"], {**totals, **tested})
+    review(record.events, module, data)
+    record.finish(outcome)
+    print(closing(record, outcome))
+    return outcome
+
+
+def closing(record: Record, outcome: dict[str, Any]) -> str:
+    """Return the last lines of a run: the best score and when, where the record is, how to look at it."""
+    score = f"best {outcome['monitor']} {outcome['score']:.4g} in epoch {outcome['best_epoch'] + 1}" if outcome["score"] is not None else "no score"
+    tested = ", ".join(f"{name} {value:.4g}" for name, value in outcome.get("metrics", {}).items() if name.startswith("test/"))
+    lines = [f"{score} of {outcome['epochs']}, after {outcome['seconds']:.1f} s ({tested})"]
+    if outcome["status"] == "diverged":
+        lines.insert(0, "The training loss became NaN or infinite: try a smaller optimizer.lr, or trainer.gradient_clip_val=1.")
+    return "\n".join([*lines, f"record  {record.directory}", f"look    tensorboard --logdir {record.directory.parent}"])
+
+
+def threads(wanted: int | str, network: nn.Module) -> None:
+    """Set torch's CPU threads; `auto` is one for a small model, otherwise what torch chose."""
+    small = sum(parameter.numel() for parameter in network.parameters()) <= SMALL
+    if wanted != "auto":
+        torch.set_num_threads(int(wanted))
+    elif small:
+        torch.set_num_threads(1)
+
+
+@contextmanager
+def stopping() -> Iterator[list[int]]:
+    """Turn Ctrl-C and SIGTERM into KeyboardInterrupt and yield the list in which their number then stands."""
+    stopped: list[int] = []
+
+    def stop(number: int, frame: Any) -> None:
+        stopped.append(number)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Lightning's own remarks off the screen: what it says of devices, folders and loaders is not news here."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="pytorch_lightning")
+        warnings.filterwarnings("ignore", module="torch")
+        yield

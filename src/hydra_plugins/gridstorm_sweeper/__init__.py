@@ -1,0 +1,1 @@
+"""Hands Hydra's -m to gridstorm.sweep."""
