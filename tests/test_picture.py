@@ -49,8 +49,7 @@ def test_rows_are_true_classes_and_columns_predicted_ones() -> None:
 
 
 def test_a_row_is_coloured_by_its_own_shares() -> None:
-    rows, _ = blue(confusion_matrix(np.array([[1000, 0], [0, 2]]), ["a", "b"]))
-    assert np.ptp(rows) > 200
+    assert blue(confusion_matrix(np.array([[10, 0], [1000, 0]]), ["a", "b"])).shape[1] > 10_000
 
 
 def test_a_class_without_samples_is_an_empty_row() -> None:
@@ -58,9 +57,10 @@ def test_a_class_without_samples_is_an_empty_row() -> None:
     assert is_picture(confusion_matrix(np.zeros((2, 2), int), ["a", "b"]))
 
 
-def test_a_larger_count_is_another_picture() -> None:
+def test_counts_are_written_into_the_cells() -> None:
     one, other = (confusion_matrix(np.array([[count, 0], [0, count]]), ["a", "b"]) for count in (3, 8))
-    assert not np.array_equal(one, other)
+    below_the_heading = slice(40, None)
+    assert not np.array_equal(one[below_the_heading], other[below_the_heading])
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (3, 3), (2,), (0, 0)])

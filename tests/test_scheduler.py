@@ -25,7 +25,7 @@ STEPS = 40
 def configured(group: str, name: str) -> partial[Any]:
     """The partial that a run would be given."""
     conf = {"mode": "min", "optimizer": {"lr": 0.1}, "choice": OmegaConf.load(CONF / group / f"{name}.yaml")}
-    made = instantiate(OmegaConf.create(conf).choice)
+    made = instantiate(OmegaConf.create(conf).choice, _convert_="all")
     assert isinstance(made, partial)
     return made
 
@@ -146,6 +146,14 @@ def test_every_optimizer_takes_every_scheduler_and_learns(optimizer_name: str, s
         weight.square().sum().backward()  # type: ignore[no-untyped-call]
         move(scheduler, scheduler_name, optimizer)
     assert float(weight.detach().square().sum()) < 2.999
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_optimizers_state_is_plain(name: str) -> None:
+    file = io.BytesIO()
+    torch.save(configured("optimizer", name)([nn.Parameter(torch.ones(1))]).state_dict(), file)
+    file.seek(0)
+    assert torch.load(file, weights_only=True)["param_groups"]
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

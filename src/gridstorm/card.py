@@ -1,11 +1,12 @@
 """What a run is, before it starts: the hyperparameters that were set, and the parameters that training will learn."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from torch import nn
 
 from gridstorm.annotation import shown
 from gridstorm.config import Composed, leaves
+from gridstorm.table import table
 
 HIDDEN = ("_target_", "_partial_")
 
@@ -46,13 +47,3 @@ def parameters(network: nn.Module) -> Iterable[tuple[str, str, str, str]]:
 
 def _letter(name: str) -> str:
     return "W" if name.endswith("weight") else name
-
-
-def table(rows: Sequence[tuple[str, ...]], right: Sequence[int] = ()) -> str:
-    """Return rows as aligned columns; those whose numbers are in `right` end at the same place."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "  ".join(cell.rjust(width) if number in right else cell.ljust(width) for number, (cell, width) in enumerate(zip(row, widths, strict=True)))
-        for row in rows
-    ]
-    return "\n".join(f"  {line}".rstrip() for line in lines)

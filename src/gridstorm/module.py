@@ -274,7 +274,7 @@ class Module(pl.LightningModule):
         score, best = float(torch.tensor(values[self.monitor])), self.progress["best_score"]
         better = best is None or (score < best if self.mode == "min" else score > best)
         if math.isfinite(score) and better:
-            self.progress |= {"best_score": score, "best_epoch": self.current_epoch}
+            self.progress |= {"best_score": score, "best_epoch": self.current_epoch + 1}
         scheduler = self.lr_schedulers()
         if isinstance(scheduler, ReduceLROnPlateau):
             scheduler.step(score)
@@ -288,7 +288,7 @@ class Module(pl.LightningModule):
         self.progress["seconds"] = time.monotonic() - self._started
         counters = {
             "step": self.trainer.global_step,
-            "epoch": self.current_epoch,
+            "epoch": self.current_epoch + 1,
             "samples": self.progress["samples"],
             "seconds": round(self.progress["seconds"], 3),
         }

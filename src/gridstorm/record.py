@@ -60,8 +60,7 @@ class Record:
         (hidden / "config.yaml").write_text(yaml.safe_dump(composed.config, sort_keys=False))
         origin = {"command": command, "overrides": composed.overrides, "choices": composed.choices, "origins": composed.origins}
         (hidden / "origin.json").write_text(json.dumps(origin, indent=1))
-        for suffix in _suffixes():
-            directory = parent / f"{name or default_name(composed)}{suffix}"
+        for directory in numbered(parent, name or default_name(composed)):
             try:
                 hidden.rename(directory)
             except OSError:  # taken: a run's directory is never empty, and rename replaces only empty ones
@@ -83,6 +82,12 @@ class Record:
         """What came out, None while the run is not over."""
         file = self.directory / "result.json"
         return json.loads(file.read_text()) if file.is_file() else None
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """What the numbers may depend on beside the recipe; empty for a run that has not begun."""
+        file = self.directory / "environment.json"
+        return json.loads(file.read_text()) if file.is_file() else {}
 
     @property
     def best_checkpoint(self) -> Path | None:
@@ -122,7 +127,8 @@ class Record:
     def _introduce(self, environment: Mapping[str, Any]) -> None:
         """Write what TensorBoard shows of a run beside its curves: hyperparameters, configuration, charts."""
         composed, origin = self.composed, json.loads((self.directory / "origin.json").read_text())
-        self.events.hparams(hyperparameters(composed), group=self.directory.name, started=environment["started"])
+        group = f"{self.directory.name}/{self.directory.parent.resolve().name}"  # its first 13 characters are shown
+        self.events.hparams(hyperparameters(composed), group, environment["started"])
         config = yaml.safe_dump(composed.config, sort_keys=False)
         self.events.text("config", f"{markdown(origin['command'], 'sh')}\n\n{markdown(config, 'yaml')}")
         names = sorted({name for row in self.rows() for name in row} | {f"{part}/loss" for part in ("train", "val")})
@@ -139,7 +145,7 @@ class Record:
         """Add one point to the curves.
 
         Args:
-            counters: `step` (of the optimizer), `epoch`, `samples` (seen in training), `seconds` (of training).
+            counters: `step` (of the optimizer), `epoch` (from 1), `samples` (seen in training), `seconds` (of training).
             values: The metrics. A value that is not finite is null in metrics.jsonl, whose lines are strict JSON.
         """
         row = {**counters, **{name: _number(value) for name, value in values.items()}}
@@ -212,7 +218,12 @@ def uncommitted() -> str:
 def default_name(composed: Composed) -> str:
     """Return `yymmdd-hhmmss-DATA-MODEL`, of the choices' names."""
     choices = [composed.choices.get(group, group) for group in ("data", "model")]
-    return "-".join([time.strftime("%y%m%d-%H%M%S"), *choices])
+    return "-".join([now(), *choices])
+
+
+def now() -> str:
+    """Return the time as `yymmdd-hhmmss`, which sorts and fits TensorBoard's thirteen characters of a trial's name."""
+    return time.strftime("%y%m%d-%H%M%S")
 
 
 def _git(*arguments: str) -> str | None:
@@ -225,10 +236,22 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.strip("\n")
 
 
-def _suffixes() -> Iterator[str]:
-    yield ""
-    for number in range(2, sys.maxsize):
-        yield f"-{number}"
+def numbered(parent: Path, name: str) -> Iterator[Path]:
+    """Yield `parent/name`, `parent/name-2` and so on."""
+    yield parent / name
+    yield from (parent / f"{name}-{number}" for number in range(2, sys.maxsize))
+
+
+def folder(parent: Path, name: str) -> Path:
+    """Make and return `parent/name`, or the first of `name-2` and so on that no one else has made."""
+    parent.mkdir(parents=True, exist_ok=True)
+    for directory in numbered(parent, name):
+        try:
+            directory.mkdir()
+        except FileExistsError:
+            continue
+        return directory
+    raise AssertionError("the suffixes have no end")
 
 
 def _parsed(line: str) -> dict[str, Any] | None:

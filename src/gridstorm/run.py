@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -99,12 +99,14 @@ def resume(asked: Composed) -> dict[str, Any]:
     return train(record.composed, lambda: record)
 
 
-def train(composed: Composed, open_record: Any) -> dict[str, Any]:
-    """Build, fit, test and record one run.
+def train(composed: Composed, open_record: Callable[[], Record], alone: bool = True) -> dict[str, Any]:
+    """Build, fit and record one run, and return its result.
 
     Args:
         composed: The configuration.
         open_record: Returns the run's record; called once everything is built, so that what is refused leaves nothing.
+        alone: Whether to print the card and the result, and to test the best weights; a sweep's trials are compared
+            by their score, and a test in each of them would be a choice by the test part.
     """
     config = composed.config
     torch.manual_seed(config["seed"])
@@ -119,7 +121,8 @@ def train(composed: Composed, open_record: Any) -> dict[str, Any]:
     if not first:
         fit(trainer, module, data, record)
         return {}
-    print(card(composed, network), end="\n\n", flush=True)
+    if alone:
+        print(card(composed, network), end="\n\n", flush=True)
     begin(record, trainer, data)
     try:
         fit(trainer, module, data, record)
@@ -127,7 +130,15 @@ def train(composed: Composed, open_record: Any) -> dict[str, Any]:
         record.finish(result(record, composed, module, "failed", error=f"{type(error).__name__}: {error}"))
         raise
     outcome = result(record, composed, module, "diverged" if module.diverged else "done")
-    return conclude(record, composed, trainer, module, data, outcome)
+    outcome["metrics"] = at_best(record, outcome["best_epoch"])
+    totals = {"ok": float(outcome["status"] == "done"), "params": outcome["parameters"], "seconds": outcome["seconds"]}
+    record.events.scalars(module.progress["samples"], {f"fit/{name}": value for name, value in totals.items()})
+    if alone:
+        outcome["metrics"] |= test(record, trainer, module, data)
+    record.finish(outcome)
+    if alone:
+        print(closing(record, outcome))
+    return outcome
 
 
 def prepared(composed: Composed) -> Any:
@@ -225,27 +236,27 @@ def result(record: Record, composed: Composed, module: Module, status: str, erro
     }
 
 
-def conclude(
-    record: Record, composed: Composed, trainer: pl.Trainer, module: Module, data: Any, outcome: dict[str, Any]
-) -> dict[str, Any]:
-    """Test the best weights, show them in TensorBoard, write the result and say it."""
-    best = record.best_checkpoint
-    if best:
-        module.load_state_dict(torch.load(best, weights_only=True, map_location="cpu")["state_dict"])
+def test(record: Record, trainer: pl.Trainer, module: Module, data: Any) -> dict[str, float]:
+    """Return the test metrics of the best weights, and show in TensorBoard what they predict."""
+    if record.best_checkpoint:
+        module.load_state_dict(torch.load(record.best_checkpoint, weights_only=True, map_location="cpu")["state_dict"])
     trainer.test(module, datamodule=data, verbose=False)
     tested = {name: float(value) for name, value in trainer.callback_metrics.items()}
-    outcome["metrics"] = {name: value for name, value in {**record.rows()[-1], **tested}.items() if "/" in name}
-    totals = {"fit/ok": float(outcome["status"] == "done"), "fit/params": outcome["parameters"], "fit/seconds": outcome["seconds"]}
-    record.events.scalars(module.progress["samples"], {**totals, **tested})
+    record.events.scalars(module.progress["samples"], tested)
     review(record.events, module, data)
-    record.finish(outcome)
-    print(closing(record, outcome))
-    return outcome
+    return tested
+
+
+def at_best(record: Record, best_epoch: int | None) -> dict[str, float]:
+    """Return what the curves show at the end of the best epoch, of the last one where there is no best."""
+    rows = record.rows()
+    ends = [row for row in rows if row["epoch"] == best_epoch] or rows
+    return {name: value for name, value in ends[-1].items() if name.startswith(("train/", "val/", "opt/"))}
 
 
 def closing(record: Record, outcome: dict[str, Any]) -> str:
     """Return the last lines of a run: the best score and when, where the record is, how to look at it."""
-    score = f"best {outcome['monitor']} {outcome['score']:.4g} in epoch {outcome['best_epoch'] + 1}" if outcome["score"] is not None else "no score"
+    score = f"best {outcome['monitor']} {outcome['score']:.4g} in epoch {outcome['best_epoch']}" if outcome["score"] is not None else "no score"
     tested = ", ".join(f"{name} {value:.4g}" for name, value in outcome.get("metrics", {}).items() if name.startswith("test/"))
     lines = [f"{score} of {outcome['epochs']}, after {outcome['seconds']:.1f} s ({tested})"]
     if outcome["status"] == "diverged":
