@@ -233,8 +233,12 @@ class Module(pl.LightningModule):
         self._validated = self._tell("val")
 
     def on_test_epoch_end(self) -> None:
-        """Tell Lightning the test metrics."""
+        """Tell Lightning the test metrics, and collect the predictions of all processes."""
         self._tell("test")
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            gathered: list[Any] = [None] * torch.distributed.get_world_size()
+            torch.distributed.all_gather_object(gathered, self.predictions)
+            self.predictions = [batch for batches in gathered for batch in batches]
 
     def on_train_epoch_end(self) -> None:
         """Log the epoch's point and remember the best score; end a run whose loss is no number any more."""

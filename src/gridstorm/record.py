@@ -15,6 +15,7 @@ import math
 import os
 import platform
 import secrets
+import shutil
 import subprocess
 import sys
 import time
@@ -170,6 +171,12 @@ class Record:
             self._metrics.close()
         if self._events:
             self._events.close()
+
+    def discard(self) -> None:
+        """Remove the directory of a run that was refused before its first point."""
+        self.close()
+        if not self.rows():
+            shutil.rmtree(self.directory)
 
     def write(self, name: str, text: str) -> None:
         """Write a file whole or not at all."""

@@ -54,9 +54,9 @@ class Recorder(Logger):
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Write a point of the curves."""
-        counters = {name: metrics.pop(name) for name in COUNTERS if name in metrics}
-        if len(counters) == len(COUNTERS):
-            self.record.log(counters, metrics)
+        if metrics.keys() >= {*COUNTERS}:
+            values = {name: value for name, value in metrics.items() if name not in COUNTERS}
+            self.record.log({name: metrics[name] for name in COUNTERS}, values)
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Do nothing: the record holds the configuration from the start."""
@@ -114,27 +114,33 @@ def train(composed: Composed, open_record: Callable[[], Record], alone: bool = T
     network = network_for(composed, data)
     threads(config["threads"], network)
     module = module_for(composed, network, data)
-    first = int(os.environ.get("LOCAL_RANK", 0)) == 0
+    trainer = trainer_for(composed)
+    first = trainer.is_global_zero
     record = open_record() if first else Record(Path(os.environ[DIRECTORY_VARIABLE]))
     os.environ[DIRECTORY_VARIABLE] = str(record.directory)
-    trainer = trainer_for(composed, record)
-    if not first:
-        fit(trainer, module, data, record)
-        return {}
-    if alone:
+    trainer.loggers = [Recorder(record), *([build(config["logger"])] if config["logger"] else [])]
+    if first and alone:
         print(card(composed, network), end="\n\n", flush=True)
-    begin(record, trainer, data)
+    if first:
+        begin(record, trainer, data)
     try:
         fit(trainer, module, data, record)
-    except Exception as error:
-        record.finish(result(record, composed, module, "failed", error=f"{type(error).__name__}: {error}"))
+    except Refusal:
+        record.discard()
         raise
-    outcome = result(record, composed, module, "diverged" if module.diverged else "done")
-    outcome["metrics"] = at_best(record, outcome["best_epoch"])
-    totals = {"ok": float(outcome["status"] == "done"), "params": outcome["parameters"], "seconds": outcome["seconds"]}
-    record.events.scalars(module.progress["samples"], {f"fit/{name}": value for name, value in totals.items()})
+    except Exception as error:
+        if first:
+            record.finish(result(composed, module, "failed", f"{type(error).__name__}: {error}"))
+        raise
+    tested = test(record, trainer, module, data) if alone else {}
+    if not first:
+        return {}
+    outcome = result(composed, module, "diverged" if module.diverged else "done")
+    outcome["metrics"] = {**at_best(record, outcome["best_epoch"]), **tested}
+    totals = {"fit/ok": float(not module.diverged), "fit/params": outcome["parameters"], "fit/seconds": outcome["seconds"]}
+    record.events.scalars(module.progress["samples"], totals | tested)
     if alone:
-        outcome["metrics"] |= test(record, trainer, module, data)
+        review(record.events, module, data)
     record.finish(outcome)
     if alone:
         print(closing(record, outcome))
@@ -176,16 +182,15 @@ def module_for(composed: Composed, network: nn.Module, data: Any) -> Module:
     )
 
 
-def trainer_for(composed: Composed, record: Record) -> pl.Trainer:
-    """Return the Trainer with the record as its logger; what Lightning would print of itself is left out."""
+def trainer_for(composed: Composed) -> pl.Trainer:
+    """Return the Trainer, still without loggers; what Lightning would print of itself is left out."""
     config = composed.config
-    loggers = [Recorder(record), *([build(config["logger"])] if config["logger"] else [])]
     callbacks = [build(node) for node in (config["callbacks"] or {}).values()]
     ours = {"enable_progress_bar": any(isinstance(one, pl.callbacks.ProgressBar) for one in callbacks), "enable_model_summary": False}
     checkpoints = any(isinstance(one, pl.callbacks.Checkpoint) for one in callbacks)
     given = {**ours, "enable_checkpointing": checkpoints} | {key: value for key, value in config["trainer"].items() if key != "_target_"}
     try:
-        return pl.Trainer(**given, logger=loggers, callbacks=callbacks, default_root_dir=record.directory)
+        return pl.Trainer(**given, logger=False, callbacks=callbacks)
     except (MisconfigurationException, ValueError) as error:
         lines = " ".join(str(error).split())
         raise Refusal([Problem("trainer", f"Lightning cannot build it: {lines}", "Choose another, such as trainer=default.")]) from error
@@ -219,8 +224,8 @@ def fit(trainer: pl.Trainer, module: Module, data: Any, record: Record) -> None:
             raise SystemExit(128 + stopped[0]) from error
 
 
-def result(record: Record, composed: Composed, module: Module, status: str, error: str | None = None) -> dict[str, Any]:
-    """Return what result.json will hold; the test metrics are added by `conclude`."""
+def result(composed: Composed, module: Module, status: str, error: str | None = None) -> dict[str, Any]:
+    """Return what result.json will hold, but for the metrics."""
     progress = module.progress
     return {
         "signature": composed.signature,
@@ -237,14 +242,11 @@ def result(record: Record, composed: Composed, module: Module, status: str, erro
 
 
 def test(record: Record, trainer: pl.Trainer, module: Module, data: Any) -> dict[str, float]:
-    """Return the test metrics of the best weights, and show in TensorBoard what they predict."""
+    """Load the best weights and return their test metrics."""
     if record.best_checkpoint:
         module.load_state_dict(torch.load(record.best_checkpoint, weights_only=True, map_location="cpu")["state_dict"])
     trainer.test(module, datamodule=data, verbose=False)
-    tested = {name: float(value) for name, value in trainer.callback_metrics.items()}
-    record.events.scalars(module.progress["samples"], tested)
-    review(record.events, module, data)
-    return tested
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
 
 
 def at_best(record: Record, best_epoch: int | None) -> dict[str, float]:
@@ -293,7 +295,8 @@ def stopping() -> Iterator[list[int]]:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep Lightning's own remarks off the screen: what it says of devices, folders and loaders is not news here."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")
         warnings.filterwarnings("ignore", module="torch")
