@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+MANY = 20  # names that are too many to be listed in a sentence
+
 
 @dataclass(frozen=True, order=True)
 class Problem:
@@ -14,8 +16,13 @@ class Problem:
     remedy: str
 
     def __str__(self) -> str:
-        """Return the problem on one line: `key: fact remedy`."""
+        """Return the problem on one line: `key=value: fact remedy`."""
         return f"{self.key}: {self.fact} {self.remedy}"
+
+    @property
+    def path(self) -> str:
+        """The dotted key alone, without what was given."""
+        return self.key.partition("=")[0].lstrip("+~")
 
 
 class Refusal(Exception):
@@ -34,7 +41,13 @@ class Refusal(Exception):
 def did_you_mean(given: str, names: Iterable[str]) -> str:
     """Return `Did you mean 'x'?` with the closest of `names`, or the names to choose from."""
     choices = sorted(set(names))
-    close = difflib.get_close_matches(given.lower(), choices, n=2, cutoff=0.6)
+    close = closest(given, choices)
     if close:
         return f"Did you mean {' or '.join(map(repr, close))}?"
-    return f"Choose one of: {', '.join(choices)}." if choices else "Remove it."
+    return f"Choose one of: {', '.join(choices)}." if 0 < len(choices) <= MANY else "Remove it."
+
+
+def closest(given: str, names: Iterable[str]) -> list[str]:
+    """Return the one or two of `names` that are written most like `given`; none where none is close."""
+    lower = {name.lower(): name for name in names}
+    return [lower[name] for name in difflib.get_close_matches(given.lower(), lower, n=2, cutoff=0.6)]

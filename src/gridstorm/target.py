@@ -1,7 +1,9 @@
 """What a `_target_` is, what it takes and whether it may be built: read from its source, without importing it."""
 
 import ast
+import builtins
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,29 +12,46 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from gridstorm.refusal import Problem, Refusal, did_you_mean
+from gridstorm.refusal import Problem, Refusal, closest, did_you_mean
 
-# Where a target must be *defined*: `torch.nn.os.system` is defined in `os`, whatever path leads to it.
+# Where a class must be *defined*: `torch.nn.os.system` is defined in `os`, whatever path leads to it.
 ALLOWED = (
     *(f"gridstorm.{family}." for family in ("data", "model", "loss", "scheduler", "callbacks")),
     "torch.nn.",
     "torch.optim.",
     "torchmetrics.",
-    *(f"pytorch_lightning.{part}." for part in ("trainer", "callbacks", "loggers", "strategies", "profilers", "plugins")),
+    *(
+        f"pytorch_lightning.{part}."
+        for part in ("trainer", "callbacks", "loggers", "strategies", "profilers", "plugins")
+    ),
 )
+LIBRARIES = {prefix.split(".")[0] for prefix in ALLOWED}
 ALLOW_VARIABLE = "GRIDSTORM_ALLOW"
-SPECIAL = {"_target_", "_partial_", "_recursive_", "_convert_", "_args_"}
+SPECIAL = {"_target_", "_partial_", "_recursive_", "_convert_"}
 
 Definition = ast.ClassDef | ast.FunctionDef
 
 
 @dataclass(frozen=True)
 class Argument:
-    """One argument of a target; `annotation` is its type as written, None where nothing is written."""
+    """One argument of a target; `annotation` is its type as written in `module`, None where nothing is written."""
 
     name: str
     annotation: ast.expr | None
-    required: bool
+    default: ast.expr | None
+    module: str
+
+    @property
+    def required(self) -> bool:
+        """Whether a call must give it."""
+        return self.default is None
+
+    @property
+    def type(self) -> ast.expr | None:
+        """The annotation, or what it stands for where it is a name for a type, such as `Activation`."""
+        named = isinstance(self.annotation, ast.Name) and self.annotation.id not in dir(builtins)
+        found = _find_in(self.module, ast.unparse(self.annotation)) if self.annotation and named else None
+        return found if isinstance(found, ast.expr) else self.annotation
 
 
 @dataclass(frozen=True)
@@ -55,27 +74,33 @@ class Target:
     definition: Definition
 
     @property
+    def name(self) -> str:
+        """The name alone, such as `AdamW`."""
+        return self.definition.name
+
+    @property
     def path(self) -> str:
         """The dotted path of the definition, such as `torch.optim.adamw.AdamW`."""
-        return f"{self.module}.{self.definition.name}"
+        return f"{self.module}.{self.name}"
 
     def signature(self) -> Signature:
         """Return what a call of the target takes."""
         if isinstance(self.definition, ast.FunctionDef):
-            return _arguments(self.definition, skip=0)
+            return _arguments(self.module, self.definition, skip=0)
         for owner in self.ancestry():
             for node in owner.definition.body:
                 if isinstance(node, ast.FunctionDef) and node.name == "__init__":
-                    return _arguments(node, skip=1)
+                    return _arguments(owner.module, node, skip=1)
         return Signature((), open=True)
 
     def constant(self, name: str) -> Any:
         """Return the literal that the class, or the nearest of its bases, binds to `name`; None if none does."""
         for owner in self.ancestry():
             for node in owner.definition.body:
-                names = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-                if any(isinstance(bound, ast.Name) and bound.id == name for bound in names):
-                    return ast.literal_eval(node.value)  # type: ignore[attr-defined]
+                bound = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+                value = getattr(node, "value", None)
+                if value and any(isinstance(one, ast.Name) and one.id == name for one in bound):
+                    return _literal(value)
         return None
 
     def ancestry(self) -> Iterator["Target"]:
@@ -83,46 +108,51 @@ class Target:
         yield self
         for base in getattr(self.definition, "bases", ()):
             found = _find_in(self.module, ast.unparse(base).split("[")[0])
-            if found:
+            if isinstance(found, Target) and found.path != self.path:
                 yield from found.ancestry()
 
 
+@lru_cache(maxsize=None)
 def find(path: str) -> Target | None:
     """Return the target at a dotted path, None where there is no class or function that can be read."""
     module, _, name = path.rpartition(".")
-    return _find_in(module, name) if module and _source(module) else None
+    readable = module and all(map(str.isidentifier, path.split("."))) and _source(module)
+    found = _find_in(module, name) if readable else None
+    return found if isinstance(found, Target) else None
 
 
 def names_beside(path: str) -> list[str]:
     """Return the dotted paths of the public classes that stand in the same module as `path`."""
     module, _, _ = path.rpartition(".")
-    tree = _tree(module)
-    names = {alias.asname or alias.name for node in _statements(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
-    names |= {node.name for node in _statements(tree) if isinstance(node, ast.ClassDef)}
-    return [f"{module}.{name}" for name in names if name[:1].isupper()]
+    return [f"{module}.{name}" for name in _names(module) if name[:1].isupper()]
 
 
 def allowed(target: Target) -> bool:
-    """Tell whether configuration may name this target (ALLOWED, and the packages in $GRIDSTORM_ALLOW)."""
-    own = [f"{name.strip()}." for name in os.environ.get(ALLOW_VARIABLE, "").split(",") if name.strip()]
-    return target.path.startswith((*ALLOWED, *own))
+    """Tell whether configuration may name this target: a class under ALLOWED, or anything in $GRIDSTORM_ALLOW."""
+    own = tuple(f"{name.strip()}." for name in os.environ.get(ALLOW_VARIABLE, "").split(",") if name.strip())
+    return target.path.startswith(own) or (
+        target.path.startswith(ALLOWED) and isinstance(target.definition, ast.ClassDef)
+    )
 
 
 def problem(key: str, path: Any) -> Problem | None:
     """Return why the `_target_` at `key` may not be built, None if it may."""
-    given = f"{key}._target_={path}"
-    if not isinstance(path, str) or "." not in path:
+    given = f"{key}._target_={path}".lstrip(".")
+    if not isinstance(path, str) or not re.fullmatch(r"\w+(\.\w+)+", path):
         return Problem(given, "A target is the dotted path of a class.", "Give one, such as torch.optim.AdamW.")
-    target = find(path)
+    target, package = find(path), path.split(".")[0]
     if target and allowed(target):
         return None
-    if not target and path.startswith(ALLOWED):
-        return Problem(given, "There is no such class.", did_you_mean(path, names_beside(path)))
-    package = path.split(".")[0]
-    remedy = f"If {package} is your own code and you trust it, allow it: {ALLOW_VARIABLE}={package} python train.py ..."
-    if package in sys.stdlib_module_names:
-        remedy = "Name a class of one of these, such as torch.optim.AdamW."
-    return Problem(given, "Configuration may only build choices of gridstorm, torch and Lightning.", remedy)
+    if not target and package in LIBRARIES:
+        close = [name for name in closest(path, names_beside(path)) if (other := find(name)) and allowed(other)]
+        remedy = did_you_mean(path, close) if close else "Give the path of one, such as torch.optim.AdamW."
+        return Problem(given, "There is no such class.", remedy)
+    remedy = "Name one of these, such as torch.optim.AdamW."
+    if package not in LIBRARIES | set(sys.stdlib_module_names):
+        remedy = (
+            f"If {package} is your own code and you trust it, allow it: {ALLOW_VARIABLE}={package} python train.py ..."
+        )
+    return Problem(given, "Configuration may only build classes of gridstorm's choices, torch and Lightning.", remedy)
 
 
 def build(node: Mapping[str, Any], **given: Any) -> Any:
@@ -134,7 +164,7 @@ def build(node: Mapping[str, Any], **given: Any) -> Any:
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
-    problems = [found for key, path in targets(node) if (found := problem(key, path))]
+    problems = [found for key, part in targets(node) if (found := problem(key, part["_target_"]))]
     if problems:
         raise Refusal(problems)
     try:
@@ -151,37 +181,59 @@ def refused(key: str, error: Exception) -> Refusal:
     return Refusal([Problem(key, fact.rstrip(".") + ".", remedy)])
 
 
-def targets(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield (key, path) for every `_target_` in a plain configuration."""
+def targets(node: Any, key: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield (key, node) for every node of a plain configuration that has a `_target_`."""
     if isinstance(node, Mapping):
         if "_target_" in node:
-            yield key, node["_target_"]
+            yield key, node
         for name, value in node.items():
             yield from targets(value, f"{key}.{name}" if key else str(name))
     elif isinstance(node, list):
         for index, value in enumerate(node):
-            yield from targets(value, f"{key}.{index}")
+            yield from targets(value, f"{key}.{index}" if key else str(index))
 
 
-def _find_in(module: str, name: str, seen: frozenset[str] = frozenset()) -> Target | None:
-    """Follow `name` in `module` to its definition, through imports."""
+def _find_in(module: str, name: str, seen: frozenset[str] = frozenset()) -> Target | ast.expr | None:
+    """Follow `name` in `module` to its definition, through imports: a target, or the type that the name stands for."""
     head, _, rest = name.rpartition(".")
     if head or f"{module}.{name}" in seen:
         imported = _module_named(module, head) if head else None
         return _find_in(imported, rest, seen) if imported else None
+    node = _definition(module, name)
+    if node:
+        return node if isinstance(node, ast.expr) else Target(module, node)
     seen |= {f"{module}.{name}"}
     stars = []
-    for node in reversed(list(_statements(_tree(module)))):
-        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name:
-            return Target(module, node)
-        if isinstance(node, ast.ImportFrom):
-            origin = _origin(module, node)
-            for alias in node.names:
-                if (alias.asname or alias.name) == name:
-                    return _find_in(origin, alias.name, seen)
-                if alias.name == "*":
-                    stars.append(origin)
+    for imported, alias in _imports(module):
+        if (alias.asname or alias.name) == name:
+            return _find_in(imported, alias.name, seen)
+        if alias.name == "*":
+            stars.append(imported)
     return next((found for origin in stars if (found := _find_in(origin, name, seen))), None)
+
+
+def _definition(module: str, name: str) -> Definition | ast.expr | None:
+    """Return the class, the function or the assigned type called `name`, parsed alone: torch's modules are long."""
+    head = rf"(?:class|def) {name}\b|{name}(?:: \w+)? = (?=[A-Z])"
+    block = re.search(rf"^(?:{head}).*?(?=^[^\s#)\]}}]|\Z)", _text(module), re.MULTILINE | re.DOTALL)
+    if not block:
+        return None
+    try:
+        node = ast.parse(block.group()).body[0]
+    except SyntaxError:  # a line of its text stands at the margin
+        named = (node for node in _tree(module).body if getattr(node, "name", None) == name)
+        node = next(named, ast.Pass())
+    if isinstance(node, ast.Assign | ast.AnnAssign):
+        return node.value
+    return node if isinstance(node, ast.ClassDef | ast.FunctionDef) else None
+
+
+def _names(module: str) -> set[str]:
+    """Return the classes that a module defines or imports."""
+    names = {node.name for node in _statements(_tree(module)) if isinstance(node, ast.ClassDef)}
+    for origin, alias in _imports(module):
+        names |= _names(origin) if alias.name == "*" else {alias.asname or alias.name}
+    return names
 
 
 def _module_named(module: str, name: str) -> str | None:
@@ -191,11 +243,16 @@ def _module_named(module: str, name: str) -> str | None:
             for alias in node.names:
                 if (alias.asname or alias.name) == name:
                     return alias.name
+    origins = (f"{origin}.{alias.name}" for origin, alias in _imports(module) if (alias.asname or alias.name) == name)
+    return next(origins, None)
+
+
+def _imports(module: str) -> Iterator[tuple[str, ast.alias]]:
+    """Yield (module, name) for every `from ... import` of a module, the last first: it wins."""
+    for node in reversed(list(_statements(_tree(module)))):
         if isinstance(node, ast.ImportFrom):
             for alias in node.names:
-                if (alias.asname or alias.name) == name:
-                    return f"{_origin(module, node)}.{alias.name}"
-    return None
+                yield _origin(module, node), alias
 
 
 def _origin(module: str, node: ast.ImportFrom) -> str:
@@ -238,16 +295,32 @@ def _source(module: str) -> Path | None:
 
 
 @lru_cache(maxsize=None)
-def _tree(module: str) -> ast.Module:
-    """Return a module's syntax tree, an empty one where there is no source."""
+def _text(module: str) -> str:
+    """Return a module's source, an empty text where there is none."""
     source = _source(module)
-    return ast.parse(source.read_bytes() if source else b"")
+    return source.read_text(encoding="utf-8", errors="replace") if source else ""
 
 
-def _arguments(function: ast.FunctionDef, skip: int) -> Signature:
+@lru_cache(maxsize=None)
+def _tree(module: str) -> ast.Module:
+    """Return a module's syntax tree, an empty one where there is no source or no Python in it."""
+    try:
+        return ast.parse(_text(module))
+    except SyntaxError:
+        return ast.Module([], [])
+
+
+def _arguments(module: str, function: ast.FunctionDef, skip: int) -> Signature:
     spec = function.args
     positional = [*spec.posonlyargs, *spec.args]
     defaults = [None] * (len(positional) - len(spec.defaults)) + list(spec.defaults)
     pairs = [*zip(positional, defaults, strict=True)][skip:] + [*zip(spec.kwonlyargs, spec.kw_defaults, strict=True)]
-    arguments = tuple(Argument(arg.arg, arg.annotation, default is None) for arg, default in pairs)
+    arguments = tuple(Argument(arg.arg, arg.annotation, default, module) for arg, default in pairs)
     return Signature(arguments, open=spec.kwarg is not None)
+
+
+def _literal(value: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(value)
+    except ValueError:
+        return None

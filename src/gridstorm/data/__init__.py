@@ -21,7 +21,7 @@ class Batches:
     """The batches `(x, y)` of two tensors of equal length, in an order that (seed, epoch) alone decides.
 
     Where `shuffle` is set, these are training batches: every rank has the same number of them, at most
-    `num_replicas - 1` samples sit an epoch out, and so does a sample that would be a batch of its own, since batch
+    `ranks - 1` samples sit an epoch out, and so does a sample that would be a batch of its own, since batch
     normalisation cannot learn from one. Without it no sample is left out and none comes twice.
     """
 
@@ -31,17 +31,10 @@ class Batches:
     batch_sampler = None  # Lightning asks for it wherever there is a `sampler`.
 
     def __init__(
-        self,
-        x: Tensor,
-        y: Tensor,
-        batch_size: int,
-        seed: int = 0,
-        shuffle: bool = False,
-        rank: int = 0,
-        num_replicas: int = 1,
+        self, x: Tensor, y: Tensor, batch_size: int, seed: int = 0, shuffle: bool = False, rank: int = 0, ranks: int = 1
     ) -> None:
         self.x, self.y, self.batch_size, self.seed, self.shuffle = x, y, batch_size, seed, shuffle
-        self.rank, self.num_replicas, self.epoch = rank, num_replicas, 0
+        self.rank, self.ranks, self.epoch = rank, ranks, 0
 
     @property
     def sampler(self) -> "Batches | SequentialSampler":
@@ -63,17 +56,17 @@ class Batches:
 
     def _num_samples(self) -> int:
         """Samples that this rank sees in an epoch."""
+        num = len(self.y) // self.ranks
         if not self.shuffle:
-            return len(range(self.rank, len(self.y), self.num_replicas))
-        num = len(self.y) // self.num_replicas
+            return num + (self.rank < len(self.y) % self.ranks)
         return num - 1 if num > 1 and self.batch_size > 1 and num % self.batch_size == 1 else num
 
     def _order(self) -> Tensor:
         if not self.shuffle:
-            return torch.arange(self.rank, len(self.y), self.num_replicas)
+            return torch.arange(self.rank, len(self.y), self.ranks)
         # torch's CPU generator reads the low 32 bits of its seed only, so both numbers have to end up there.
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.epoch) % 2**32)
-        return torch.randperm(len(self.y), generator=generator)[self.rank :: self.num_replicas][: self._num_samples()]
+        return torch.randperm(len(self.y), generator=generator)[self.rank :: self.ranks][: self._num_samples()]
 
 
 class InMemory(pl.LightningDataModule):
@@ -114,13 +107,11 @@ class InMemory(pl.LightningDataModule):
         if self.parts:
             return
         parts = self.read()
-        for name, (_, y) in parts.items():
-            if not len(y):
-                total = sum(len(y) for _, y in parts.values())
-                raise ValueError(
-                    f"The {name} part has none of the {total} samples. "
-                    "Use more data, or larger data.val_fraction and data.test_fraction."
-                )
+        if empty := [part for part, (_, y) in parts.items() if not len(y)]:
+            raise ValueError(
+                f"The {empty[0]} part has none of the {sum(len(y) for _, y in parts.values())} samples. "
+                "Use more data, or larger data.val_fraction and data.test_fraction."
+            )
         self._fingerprint = digest(parts)
         self.parts = self.prepare(parts)
 
@@ -214,8 +205,8 @@ class TextData(InMemory):
 
     def __init__(
         self,
-        context: int = 128,
-        batch_size: int = 32,
+        context: int = 64,
+        batch_size: int = 16,
         seed: int = 0,
         split_seed: int = 0,
         val_fraction: float = 0.1,

@@ -17,8 +17,8 @@ class PythonText(TextData):
     def __init__(
         self,
         corpus: Literal["topics", "stdlib"] = "topics",
-        context: int = 128,
-        batch_size: int = 32,
+        context: int = 64,
+        batch_size: int = 16,
         seed: int = 0,
         split_seed: int = 0,
         val_fraction: float = 0.1,

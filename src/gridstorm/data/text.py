@@ -11,8 +11,8 @@ class Text(TextData):
     def __init__(
         self,
         path: str,
-        context: int = 128,
-        batch_size: int = 32,
+        context: int = 64,
+        batch_size: int = 16,
         seed: int = 0,
         val_fraction: float = 0.1,
         test_fraction: float = 0.1,

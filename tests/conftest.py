@@ -1,0 +1,53 @@
+"""What the tests share: composing a configuration as the command line does, and training it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from gridstorm.config import Composed, accept
+
+ROOT = Path(__file__).parents[1]
+Compose = Callable[..., Composed]
+Train = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def composed() -> Compose:
+    """Return a function that composes and checks overrides as `python train.py` does."""
+
+    def of(*overrides: str) -> Composed:
+        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+            whole = compose("config", list(overrides), return_hydra_config=True)
+        return accept(OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"]), whole.hydra)
+
+    return of
+
+
+@pytest.fixture
+def train(composed: Compose, tmp_path: Path) -> Train:
+    """Return a function that trains overrides in this process and returns the run's directory."""
+    from gridstorm.run import run
+
+    def one(*overrides: str) -> Path:
+        before = set(tmp_path.glob("outputs/*"))
+        run(composed(f"output_dir={tmp_path / 'outputs'}", *overrides))
+        (made,) = set(tmp_path.glob("outputs/*")) - before
+        return made
+
+    return one
+
+
+def rows(directory: Path) -> list[dict[str, Any]]:
+    """Return the points of a run's curves without what the clock decides."""
+    lines = (directory / "metrics.jsonl").read_text().splitlines()
+    return [{name: value for name, value in json.loads(line).items() if name != "seconds"} for line in lines]
+
+
+def result(directory: Path) -> dict[str, Any]:
+    """Return a run's result."""
+    return dict(json.loads((directory / "result.json").read_text()))
