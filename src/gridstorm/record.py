@@ -28,6 +28,8 @@ import yaml
 
 from gridstorm.config import Composed, leaves
 from gridstorm.refusal import Problem, Refusal
+from gridstorm.target import find
+from gridstorm.task import METRICS
 from gridstorm.tensorboard import EventFile, markdown
 
 COUNTERS = ("step", "epoch", "samples", "seconds")
@@ -132,9 +134,9 @@ class Record:
         self.events.hparams(hyperparameters(composed), group, environment["started"])
         config = yaml.safe_dump(composed.config, sort_keys=False)
         self.events.text("config", f"{markdown(origin['command'], 'sh')}\n\n{markdown(config, 'yaml')}")
-        names = sorted({name for row in self.rows() for name in row} | {f"{part}/loss" for part in ("train", "val")})
-        pairs = [name.partition("/")[2] for name in names if name.startswith("val/")]
-        self.events.charts({"train against validation": {name: [f"train/{name}", f"val/{name}"] for name in pairs}})
+        data = find(composed.config["data"]["_target_"])
+        names = METRICS.get(data.constant("task") if data else "", {})
+        self.events.charts({"train against validation": {name: [f"train/{name}", f"val/{name}"] for name in names}})
 
     @property
     def events(self) -> EventFile:
