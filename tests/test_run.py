@@ -92,7 +92,7 @@ def test_names_never_collide_also_when_runs_start_in_the_same_moment(composed: C
         (("optimizer=sgd", "optimizer.nesterov=true", "optimizer.momentum=0"), "Nesterov momentum requires"),
         (("scheduler=warmup_cosine", "scheduler.warmup_steps=100000"), "scheduler.warmup_steps=100000"),
         (("data=text", "model=transformer", "data.path=nowhere.txt"), "nowhere.txt"),
-        (("data=python_text", "model=transformer", "model.heads=3"), "model.heads=3"),
+        (("data=python_text", "model=transformer", "model.heads=5", "trainer=debug"), "model.heads=5"),
         (("trainer=gpu",), "trainer: Lightning cannot build it"),
     ],
 )
@@ -220,7 +220,7 @@ def test_perplexity_and_bits_per_byte_are_two_views_of_the_cross_entropy(train: 
     small = ("model.depth=1", "model.width=16", "model.heads=1", "data.context=32", "trainer=debug")
     metrics = result(train("data=python_text", "model=transformer", "loss.label_smoothing=0.1", *small))["metrics"]
     assert metrics["test/perplexity"] == pytest.approx(2 ** metrics["test/bits_per_byte"])
-    assert metrics["test/bits_per_byte"] == pytest.approx(8, abs=0.5)
+    assert metrics["test/bits_per_byte"] == pytest.approx(8, abs=1.0)
 
 
 def test_another_lightning_logger_can_stand_beside_the_record(train: Train, tmp_path: Path) -> None:
