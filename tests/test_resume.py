@@ -93,7 +93,7 @@ def test_a_stopped_run_ends_cleanly_and_says_how_to_go_on(tmp_path: Path, number
 def test_kill_and_resume_from_the_command_line(tmp_path: Path) -> None:
     process = start(tmp_path / "killed", "trainer.max_epochs=60")
     process.kill()
-    process.wait()
+    process.communicate()
     assert len(rows(tmp_path / "killed")) < 60
     command = [sys.executable, "train.py", f"resume={tmp_path / 'killed'}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)

@@ -154,6 +154,13 @@ class Module(pl.LightningModule):
         self._optics: dict[str, float] = {}
         self._validated: dict[str, float] = {}
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; the hook's name, which Lightning sets some forty times a step, without torch's checks."""
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
     def configure_optimizers(self) -> Any:
         """Return the optimizer and the scheduler, told when it is stepped."""
         optimizer = self.make_optimizer(parameter_groups(self.network, self.skip_norm_and_bias))
@@ -206,7 +213,10 @@ class Module(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Draw the epoch's random numbers from the seed and the epoch: so a resumed run draws the same."""
-        torch.manual_seed(epoch_seed(self.seed, self.current_epoch))
+        seed = epoch_seed(self.seed, self.current_epoch)
+        torch.default_generator.manual_seed(seed)
+        if self.device.type != "cpu":  # torch.manual_seed formats a stack trace for accelerators that are not there
+            torch.manual_seed(seed)
         self.meters["train"], self._reported = Meter(), 0
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
@@ -268,7 +278,8 @@ class Module(pl.LightningModule):
             return {}
         means = metrics(self.task, self.meters[part].means(), self.unit)
         told = {f"{part}/{name}": value for name, value in means.items()}
-        self.log_dict(told, logger=False, on_epoch=True, on_step=False, batch_size=1)
+        # What `log_dict` would end in, without its millisecond.
+        self.trainer.callback_metrics.update({name: torch.tensor(value) for name, value in told.items()})
         return told
 
     def _judge(self, values: dict[str, float]) -> None:

@@ -8,13 +8,14 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers.logger import Logger
+from pytorch_lightning.profilers import PassThroughProfiler
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import nn
 
@@ -60,6 +61,16 @@ class Recorder(Logger):
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Do nothing: the record holds the configuration from the start."""
+
+
+class Unprofiled(PassThroughProfiler):
+    """Profiles nothing, without a new context for each of the twenty hooks of a step."""
+
+    NOTHING = nullcontext()
+
+    def profile(self, action_name: str) -> AbstractContextManager[None]:  # type: ignore[override]
+        """Return a context that does nothing."""
+        return self.NOTHING
 
 
 def run(composed: Composed) -> dict[str, Any]:
@@ -188,7 +199,7 @@ def trainer_for(composed: Composed) -> pl.Trainer:
     callbacks = [build(node) for node in (config["callbacks"] or {}).values()]
     ours = {"enable_progress_bar": any(isinstance(one, pl.callbacks.ProgressBar) for one in callbacks), "enable_model_summary": False}
     checkpoints = any(isinstance(one, pl.callbacks.Checkpoint) for one in callbacks)
-    given = {**ours, "enable_checkpointing": checkpoints} | {key: value for key, value in config["trainer"].items() if key != "_target_"}
+    given = {**ours, "enable_checkpointing": checkpoints, "profiler": Unprofiled()} | {key: value for key, value in config["trainer"].items() if key != "_target_"}
     try:
         return pl.Trainer(**given, logger=False, callbacks=callbacks)
     except (MisconfigurationException, ValueError) as error:

@@ -1,0 +1,69 @@
+"""The best and the last state of a run, each written whole or not at all."""
+
+import math
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Literal
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Checkpoint as LightningCheckpoint
+
+
+class Checkpoint(LightningCheckpoint):
+    """Saves `last.ckpt` at each epoch's end, and as `best.ckpt` too whenever the score is the best so far.
+
+    One file is written an epoch, beside its place, and renamed: a crash leaves the one before. The best is a second
+    name of the same file.
+    """
+
+    def __init__(self, monitor: str, mode: Literal["min", "max"]) -> None:
+        """Take the metric that decides which state is the best, and whether it is better when smaller (`min`)."""
+        self.monitor, self.mode = monitor, mode
+        self.best_score: float | None = None
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save the state."""
+        better = self._is_better(float(trainer.callback_metrics.get(self.monitor, math.nan)))
+        directory = self._directory(trainer)
+        beside, last = directory / f".last.{os.getpid()}", directory / "last.ckpt"
+        trainer.save_checkpoint(beside, weights_only=False)
+        if trainer.is_global_zero:
+            if better:
+                _link(beside, directory / "best.ckpt")
+            beside.replace(last)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best score, so that a run that goes on keeps its best checkpoint."""
+        return {"best_score": self.best_score}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up the best score."""
+        self.best_score = state_dict["best_score"]
+
+    def _is_better(self, score: float) -> bool:
+        best = self.best_score
+        better = best is None or (score < best if self.mode == "min" else score > best)
+        if better and math.isfinite(score):
+            self.best_score = score
+            return True
+        return False
+
+    @staticmethod
+    def _directory(trainer: pl.Trainer) -> Path:
+        """Return where Lightning's own checkpoints would go: a folder of the first logger's."""
+        logger = trainer.loggers[0] if trainer.loggers else None
+        home = Path(str(logger.save_dir), str(logger.name)) if logger else Path(trainer.default_root_dir)
+        (home / "checkpoints").mkdir(parents=True, exist_ok=True)
+        return home / "checkpoints"
+
+
+def _link(source: Path, target: Path) -> None:
+    """Give a file a second name in the same folder, or a copy where the file system has no links."""
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    beside.unlink(missing_ok=True)
+    try:
+        beside.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, beside)
+    beside.replace(target)
