@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from omegaconf import OmegaConf
 
 from composing import CONF, composed, names, problems, written
@@ -64,10 +65,14 @@ WRONG = {
         "A logger is a section with a _target_. "
         "Write 'logger={_target_:pytorch_lightning.loggers.CSVLogger,save_dir:outputs}'."
     ),
-    "callbacks.best=null": "A callback is a section with a _target_. Leave it out with ~callbacks.best.",
+    "callbacks.progress_bar=null": (
+        "A callback is a section with a _target_. Leave it out with ~callbacks.progress_bar."
+    ),
     "model._partial_=false": "It must be true: the run completes it. Write ++model._partial_=true.",
-    "callbacks.best.monitor=val/acc": "A run of classification never logs it. Did you mean 'val/accuracy'?",
-    "callbacks.best.mode=max": "val/loss is better when it is smaller. Write callbacks.best.mode=min.",
+    "callbacks.early_stopping.monitor=val/acc": "A run of classification never logs it. Did you mean 'val/accuracy'?",
+    "callbacks.early_stopping.mode=max": (
+        "val/loss is better when it is smaller. Write callbacks.early_stopping.mode=min."
+    ),
     # not what its target takes
     "optimizer.foo=1": (
         "Adam takes no 'foo'. Choose one of: amsgrad, betas, capturable, decoupled_weight_decay, differentiable, eps, "
@@ -111,8 +116,8 @@ RIGHT = [
     "threads=2",
     "name=a_name",
     "callbacks={}",
-    "callbacks.best.monitor=null",
-    "callbacks.last=${callbacks.best}",
+    "callbacks.progress_bar.score=val/accuracy",
+    "callbacks.again=${callbacks.early_stopping}",
     "model.width=${data.batch_size}",
     "trainer.gradient_clip_val=${optimizer.lr}",
     "logger={_target_:pytorch_lightning.loggers.CSVLogger,save_dir:logs}",
@@ -121,8 +126,8 @@ RIGHT = [
 
 
 def found(*overrides: str) -> list[str]:
-    """Return what is said of the default configuration after these keys were set, whether they are there or not."""
-    return problems(*(f"++{text}" for text in overrides))
+    """Return what is said of a configuration after these keys were set, whether they are there or not."""
+    return problems("callbacks=early_stopping", *(f"++{text}" for text in overrides))
 
 
 @pytest.mark.parametrize("override", WRONG)
@@ -170,7 +175,10 @@ def test_an_argument_that_a_target_needs_is_asked_for() -> None:
         (["seed=1.5"], ["seed=1.5"]),
         (["data.seed=1.5"], ["data.seed=1.5"]),
         (["monitor=val/accuracy"], ["mode=min"]),
-        (["monitor=val/accuracy", "mode=max", "callbacks.best.mode=min"], ["callbacks.best.mode=min"]),
+        (
+            ["callbacks=early_stopping", "mode=max", "monitor=val/accuracy", "callbacks.early_stopping.mode=min"],
+            ["callbacks.early_stopping.mode=min"],
+        ),
         (["callbacks=early_stopping", "monitor=val/acc"], ["monitor=val/acc"]),
         (["model.dropout=${data.batch_size}"], ["model.dropout=64"]),
         (["scheduler=plateau", "mode=best"], ["mode=best"]),
@@ -234,9 +242,7 @@ def test_no_target_is_too_deep_to_be_found(path: str) -> None:
 
 def test_every_default_is_in_its_range() -> None:
     for file in CONF.rglob("*.yaml"):
-        section = OmegaConf.load(file)
-        for name in section if OmegaConf.is_dict(section) else ():
-            value = section._get_node(name)._value()
+        for name, value in (yaml.safe_load(file.read_text()) or {}).items():
             if isinstance(value, int | float) and not isinstance(value, bool) and name in RANGES:
                 assert RANGES[name].holds(value), (file, name, value)
 

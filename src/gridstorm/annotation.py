@@ -1,6 +1,7 @@
 """Types as they are written: which plain values they accept, and how to say so in words."""
 
 import ast
+import math
 from typing import Any
 
 WORDS = {
@@ -32,14 +33,14 @@ def accepts(annotation: ast.expr, value: Any) -> bool:
 def _accepts_one(option: ast.expr, value: Any) -> bool:
     if isinstance(option, ast.Constant):
         return value is None and option.value is None
-    name, arguments = _generic(option)
+    name, _ = _generic(option)
     if name == "Literal":
         return any(item == value and type(item) is type(value) for item in literals(option))
     if name in SEQUENCES:
         return isinstance(value, list) and _accepts_items(option, value)
     if name in MAPPINGS:
         return isinstance(value, dict)
-    simple = {"int": int, "float": (int, float), "str": str}
+    simple: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,)}
     if name in simple:
         return isinstance(value, simple[name]) and not isinstance(value, bool)
     return isinstance(value, bool) if name == "bool" else name not in NEVER
@@ -120,7 +121,9 @@ def kind(value: Any) -> str:
         return "null" if value is None else "empty"
     if isinstance(value, list):
         return f"a list [{', '.join(map(kind, value))}]"
-    names = {bool: "bool", int: "int", float: "float", dict: "dict"}
+    if isinstance(value, float):
+        return "a decimal number" if math.isfinite(value) else "no finite number"
+    names = {bool: "bool", int: "int", dict: "dict"}
     return WORDS[names.get(type(value), "str")]
 
 

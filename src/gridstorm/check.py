@@ -1,7 +1,8 @@
 """Everything that is wrong with a composed configuration, found at once and before torch is loaded."""
 
 import ast
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ GIVEN = {
 COUNTED = ("total_steps", "T_max")
 
 
-def check(config: DictConfig, folders: Sequence[Path] = (), unknown: Collection[str] = ()) -> list[Problem]:
+def check(config: DictConfig, folders: Collection[Path] = (), unknown: Collection[str] = ()) -> list[Problem]:
     """Return everything that is wrong with `config`; an empty list says that it can be run.
 
     Args:
@@ -66,10 +67,8 @@ def _shape(plain: Mapping[str, Any]) -> Iterator[Problem]:
     callbacks = plain.get("callbacks")
     for name, node in callbacks.items() if isinstance(callbacks, dict) else ():
         if not _describes(node):
-            key = f"callbacks.{name}"
-            yield Problem(
-                f"{key}={shown(node)}", "A callback is a section with a _target_.", f"Leave it out with ~{key}."
-            )
+            key, fact = f"callbacks.{name}", "A callback is a section with a _target_."
+            yield Problem(f"{key}={shown(node)}", fact, f"Leave it out with ~{key}.")
 
 
 def _describes(node: Any) -> bool:
@@ -91,7 +90,21 @@ def _root(plain: Mapping[str, Any]) -> Iterator[Problem]:
     for name, value in {**plain, **{f"regularization.{name}": value for name, value in inner.items()}}.items():
         if (key := str(name)) not in known:
             given = key if isinstance(value, dict) else f"{key}={shown(value)}"
-            yield Problem(given, "No run reads this key.", did_you_mean(key, closest(key, known)))
+            remedy = did_you_mean(key, closest(key, [one for one in known if ("." in one) == ("." in key)]))
+            if key == "experiment":
+                remedy = "Begin the preset's file with # @package _global_."
+            yield Problem(given, "No run reads this key.", remedy)
+    yield from _places(plain)
+
+
+def _places(plain: Mapping[str, Any]) -> Iterator[Problem]:
+    """A run's name is that of one directory, and what is to be resumed is there."""
+    name, resume = plain.get("name"), plain.get("resume")
+    if isinstance(name, str) and (name in ("", ".", "..") or "/" in name):
+        yield Problem(f"name={name}", "It is not the name of one directory.", "Write output_dir=DIRECTORY name=NAME.")
+    if isinstance(resume, str) and not (Path(resume) / "config.yaml").is_file():
+        remedy = "Name the directory that a run printed at its end."
+        yield Problem(f"resume={resume}", "There is no run in this directory.", remedy)
 
 
 def _targets(plain: Mapping[str, Any]) -> Iterator[Problem]:
@@ -124,7 +137,9 @@ def _arguments(key: str, node: Mapping[str, Any], target: Target) -> Iterator[Pr
             yield Problem(f"{dotted}={shown(value)}", "The run itself gives it.", given[name])
         elif argument:
             yield from _value(dotted, value, argument.type, limits)
-        elif name not in SPECIAL and not signature.open:
+        elif name in SPECIAL:
+            yield from _value(dotted, value, written(SPECIAL[name]), limits)
+        elif name == "_args_" or (name != "_target_" and not signature.open):
             names = [one.name for one in signature.arguments if one.name not in given]
             yield Problem(f"{dotted}={shown(value)}", f"{target.name} takes no {name!r}.", did_you_mean(name, names))
     for argument in signature.arguments:
@@ -143,23 +158,21 @@ def _value(key: str, value: Any, annotation: ast.expr | None, limits: Mapping[st
     values = value if isinstance(value, list) else [value]
     numbers = [one for one in values if isinstance(one, int | float) and not isinstance(one, bool)]
     if not all(limit.holds(one) for one in numbers):
-        finite = " and finite" if float("inf") in numbers and limit is not ANY else ""
-        fact = f"It must be {limit}{finite}."
-        yield Problem(f"{key}={shown(value)}", fact, f"Give such a number, for example {_example(key, limit)}.")
+        finite = "" if limit is ANY or all(map(math.isfinite, numbers)) else " and finite"
+        yield Problem(f"{key}={shown(value)}", f"It must be {limit}{finite}.", f"Try {_example(key, limit)}.")
 
 
 def _wrong_type(key: str, value: Any, annotation: ast.expr, limit: Range) -> Problem:
     wanted, listed, name = describe(annotation), [str(one) for one in literals(annotation)], key.rpartition(".")[2]
     given, fact = f"{key}={shown(value)}", f"It must be {wanted}, and this is {kind(value)}."
-    if listed and isinstance(value, str) and (closest(value, listed) or wanted == " or ".join(listed)):
-        return Problem(given, f"There is no {name} {value!r}.", did_you_mean(value, listed))
+    single = listed and isinstance(value, str | int | float)
+    if single and (closest(shown(value), listed) or set(wanted.split(" or ")) <= {*listed, "null"}):
+        return Problem(given, f"There is no {name} called {shown(value)!r}.", did_you_mean(shown(value), listed))
     if "text" in wanted and isinstance(value, bool | int | float):
         return Problem(given, fact, f"Quote it: '{key}=\"{shown(value)}\"'.")
     if isinstance(value, float) and value.is_integer() and "a whole number" in wanted:
         return Problem(given, fact, f"Write {key}={int(value)}.")
-    return Problem(
-        given, fact, f"Give {wanted}." if limit is ANY else f"Give {wanted}, for example {_example(key, limit)}."
-    )
+    return Problem(given, fact, f"Give {wanted}." if limit is ANY else f"Try {_example(key, limit)}.")
 
 
 def _example(key: str, limit: Range) -> str:

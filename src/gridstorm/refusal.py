@@ -1,7 +1,9 @@
 """What was given, where, and what to do: the one way in which Gridstorm says no."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 MANY = 20  # names that are too many to be listed in a sentence
@@ -38,6 +40,16 @@ class Refusal(Exception):
         return "\n".join([f"Nothing was started, for {count}:", *(f"  * {problem}" for problem in self.problems)])
 
 
+@contextmanager
+def plainly() -> Iterator[None]:
+    """Say a refusal in words and end with exit status 2; a traceback is for our own mistakes."""
+    try:
+        yield
+    except Refusal as refusal:
+        print(refusal, file=sys.stderr)
+        sys.exit(2)
+
+
 def did_you_mean(given: str, names: Iterable[str]) -> str:
     """Return `Did you mean 'x'?` with the closest of `names`, or the names to choose from."""
     choices = sorted(set(names))
@@ -48,6 +60,8 @@ def did_you_mean(given: str, names: Iterable[str]) -> str:
 
 
 def closest(given: str, names: Iterable[str]) -> list[str]:
-    """Return the one or two of `names` that are written most like `given`; none where none is close."""
+    """Return the one of `names` that is written most like `given`, and another as close; none where none is close."""
     lower = {name.lower(): name for name in names}
-    return [lower[name] for name in difflib.get_close_matches(given.lower(), lower, n=2, cutoff=0.6)]
+    close = difflib.get_close_matches(given.lower(), lower, n=2, cutoff=0.6)
+    alike = [difflib.SequenceMatcher(None, name, given.lower()).ratio() for name in close]
+    return [lower[name] for name, ratio in zip(close, alike, strict=True) if ratio > alike[0] - 0.1]

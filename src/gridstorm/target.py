@@ -7,12 +7,12 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.util import find_spec
-from pathlib import Path
+from functools import cache
 from typing import Any
 
+from gridstorm.annotation import shown
 from gridstorm.refusal import Problem, Refusal, closest, did_you_mean
+from gridstorm.source import define, file, names
 
 # Where a class must be *defined*: `torch.nn.os.system` is defined in `os`, whatever path leads to it.
 ALLOWED = (
@@ -27,9 +27,8 @@ ALLOWED = (
 )
 LIBRARIES = {prefix.split(".")[0] for prefix in ALLOWED}
 ALLOW_VARIABLE = "GRIDSTORM_ALLOW"
-SPECIAL = {"_target_", "_partial_", "_recursive_", "_convert_"}
-
-Definition = ast.ClassDef | ast.FunctionDef
+# What `instantiate` reads itself, beside the target.
+SPECIAL = {"_partial_": "bool", "_recursive_": "bool", "_convert_": "Literal['none', 'partial', 'object', 'all']"}
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,8 @@ class Argument:
     def type(self) -> ast.expr | None:
         """The annotation, or what it stands for where it is a name for a type, such as `Activation`."""
         named = isinstance(self.annotation, ast.Name) and self.annotation.id not in dir(builtins)
-        found = _find_in(self.module, ast.unparse(self.annotation)) if self.annotation and named else None
-        return found if isinstance(found, ast.expr) else self.annotation
+        found = define(self.module, ast.unparse(self.annotation)) if self.annotation and named else None
+        return found[1] if found and isinstance(found[1], ast.expr) else self.annotation
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class Target:
     """A class or a function at the place of its definition."""
 
     module: str
-    definition: Definition
+    definition: ast.ClassDef | ast.FunctionDef
 
     @property
     def name(self) -> str:
@@ -107,24 +106,23 @@ class Target:
         """Yield the class and its bases, nearest first, as far as they can be read."""
         yield self
         for base in getattr(self.definition, "bases", ()):
-            found = _find_in(self.module, ast.unparse(base).split("[")[0])
-            if isinstance(found, Target) and found.path != self.path:
+            found = _defined(self.module, ast.unparse(base).split("[")[0])
+            if found and found.path != self.path:
                 yield from found.ancestry()
 
 
-@lru_cache(maxsize=None)
+@cache
 def find(path: str) -> Target | None:
     """Return the target at a dotted path, None where there is no class or function that can be read."""
     module, _, name = path.rpartition(".")
-    readable = module and all(map(str.isidentifier, path.split("."))) and _source(module)
-    found = _find_in(module, name) if readable else None
-    return found if isinstance(found, Target) else None
+    readable = module and all(map(str.isidentifier, path.split("."))) and file(module)
+    return _defined(module, name) if readable else None
 
 
 def names_beside(path: str) -> list[str]:
-    """Return the dotted paths of the public classes that stand in the same module as `path`."""
+    """Return the dotted paths of the names in the same module as `path` that look like classes."""
     module, _, _ = path.rpartition(".")
-    return [f"{module}.{name}" for name in _names(module) if name[:1].isupper()]
+    return [f"{module}.{name}" for name in names(module) if name[:1].isupper()]
 
 
 def allowed(target: Target) -> bool:
@@ -137,12 +135,13 @@ def allowed(target: Target) -> bool:
 
 def problem(key: str, path: Any) -> Problem | None:
     """Return why the `_target_` at `key` may not be built, None if it may."""
-    given = f"{key}._target_={path}".lstrip(".")
+    given = f"{key}._target_={shown(path)}".lstrip(".")
     if not isinstance(path, str) or not re.fullmatch(r"\w+(\.\w+)+", path):
         return Problem(given, "A target is the dotted path of a class.", "Give one, such as torch.optim.AdamW.")
-    target, package = find(path), path.split(".")[0]
+    target = find(path)
     if target and allowed(target):
         return None
+    package = (target.module if target else path).partition(".")[0]
     if not target and package in LIBRARIES:
         close = [name for name in closest(path, names_beside(path)) if (other := find(name)) and allowed(other)]
         remedy = did_you_mean(path, close) if close else "Give the path of one, such as torch.optim.AdamW."
@@ -152,7 +151,8 @@ def problem(key: str, path: Any) -> Problem | None:
         remedy = (
             f"If {package} is your own code and you trust it, allow it: {ALLOW_VARIABLE}={package} python train.py ..."
         )
-    return Problem(given, "Configuration may only build classes of gridstorm's choices, torch and Lightning.", remedy)
+    fact = "Configuration may only build classes of gridstorm's choices, torch and Lightning"
+    return Problem(given, f"{fact}, and this is from {target.module}." if target else f"{fact}.", remedy)
 
 
 def build(node: Mapping[str, Any], **given: Any) -> Any:
@@ -168,7 +168,7 @@ def build(node: Mapping[str, Any], **given: Any) -> Any:
     if problems:
         raise Refusal(problems)
     try:
-        return instantiate(node, **given)
+        return instantiate(node, _convert_="all", **given)
     except InstantiationException as error:
         if isinstance(error.__cause__, ValueError):
             raise refused(str(node["_target_"]), error.__cause__) from error
@@ -193,128 +193,17 @@ def targets(node: Any, key: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]
             yield from targets(value, f"{key}.{index}" if key else str(index))
 
 
-def _find_in(module: str, name: str, seen: frozenset[str] = frozenset()) -> Target | ast.expr | None:
-    """Follow `name` in `module` to its definition, through imports: a target, or the type that the name stands for."""
-    head, _, rest = name.rpartition(".")
-    if head or f"{module}.{name}" in seen:
-        imported = _module_named(module, head) if head else None
-        return _find_in(imported, rest, seen) if imported else None
-    node = _definition(module, name)
-    if node:
-        return node if isinstance(node, ast.expr) else Target(module, node)
-    seen |= {f"{module}.{name}"}
-    stars = []
-    for imported, alias in _imports(module):
-        if (alias.asname or alias.name) == name:
-            return _find_in(imported, alias.name, seen)
-        if alias.name == "*":
-            stars.append(imported)
-    return next((found for origin in stars if (found := _find_in(origin, name, seen))), None)
-
-
-def _definition(module: str, name: str) -> Definition | ast.expr | None:
-    """Return the class, the function or the assigned type called `name`, parsed alone: torch's modules are long."""
-    head = rf"(?:class|def) {name}\b|{name}(?:: \w+)? = (?=[A-Z])"
-    block = re.search(rf"^(?:{head}).*?(?=^[^\s#)\]}}]|\Z)", _text(module), re.MULTILINE | re.DOTALL)
-    if not block:
-        return None
-    try:
-        node = ast.parse(block.group()).body[0]
-    except SyntaxError:  # a line of its text stands at the margin
-        named = (node for node in _tree(module).body if getattr(node, "name", None) == name)
-        node = next(named, ast.Pass())
-    if isinstance(node, ast.Assign | ast.AnnAssign):
-        return node.value
-    return node if isinstance(node, ast.ClassDef | ast.FunctionDef) else None
-
-
-def _names(module: str) -> set[str]:
-    """Return the classes that a module defines or imports."""
-    names = {node.name for node in _statements(_tree(module)) if isinstance(node, ast.ClassDef)}
-    for origin, alias in _imports(module):
-        names |= _names(origin) if alias.name == "*" else {alias.asname or alias.name}
-    return names
-
-
-def _module_named(module: str, name: str) -> str | None:
-    """Return the dotted path of the module that `name` stands for inside `module`."""
-    for node in _statements(_tree(module)):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                if (alias.asname or alias.name) == name:
-                    return alias.name
-    origins = (f"{origin}.{alias.name}" for origin, alias in _imports(module) if (alias.asname or alias.name) == name)
-    return next(origins, None)
-
-
-def _imports(module: str) -> Iterator[tuple[str, ast.alias]]:
-    """Yield (module, name) for every `from ... import` of a module, the last first: it wins."""
-    for node in reversed(list(_statements(_tree(module)))):
-        if isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                yield _origin(module, node), alias
-
-
-def _origin(module: str, node: ast.ImportFrom) -> str:
-    """Return the module that a `from ... import` inside `module` names."""
-    if not node.level:
-        return node.module or ""
-    source = _source(module)
-    parts = module.split(".")
-    keep = len(parts) - node.level + (source is not None and source.name == "__init__.py")
-    return ".".join([*parts[:keep], *([node.module] if node.module else [])])
-
-
-def _statements(tree: ast.Module | ast.If | ast.Try) -> Iterator[ast.stmt]:
-    """Yield the statements of a module, those inside top-level `if` and `try` too."""
-    for node in tree.body:
-        yield node
-        if isinstance(node, ast.If | ast.Try):
-            yield from _statements(node)
-
-
-@lru_cache(maxsize=None)
-def _source(module: str) -> Path | None:
-    """Return a module's source file; only the top-level package is asked of the import system, which imports nothing."""
-    top, *rest = module.split(".")
-    try:
-        spec = find_spec(top)
-    except (ImportError, ValueError):
-        return None
-    if spec is None:
-        return None
-    folders = [Path(place) for place in spec.submodule_search_locations or ()]
-    file = Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
-    for name in rest:
-        places = [place for folder in folders for place in (folder / name / "__init__.py", folder / f"{name}.py")]
-        file = next((place for place in places if place.is_file()), None)
-        if file is None:
-            return None
-        folders = [file.parent] if file.name == "__init__.py" else []
-    return file
-
-
-@lru_cache(maxsize=None)
-def _text(module: str) -> str:
-    """Return a module's source, an empty text where there is none."""
-    source = _source(module)
-    return source.read_text(encoding="utf-8", errors="replace") if source else ""
-
-
-@lru_cache(maxsize=None)
-def _tree(module: str) -> ast.Module:
-    """Return a module's syntax tree, an empty one where there is no source or no Python in it."""
-    try:
-        return ast.parse(_text(module))
-    except SyntaxError:
-        return ast.Module([], [])
+def _defined(module: str, name: str) -> Target | None:
+    found = define(module, name)
+    return Target(found[0], found[1]) if found and not isinstance(found[1], ast.expr) else None
 
 
 def _arguments(module: str, function: ast.FunctionDef, skip: int) -> Signature:
     spec = function.args
     positional = [*spec.posonlyargs, *spec.args]
     defaults = [None] * (len(positional) - len(spec.defaults)) + list(spec.defaults)
-    pairs = [*zip(positional, defaults, strict=True)][skip:] + [*zip(spec.kwonlyargs, spec.kw_defaults, strict=True)]
+    named = [*zip(positional, defaults, strict=True)][skip:]
+    pairs = [*named, *zip(spec.kwonlyargs, spec.kw_defaults, strict=True)]
     arguments = tuple(Argument(arg.arg, arg.annotation, default, module) for arg, default in pairs)
     return Signature(arguments, open=spec.kwarg is not None)
 

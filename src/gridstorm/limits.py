@@ -1,0 +1,105 @@
+"""The values that the keys of a configuration can take, beyond what their targets say of them."""
+
+import math
+from dataclasses import dataclass
+
+# The keys that no target takes, and those of Lightning's that it writes down as any text.
+TYPES = {
+    "seed": "int",
+    "monitor": "str",
+    "mode": "Literal['min', 'max']",
+    "regularization": "dict",
+    "regularization.l1": "float",
+    "regularization.skip_norm_and_bias": "bool",
+    "threads": "Literal['auto'] | int",
+    "name": "str | None",
+    "output_dir": "str",
+    "resume": "str | None",
+    "explain": "bool",
+    "logger": "Any",
+    "callbacks": "dict | None",
+}
+TRAINER_TYPES = {
+    "trainer.accelerator": "Literal['auto', 'cpu', 'gpu', 'cuda', 'mps', 'tpu']",
+    "trainer.precision": (
+        "Literal['32-true', '16-mixed', 'bf16-mixed', '64-true', '16-true', 'bf16-true', "
+        "'transformer-engine', 'transformer-engine-float16', '16', '32', '64', 'bf16', 16, 32, 64] | None"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Range:
+    """The values that a hyperparameter can take, and one that is often good."""
+
+    example: float | tuple[float, ...]
+    low: float = 0
+    high: float = math.inf
+    above: bool = False  # low itself is out of range
+    below: bool = False  # high itself is out of range
+
+    def holds(self, value: float) -> bool:
+        """Tell whether `value` is in the range; NaN and infinity never are."""
+        over = value > self.low if self.above else value >= self.low
+        under = value < self.high if self.below else value <= self.high
+        return over and under and math.isfinite(value)
+
+    def __str__(self) -> str:
+        """Return the range in words."""
+        if self.low == -math.inf:
+            return "a finite number"
+        low = f"{'greater than' if self.above else 'at least'} {self.low:,}"
+        high = f"{'less than' if self.below else 'at most'} {self.high:,}"
+        return low if self.high == math.inf else f"{low} and {high}"
+
+
+ANY = Range(0.1, low=-math.inf)  # of what has no range of its own
+
+# By the key's last name: a name means the same thing wherever it stands.
+RANGES = {
+    "lr": Range(0.001, above=True),
+    "max_lr": Range(0.01, above=True),
+    "weight_decay": Range(0.01),
+    "l1": Range(0.0001),
+    "momentum": Range(0.9, high=1, below=True),
+    "betas": Range((0.9, 0.999), high=1, below=True),
+    "alpha": Range(0.99, high=1, below=True),
+    "eps": Range(1e-8),
+    "lr_decay": Range(0.01),
+    "momentum_decay": Range(0.004),
+    "dropout": Range(0.1, high=1, below=True),
+    "label_smoothing": Range(0.1, high=1, below=True),
+    "gamma": Range(0.9),
+    "delta": Range(1.0, above=True),
+    "factor": Range(0.5, high=1),
+    "step_size": Range(10, low=1),
+    "total_iters": Range(10),
+    "eta_min": Range(0.0001),
+    "min_lr_ratio": Range(0.1, high=1),
+    "pct_start": Range(0.3, high=1),
+    "div_factor": Range(25, above=True),
+    "final_div_factor": Range(10_000, above=True),
+    "warmup_steps": Range(100),
+    "patience": Range(5),
+    "min_delta": Range(0.001),
+    "batch_size": Range(64, low=1),
+    "context": Range(128, low=1),
+    "val_fraction": Range(0.1, high=1, above=True, below=True),
+    "test_fraction": Range(0.2, high=1, above=True, below=True),
+    "depth": Range(2),
+    "width": Range(128, low=1),
+    "heads": Range(4, low=1),
+    "seed": Range(0, high=2**32 - 1),
+    "split_seed": Range(0, high=2**32 - 1),
+    "threads": Range(1, low=1),
+    "max_epochs": Range(10, low=1),
+    "min_epochs": Range(1),
+    "log_every_n_steps": Range(50, low=1),
+    "accumulate_grad_batches": Range(1, low=1),
+    "check_val_every_n_epoch": Range(1, low=1),
+    "gradient_clip_val": Range(1.0),
+    "overfit_batches": Range(10),
+    "limit_train_batches": Range(1.0, above=True),
+    "limit_val_batches": Range(1.0, above=True),
+    "limit_test_batches": Range(1.0, above=True),
+}

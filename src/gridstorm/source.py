@@ -1,0 +1,138 @@
+"""Where the names of a module are defined: read from its source, without importing it."""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+Definition = ast.ClassDef | ast.FunctionDef | ast.expr
+
+
+def define(module: str, name: str, seen: frozenset[str] = frozenset()) -> tuple[str, Definition] | None:
+    """Follow `name` in `module` through imports to its definition.
+
+    Args:
+        module: A dotted path.
+        name: A name in it, or one inside a module that it imports (`nn.Module`).
+        seen: The names that led here, for imports in a circle.
+
+    Returns:
+        The module that defines it, and the class, the function or the type that the name stands for; None where it
+        has no definition that can be read.
+    """
+    head, _, rest = name.rpartition(".")
+    if head or f"{module}.{name}" in seen:
+        imported = _imported_module(module, head) if head else None
+        return define(imported, rest, seen) if imported else None
+    if node := _definition(module, name):
+        return module, node
+    seen |= {f"{module}.{name}"}
+    stars = []
+    for origin, alias in _imports(module):
+        if (alias.asname or alias.name) == name:
+            return define(origin, alias.name, seen)
+        if alias.name == "*":
+            stars.append(origin)
+    return next((found for origin in stars if (found := define(origin, name, seen))), None)
+
+
+def names(module: str) -> set[str]:
+    """Return the classes that a module defines, and all that it imports by name."""
+    found = {node.name for node in _statements(_tree(module)) if isinstance(node, ast.ClassDef)}
+    for origin, alias in _imports(module):
+        found |= names(origin) if alias.name == "*" else {alias.asname or alias.name}
+    return found
+
+
+@cache
+def file(module: str) -> Path | None:
+    """Return a module's source file, None where there is none.
+
+    Only the top-level package is asked of the import system, which imports nothing for that.
+    """
+    top, *rest = module.split(".")
+    try:
+        spec = find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    folders = [Path(place) for place in spec.submodule_search_locations or ()]
+    found = Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
+    for name in rest:
+        places = [place for folder in folders for place in (folder / name / "__init__.py", folder / f"{name}.py")]
+        found = next((place for place in places if place.is_file()), None)
+        if found is None:
+            return None
+        folders = [found.parent] if found.name == "__init__.py" else []
+    return found
+
+
+def _definition(module: str, name: str) -> Definition | None:
+    """Return what `name` is in `module` itself, parsed alone: some of torch's modules take 10 ms to parse."""
+    head = rf"(?:class|def) {name}\b|{name}(?:: \w+)? = (?=[A-Z])"
+    block = re.search(rf"^(?:{head}).*?(?=^[^\s#)\]}}]|\Z)", _text(module), re.MULTILINE | re.DOTALL)
+    if not block:
+        return None
+    try:
+        node = ast.parse(block.group()).body[0]
+    except SyntaxError:  # a line of a text stands at the margin
+        node = next((one for one in _tree(module).body if getattr(one, "name", None) == name), ast.Pass())
+    if isinstance(node, ast.Assign | ast.AnnAssign):
+        return node.value
+    return node if isinstance(node, ast.ClassDef | ast.FunctionDef) else None
+
+
+def _imported_module(module: str, name: str) -> str | None:
+    """Return the dotted path of the module that `name` stands for inside `module`."""
+    for node in _statements(_tree(module)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if (alias.asname or alias.name) == name:
+                    return alias.name
+    origins = (f"{origin}.{alias.name}" for origin, alias in _imports(module) if (alias.asname or alias.name) == name)
+    return next(origins, None)
+
+
+def _imports(module: str) -> Iterator[tuple[str, ast.alias]]:
+    """Yield (module, name) for every `from ... import` of a module, the last first: it wins."""
+    for node in reversed(list(_statements(_tree(module)))):
+        if isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                yield _origin(module, node), alias
+
+
+def _origin(module: str, node: ast.ImportFrom) -> str:
+    """Return the module that a `from ... import` inside `module` names."""
+    if not node.level:
+        return node.module or ""
+    place = file(module)
+    parts = module.split(".")
+    keep = len(parts) - node.level + (place is not None and place.name == "__init__.py")
+    return ".".join([*parts[:keep], *([node.module] if node.module else [])])
+
+
+def _statements(tree: ast.Module | ast.If | ast.Try) -> Iterator[ast.stmt]:
+    """Yield the statements of a module, those inside top-level `if` and `try` too."""
+    for node in tree.body:
+        yield node
+        if isinstance(node, ast.If | ast.Try):
+            yield from _statements(node)
+
+
+@cache
+def _text(module: str) -> str:
+    """Return a module's source, an empty text where there is none."""
+    place = file(module)
+    return place.read_text(encoding="utf-8", errors="replace") if place else ""
+
+
+@cache
+def _tree(module: str) -> ast.Module:
+    """Return a module's syntax tree, an empty one where there is no source or no Python in it."""
+    try:
+        return ast.parse(_text(module))
+    except (SyntaxError, ValueError):
+        return ast.Module([], [])
