@@ -4,13 +4,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from conftest import Compose, result, rows
+from gridstorm.run import run
 from tensorboard_server import Server, tensorboard
 
-from gridstorm.run import run
-
 FEW = ("trainer.max_epochs=3", "trainer.limit_train_batches=5")
-SMALL_TEXT = ("data=python_text", "model=transformer", "model.depth=1", "model.width=16", "model.heads=2", "data.context=32")
+SMALL_TEXT = (
+    "data=python_text",
+    "model=transformer",
+    "model.depth=1",
+    "model.width=16",
+    "model.heads=2",
+    "data.context=32",
+)
 RUNS = {
     "digits": ("model=cnn", *FEW),
     "cancer": ("data=breast_cancer", "optimizer=sgd", "optimizer.lr=0.1", *FEW),
@@ -87,7 +94,9 @@ def test_pictures_show_what_a_model_gets_wrong(server: Server) -> None:
 
 def test_training_and_validation_share_a_chart(server: Server) -> None:
     layout = server.get("data/plugin/custom_scalars/layout")
-    charts = {chart["title"]: chart["multiline"]["tag"] for category in layout["category"] for chart in category["chart"]}
+    charts = {
+        chart["title"]: chart["multiline"]["tag"] for category in layout["category"] for chart in category["chart"]
+    }
     assert set(charts) == {"loss", "accuracy", "rmse", "r2", "perplexity", "bits_per_byte"}
     assert charts["loss"] == ["train/loss$", "val/loss$"]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import Compose, Train
 
+from conftest import Compose, Train
 from gridstorm.cli import main
 from gridstorm.run import run
 

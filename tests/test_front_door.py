@@ -184,6 +184,36 @@ def test_a_preset_of_your_own_folder_is_found_and_checked(guard: Path, tmp_path:
     assert "mine.yaml, line 2: It is not YAML" in ended.err
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("seed: [1\n", "config.yaml, line 2: It is not YAML"),
+        ("defaults:\n  - model: mlp\n", "config.yaml: In 'config': Could not find 'model/mlp'."),
+        ("[1, 2]\n", "config.yaml: primary config 'config' must be a DictConfig, got ListConfig."),
+        ("seed: 0\n", "model: A run needs one, and there is none."),
+    ],
+)
+def test_a_primary_configuration_of_your_own_is_checked_too(guard: Path, tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "config.yaml").write_text(text)
+    ended = train(guard, "--config-path", str(tmp_path), "seed=1")
+    assert ended.status == 2
+    assert words in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_a_reader_may_stop_reading(guard: Path) -> None:
+    done = subprocess.run(
+        f"{sys.executable} train.py --help | head -1",
+        shell=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(guard)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.startswith("Train a model")
+    assert done.stderr == ""
+
+
 def test_explain_shows_what_would_be_trained_and_where_each_value_came_from() -> None:
     done = subprocess.run(
         [sys.executable, "train.py", "explain=true", "model=cnn", "optimizer.lr=0.01"],

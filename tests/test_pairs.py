@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT, Compose, result, rows
 
+from conftest import ROOT, Compose, result, rows
 from gridstorm.refusal import Refusal
 from gridstorm.run import run
 
@@ -49,7 +49,9 @@ def pairs() -> Iterator[dict[str, str]]:
 def completed(pair: dict[str, str]) -> dict[str, str]:
     """Add the data, the model and the loss that fit the pair, where any do."""
     for data, model, loss in itertools.product(
-        ["digits", "diabetes", "python_text", "breast_cancer", "text"], ["mlp", "cnn", "transformer", "linear"], GROUPS["loss"]
+        ["digits", "diabetes", "python_text", "breast_cancer", "text"],
+        ["mlp", "cnn", "transformer", "linear"],
+        GROUPS["loss"],
     ):
         whole = {"data": data, "model": model, "loss": loss}
         if all(whole.get(group, choice) == choice for group, choice in pair.items()) and fits(whole):

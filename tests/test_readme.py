@@ -75,7 +75,8 @@ def write() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         where = folder(Path(temporary))
         text = BLOCK.sub(
-            lambda block: f"```console\n$ {block['command']}\n{output(block['command'], where)}```\n", README.read_text()
+            lambda block: f"```console\n$ {block['command']}\n{output(block['command'], where)}```\n",
+            README.read_text(),
         )
     README.write_text(text)
 

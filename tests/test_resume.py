@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT, Compose, result, rows
 
+from conftest import ROOT, Compose, result, rows
 from gridstorm.config import Composed
 from gridstorm.refusal import Refusal
 from gridstorm.run import run
@@ -33,7 +33,9 @@ def weights(directory: Path) -> dict[str, torch.Tensor]:
     return {
         f"{name}/{key}": tensor
         for name in ("last", "best")
-        for key, tensor in torch.load(directory / "checkpoints" / f"{name}.ckpt", weights_only=True)["state_dict"].items()
+        for key, tensor in torch.load(directory / "checkpoints" / f"{name}.ckpt", weights_only=True)[
+            "state_dict"
+        ].items()
     }
 
 
@@ -102,7 +104,9 @@ def test_kill_and_resume_from_the_command_line(tmp_path: Path) -> None:
     assert len(list((tmp_path / "killed").glob("events.out.tfevents.*"))) == 1
 
 
-def test_a_run_that_is_over_is_not_trained_again(composed: Compose, whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_that_is_over_is_not_trained_again(
+    composed: Compose, whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = (whole / "metrics.jsonl").stat().st_mtime_ns
     assert run(composed(f"resume={whole}"))["status"] == "done"
     assert "is over already" in capsys.readouterr().out

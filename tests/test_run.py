@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import Compose, Train, result, rows
 
+from conftest import Compose, Train, result, rows
 from gridstorm.record import Record
 from gridstorm.refusal import Refusal
 from gridstorm.run import network_for, run
@@ -53,8 +53,21 @@ def test_the_environment_says_what_the_numbers_depend_on(directory: Path) -> Non
 
 def test_the_curves_have_a_point_at_each_epochs_end(directory: Path) -> None:
     points = rows(directory)
-    assert [(point["epoch"], point["step"], point["samples"]) for point in points] == [(1, 5, 320), (2, 10, 640), (3, 15, 960)]
-    named = {"train/loss", "train/accuracy", "val/loss", "val/accuracy", "best/loss", "lr", "opt/grad_norm", "opt/weight_norm"}
+    assert [(point["epoch"], point["step"], point["samples"]) for point in points] == [
+        (1, 5, 320),
+        (2, 10, 640),
+        (3, 15, 960),
+    ]
+    named = {
+        "train/loss",
+        "train/accuracy",
+        "val/loss",
+        "val/accuracy",
+        "best/loss",
+        "lr",
+        "opt/grad_norm",
+        "opt/weight_norm",
+    }
     assert all(set(point) == {"step", "epoch", "samples", *named} for point in points)
     lowest = [min(point["val/loss"] for point in points[: number + 1]) for number in range(3)]
     assert [point["best/loss"] for point in points] == pytest.approx(lowest)
@@ -81,7 +94,9 @@ def test_names_never_collide_also_when_runs_start_in_the_same_moment(composed: C
 
     one = composed()
     with ThreadPoolExecutor(8) as pool:
-        made = list(pool.map(lambda _: Record.create(tmp_path, "same", one, "python train.py").directory.name, range(24)))
+        made = list(
+            pool.map(lambda _: Record.create(tmp_path, "same", one, "python train.py").directory.name, range(24))
+        )
     assert sorted(made, key=lambda name: (len(name), name)) == ["same", *(f"same-{number}" for number in range(2, 25))]
     assert not list(tmp_path.glob(".*"))
 
@@ -147,7 +162,9 @@ def test_a_diverged_run_says_so_and_is_over(train: Train, capsys: pytest.Capture
 
 
 def test_early_stopping_ends_a_run_that_no_longer_improves(train: Train) -> None:
-    made = train("callbacks=early_stopping", "callbacks.early_stopping.patience=2", "optimizer.lr=0.03", "trainer.max_epochs=60")
+    made = train(
+        "callbacks=early_stopping", "callbacks.early_stopping.patience=2", "optimizer.lr=0.03", "trainer.max_epochs=60"
+    )
     outcome = result(made)
     assert outcome["epochs"] == outcome["best_epoch"] + 2 < 60
 
@@ -199,7 +216,16 @@ def test_regularization_leaves_norms_and_biases_alone_where_asked(composed: Comp
 
 
 def test_gradients_are_clipped_where_asked(train: Train) -> None:
-    points = rows(train(*SHORT, "trainer.gradient_clip_val=0.01", "optimizer=sgd", "optimizer.lr=1.0", "optimizer.momentum=0", "optimizer.nesterov=false"))
+    points = rows(
+        train(
+            *SHORT,
+            "trainer.gradient_clip_val=0.01",
+            "optimizer=sgd",
+            "optimizer.lr=1.0",
+            "optimizer.momentum=0",
+            "optimizer.nesterov=false",
+        )
+    )
     moved = abs(points[-1]["opt/weight_norm"] - points[0]["opt/weight_norm"])
     assert moved <= 10 * 0.01 * 1.0 + 1e-6
 
@@ -211,7 +237,9 @@ def test_overfit_sees_the_same_ten_batches_and_fits_them(train: Train) -> None:
 
 
 def test_regression_reports_rmse_in_the_targets_own_unit(train: Train) -> None:
-    metrics: dict[str, Any] = result(train("data=diabetes", "loss=mse", "model=linear", "trainer.max_epochs=100"))["metrics"]
+    metrics: dict[str, Any] = result(train("data=diabetes", "loss=mse", "model=linear", "trainer.max_epochs=100"))[
+        "metrics"
+    ]
     assert 45 < metrics["test/rmse"] < 65  # ridge regression reaches 58.6
     assert 0.3 < metrics["test/r2"] < 0.6
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from conftest import ROOT, result
 
 SHORT = ("trainer.max_epochs=1", "trainer.limit_train_batches=4")

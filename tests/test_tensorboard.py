@@ -53,10 +53,10 @@ def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert process.returncode == -signal.SIGKILL
     (cut_in_two,) = (outputs / "03-killed").iterdir()
     cut_in_two.write_bytes(cut_in_two.read_bytes()[:-10])
-    with EventFile(outputs / "03-killed", resumed_from=10) as file:
+    with EventFile(outputs / "03-killed") as file:  # shows again what stood before the checkpoint, and goes on
         file.hparams({"lr": 0.2, "depth": 3, "nesterov": False, "model": "cnn"}, group="night/02", started=1002.0)
-        for step in range(11, 15):
-            file.scalars(step, {"train/loss": 2.0})
+        for step in range(15):
+            file.scalars(step, {"train/loss": 1.0 if step <= 10 else 2.0, "train/loss_l1": 1.0})
         file.session_end("failure")
     return outputs
 

@@ -39,7 +39,9 @@ def parameters(network: nn.Module) -> Iterable[tuple[str, str, str, str]]:
     for name, module in network.named_modules():
         own = dict(module.named_parameters(recurse=False))
         if own:
-            weights = [f"{_letter(key)} {'x'.join(map(str, p.shape))}" for key, p in own.items() if not key.endswith("bias")]
+            weights = [
+                f"{_letter(key)} {'x'.join(map(str, p.shape))}" for key, p in own.items() if not key.endswith("bias")
+            ]
             biases = [f"b {'x'.join(map(str, p.shape))}" for key, p in own.items() if key.endswith("bias")]
             count = sum(parameter.numel() for parameter in own.values())
             yield f"{name or 'network'} ({type(module).__name__})", " ".join(weights), " ".join(biases), f"{count:,}"

@@ -41,7 +41,9 @@ def rerun(directory: Path) -> int:
     made: list[Record] = []
 
     def beside() -> Record:
-        made.append(Record.create(directory.parent, f"{directory.name}-rerun", composed, f"gridstorm rerun {directory}"))
+        made.append(
+            Record.create(directory.parent, f"{directory.name}-rerun", composed, f"gridstorm rerun {directory}")
+        )
         return made[0]
 
     with quiet():

@@ -283,7 +283,7 @@ class Module(pl.LightningModule):
         return told
 
     def _judge(self, values: dict[str, float]) -> None:
-        """Remember the best score, in the precision in which Lightning's checkpoint compares it; lower a plateau's lr."""
+        """Remember the best score, in the precision in which the checkpoint compares it; step a plateau's lr."""
         if self.monitor not in values:
             return
         score, best = float(torch.tensor(values[self.monitor])), self.progress["best_score"]

@@ -168,7 +168,8 @@ class Overrides:
             without = self._fails([])
             alone = {text: wrong for text in texts if (wrong := self._fails([text]))}
             if without or not alone:
-                self.problems.append(words("conf" if without else " ".join(texts), without or error))
+                place = f"{self.config_name}.yaml" if without else " ".join(texts)
+                self.problems.append(words(place, without or error))
                 return None
         self.problems += [words(text, error) for text, error in alone.items()]
         self.unknown |= {text.lstrip("+~").partition("=")[0] for text in alone}
@@ -216,8 +217,9 @@ def words(key: str, error: Exception) -> Problem:
     said = str(error).strip()
     if not said or said.startswith("Error merging override"):
         said = str(error.__cause__ or "").strip() or said or repr(error)
+    said = said.partition("Config search path")[0]
     first, *rest = [line.strip().rstrip(".") for line in said.splitlines() if line.strip()]
-    options = said.partition("Available options")[2].partition("Config search path")[0].splitlines()[1:]
+    options = said.partition("Available options")[2].splitlines()[1:]
     names = [line.strip() for line in options if line.strip()]
     missing = (re.findall(r"'([^']+)'", first) or [""])[-1].rpartition("/")[2]
     remedy = did_you_mean(missing, names) if names else f"{' '.join(rest)}." if rest else "See python train.py --help."

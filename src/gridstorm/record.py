@@ -1,13 +1,13 @@
 """A run's directory: all there is to know of one training, written so that a crash leaves no half file.
 
-    config.yaml         the resolved configuration
-    origin.json         the command, the overrides, and where each value came from
-    environment.json    commit, versions, host, device, fingerprint of the data
-    code.diff           what was not committed when the run started
-    metrics.jsonl       a line for each point of the curves
-    checkpoints/        best.ckpt and last.ckpt: tensors and plain configuration
-    events.out...       the same for TensorBoard: a view, made anew from metrics.jsonl when a run goes on
-    result.json         written last: its presence says that the run is over
+config.yaml         the resolved configuration
+origin.json         the command, the overrides, and where each value came from
+environment.json    commit, versions, host, device, fingerprint of the data
+code.diff           what was not committed when the run started
+metrics.jsonl       a line for each point of the curves
+checkpoints/        best.ckpt and last.ckpt: tensors and plain configuration
+events.out...       the same for TensorBoard: a view, made anew from metrics.jsonl when a run goes on
+result.json         written last: its presence says that the run is over
 """
 
 import json
@@ -33,7 +33,16 @@ from gridstorm.task import METRICS
 from gridstorm.tensorboard import EventFile, markdown
 
 COUNTERS = ("step", "epoch", "samples", "seconds")
-VERSIONS = ("gridstorm", "torch", "pytorch-lightning", "hydra-core", "omegaconf", "numpy", "scikit-learn", "tensorboard")
+VERSIONS = (
+    "gridstorm",
+    "torch",
+    "pytorch-lightning",
+    "hydra-core",
+    "omegaconf",
+    "numpy",
+    "scikit-learn",
+    "tensorboard",
+)
 
 
 class Record:
@@ -61,7 +70,12 @@ class Record:
         hidden = parent / f".{secrets.token_hex(8)}"
         (hidden / "checkpoints").mkdir(parents=True)
         (hidden / "config.yaml").write_text(yaml.safe_dump(composed.config, sort_keys=False))
-        origin = {"command": command, "overrides": composed.overrides, "choices": composed.choices, "origins": composed.origins}
+        origin = {
+            "command": command,
+            "overrides": composed.overrides,
+            "choices": composed.choices,
+            "origins": composed.origins,
+        }
         (hidden / "origin.json").write_text(json.dumps(origin, indent=1))
         for directory in numbered(parent, name or default_name(composed)):
             try:
@@ -148,7 +162,7 @@ class Record:
         """Add one point to the curves.
 
         Args:
-            counters: `step` (of the optimizer), `epoch` (from 1), `samples` (seen in training), `seconds` (of training).
+            counters: `step` of the optimizer, `epoch` from 1, `samples` seen in training, `seconds` of training.
             values: The metrics. A value that is not finite is null in metrics.jsonl, whose lines are strict JSON.
         """
         row = {**counters, **{name: _number(value) for name, value in values.items()}}
@@ -193,7 +207,9 @@ class Record:
 def hyperparameters(composed: Composed) -> dict[str, bool | int | float | str]:
     """Return the recipe as TensorBoard's table shows it: choices by name, single values by key, without the seeds."""
     recipe = {key: value for key, value in composed.recipe.items() if key not in ("seed", "monitor", "mode")}
-    values = {key: value for key, value in leaves(recipe) if key.rpartition(".")[2] not in ("seed", "_target_", "_partial_")}
+    values = {
+        key: value for key, value in leaves(recipe) if key.rpartition(".")[2] not in ("seed", "_target_", "_partial_")
+    }
     shown = {key: value for key, value in values.items() if isinstance(value, bool | int | float | str)}
     groups = {group: composed.choices[group] for group in recipe if group in composed.choices and group != "trainer"}
     return {**groups, **shown, **{key: str(value) for key, value in values.items() if isinstance(value, list)}}

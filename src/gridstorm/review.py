@@ -39,7 +39,9 @@ def samples(module: Module, data: Any) -> str:
     prompts = data.parts["test"][0][:SAMPLES, :PROMPT_BYTES].to(module.device)
     generator = torch.Generator(device=module.device).manual_seed(module.seed)
     written = write(module, prompts, generator)
-    blocks = [markdown(f"{data.decode(prompt)}>>>{data.decode(text)}") for prompt, text in zip(prompts, written, strict=True)]
+    blocks = [
+        markdown(f"{data.decode(prompt)}>>>{data.decode(text)}") for prompt, text in zip(prompts, written, strict=True)
+    ]
     return "\n\n".join(["After `>>>` the model wrote:", *blocks])
 
 

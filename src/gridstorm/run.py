@@ -4,8 +4,6 @@ import logging
 import os
 import shlex
 import signal
-import sys
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -14,9 +12,10 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from hydra.errors import InstantiationException
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.profilers import PassThroughProfiler
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from gridstorm.card import card
@@ -92,7 +91,10 @@ def run(composed: Composed) -> dict[str, Any]:
                 print(card(composed, network_for(composed, data)))
             return {}
         command = shlex.join(["python", "train.py", *composed.overrides])
-        return train(composed, lambda: Record.create(Path(composed.config["output_dir"]), composed.config["name"], composed, command))
+        return train(
+            composed,
+            lambda: Record.create(Path(composed.config["output_dir"]), composed.config["name"], composed, command),
+        )
 
 
 def resume(asked: Composed) -> dict[str, Any]:
@@ -148,7 +150,11 @@ def train(composed: Composed, open_record: Callable[[], Record], alone: bool = T
         return {}
     outcome = result(composed, module, "diverged" if module.diverged else "done")
     outcome["metrics"] = {**at_best(record, outcome["best_epoch"]), **tested}
-    totals = {"fit/ok": float(not module.diverged), "fit/params": outcome["parameters"], "fit/seconds": outcome["seconds"]}
+    totals = {
+        "fit/ok": float(not module.diverged),
+        "fit/params": outcome["parameters"],
+        "fit/seconds": outcome["seconds"],
+    }
     record.events.scalars(module.progress["samples"], totals | tested)
     if alone:
         review(record.events, module, data)
@@ -195,16 +201,20 @@ def module_for(composed: Composed, network: nn.Module, data: Any) -> Module:
 
 def trainer_for(composed: Composed) -> pl.Trainer:
     """Return the Trainer, still without loggers; what Lightning would print of itself is left out."""
-    config = composed.config
-    callbacks = [build(node) for node in (config["callbacks"] or {}).values()]
-    ours = {"enable_progress_bar": any(isinstance(one, pl.callbacks.ProgressBar) for one in callbacks), "enable_model_summary": False}
-    checkpoints = any(isinstance(one, pl.callbacks.Checkpoint) for one in callbacks)
-    given = {**ours, "enable_checkpointing": checkpoints, "profiler": Unprofiled()} | {key: value for key, value in config["trainer"].items() if key != "_target_"}
+    callbacks = [build(node) for node in (composed.config["callbacks"] or {}).values()]
+    ours = {
+        "enable_progress_bar": any(isinstance(one, pl.callbacks.ProgressBar) for one in callbacks),
+        "enable_checkpointing": any(isinstance(one, pl.callbacks.Checkpoint) for one in callbacks),
+        "enable_model_summary": False,
+    }
+    profiler = {} if composed.config["trainer"].get("profiler") else {"profiler": Unprofiled()}
     try:
-        return pl.Trainer(**given, logger=False, callbacks=callbacks)
-    except (MisconfigurationException, ValueError) as error:
-        lines = " ".join(str(error).split())
-        raise Refusal([Problem("trainer", f"Lightning cannot build it: {lines}", "Choose another, such as trainer=default.")]) from error
+        return build({**ours, **composed.config["trainer"]}, logger=False, callbacks=callbacks, **profiler)  # type: ignore[no-any-return]
+    except InstantiationException as error:
+        if not isinstance(error.__cause__, MisconfigurationException):
+            raise
+        fact = f"Lightning cannot build it: {' '.join(str(error.__cause__).split()).rstrip('.!')}."
+        raise Refusal([Problem("trainer", fact, "Choose another, such as trainer=default.")]) from error
 
 
 def begin(record: Record, trainer: pl.Trainer, data: Any) -> None:
@@ -269,11 +279,16 @@ def at_best(record: Record, best_epoch: int | None) -> dict[str, float]:
 
 def closing(record: Record, outcome: dict[str, Any]) -> str:
     """Return the last lines of a run: the best score and when, where the record is, how to look at it."""
-    score = f"best {outcome['monitor']} {outcome['score']:.4g} in epoch {outcome['best_epoch']}" if outcome["score"] is not None else "no score"
-    tested = ", ".join(f"{name} {value:.4g}" for name, value in outcome.get("metrics", {}).items() if name.startswith("test/"))
+    score = "no score"
+    if outcome["score"] is not None:
+        score = f"best {outcome['monitor']} {outcome['score']:.4g} in epoch {outcome['best_epoch']}"
+    metrics = outcome.get("metrics", {})
+    tested = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items() if name.startswith("test/"))
     lines = [f"{score} of {outcome['epochs']}, after {outcome['seconds']:.1f} s ({tested})"]
     if outcome["status"] == "diverged":
-        lines.insert(0, "The training loss became NaN or infinite: try a smaller optimizer.lr, or trainer.gradient_clip_val=1.")
+        lines.insert(
+            0, "The training loss became NaN or infinite: try a smaller optimizer.lr, or trainer.gradient_clip_val=1."
+        )
     return "\n".join([*lines, f"record  {record.directory}", f"look    tensorboard --logdir {record.directory.parent}"])
 
 

@@ -20,7 +20,10 @@ def grid(loader: ConfigLoader, overrides: Sequence[str]) -> list[list[str]]:
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
     endless = [one for one in parsed if one.is_sweep_override() and not one.is_discrete_sweep()]
     if endless:
-        fact, remedy = "An interval has no list of values, and a grid needs one.", "List some, for example {}=0.001,0.01."
+        fact, remedy = (
+            "An interval has no list of values, and a grid needs one.",
+            "List some, for example {}=0.001,0.01.",
+        )
         raise Refusal([Problem(str(one.input_line), fact, remedy.format(one.key_or_group)) for one in endless])
     return BasicSweeper.split_arguments(parsed, None)[0]
 

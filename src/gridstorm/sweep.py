@@ -38,7 +38,9 @@ def sweep(loader: ConfigLoader, master: DictConfig, arguments: Sequence[str]) ->
         SystemExit: With 1 if a trial failed; with 130 or 143 where the sweep was stopped.
     """
     trials = plan(loader, master, arguments)
-    directory = folder(Path(trials[0].composed.config["output_dir"]), trials[0].composed.config["name"] or f"{now()}-sweep")
+    directory = folder(
+        Path(trials[0].composed.config["output_dir"]), trials[0].composed.config["name"] or f"{now()}-sweep"
+    )
     print(f"{len(trials)} trials in {directory}", flush=True)
     try:
         for number, trial in enumerate(trials, 1):

@@ -37,20 +37,15 @@ class EventFile:
     A process that is killed leaves a file that TensorBoard reads up to its last whole record.
     """
 
-    def __init__(self, directory: Path, resumed_from: int | None = None) -> None:
-        """Open a new `events.out.tfevents.*` file in `directory`, which is made if it is missing.
-
-        `resumed_from` is the step of the checkpoint that a resumed run starts from: whatever earlier files of the
-        directory hold of later steps is then no longer shown.
-        """
+    def __init__(self, directory: Path) -> None:
+        """Open a new `events.out.tfevents.*` file in `directory`, which is made if it is missing."""
         directory.mkdir(parents=True, exist_ok=True)
         # TensorBoard reads a directory's files in the order of their names; microseconds keep that the order of time.
         name = f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}.{os.getpid()}"
         self._file = (directory / name).open("xb", buffering=_BUFFER_BYTES)
         self._flushed = time.monotonic()
-        first_step = 0 if resumed_from is None else resumed_from + 1
         self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
-        self._write(Event(wall_time=time.time(), step=first_step, session_log=SessionLog(status=SessionLog.START)))
+        self._write(Event(wall_time=time.time(), session_log=SessionLog(status=SessionLog.START)))
         self.flush()
 
     def scalars(self, step: int, values: Mapping[str, float], wall_time: float | None = None) -> None:
