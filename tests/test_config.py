@@ -113,6 +113,11 @@ def test_a_signature_is_twelve_hexadecimal_digits_and_does_not_depend_on_the_ord
     assert int(one.signature, 16) >= 0
 
 
+def test_one_batch_and_the_whole_share_are_two_recipes() -> None:
+    one_batch, all_batches = (composed(f"trainer.limit_train_batches={value}") for value in ("1", "1.0"))
+    assert one_batch.signature != all_batches.signature
+
+
 def test_a_choice_by_a_preset_is_the_same_recipe_as_by_the_command_line(presets: Remembering) -> None:
     by_preset = composed("experiment=wide", loader=presets)
     by_hand = composed("model=cnn", "optimizer=sgd", "optimizer.lr=0.05", "trainer.max_epochs=7", "seed=3")

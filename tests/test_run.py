@@ -104,7 +104,7 @@ def test_names_never_collide_also_when_runs_start_in_the_same_moment(composed: C
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (("optimizer=sgd", "optimizer.nesterov=true", "optimizer.momentum=0"), "Nesterov momentum requires"),
+        (("optimizer=sgd", "optimizer.nesterov=true", "optimizer.momentum=0"), "optimizer or scheduler: Nesterov"),
         (("scheduler=warmup_cosine", "scheduler.warmup_steps=100000"), "scheduler.warmup_steps=100000"),
         (("data=text", "model=transformer", "data.path=nowhere.txt"), "nowhere.txt"),
         (("data=python_text", "model=transformer", "model.heads=5", "trainer=debug"), "model.heads=5"),

@@ -33,7 +33,7 @@ def rerun(directory: Path) -> int:
     """
     first = Record(directory)
     composed = first.composed
-    problems = check(OmegaConf.create(composed.config), {})
+    problems = check(OmegaConf.create(composed.config))
     if problems:
         raise Refusal(problems)
     from gridstorm.run import quiet, train

@@ -4,7 +4,7 @@ import argparse
 import inspect
 import os
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -24,7 +24,7 @@ from gridstorm.recipe import Composed
 from gridstorm.refusal import Problem, Refusal, plainly
 from gridstorm.resolve import copies, leaves, resolve
 
-__all__ = ["Composed", "Overrides", "accept", "compose", "door", "explain", "leaves", "plainly", "without_hydra"]
+__all__ = ["Composed", "Overrides", "accept", "compose", "door", "leaves", "plainly", "without_hydra"]
 
 # Hydra deep-copies its store of built-in configurations for each group that it lists, half of the time of --help,
 # though nothing writes to the copy: let the store be its own copy.
@@ -76,13 +76,6 @@ def _known_to_hydra(config: DictConfig) -> Iterator[None]:
         yield
     finally:
         HydraConfig.instance().cfg = before
-
-
-def explain(error: Exception, arguments: Sequence[str]) -> list[Problem]:
-    """Return all that is wrong with overrides that Hydra's running application could not compose."""
-    overrides = Overrides(GlobalHydra.instance().config_loader(), NAME, arguments)
-    overrides.compose()
-    return overrides.problems or [words(" ".join(arguments), error)]
 
 
 def without_hydra(config: DictConfig) -> DictConfig:

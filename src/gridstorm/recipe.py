@@ -13,6 +13,8 @@ RECIPE_TRAINER = (
     "limit_val_batches", "limit_test_batches", "check_val_every_n_epoch", "val_check_interval",
 )  # fmt: skip
 
+SHARES = ("overfit_batches", "limit_train_batches", "limit_val_batches", "limit_test_batches", "val_check_interval")
+
 
 @dataclass(frozen=True)
 class Composed:
@@ -51,9 +53,9 @@ def _text(node: Any) -> str:
 
 
 def _canonical(node: Any) -> Any:
-    """Write equal values equally: 1.0 as 1."""
+    """Write equal values equally: 1.0 as 1, except where 1.0 is a share and 1 is a number of batches."""
     if isinstance(node, dict):
-        return {str(key): _canonical(value) for key, value in node.items()}
+        return {str(key): value if key in SHARES else _canonical(value) for key, value in node.items()}
     if isinstance(node, list):
         return [_canonical(value) for value in node]
     return int(node) if isinstance(node, float) and node.is_integer() else node

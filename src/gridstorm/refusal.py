@@ -42,12 +42,14 @@ class Refusal(Exception):
 
 @contextmanager
 def plainly() -> Iterator[None]:
-    """Say a refusal in words and end with exit status 2; a traceback is for our own mistakes."""
+    """Say a refusal in words and end with exit status 2, Ctrl-C with 130; a traceback is for our own mistakes."""
     try:
         yield
     except Refusal as refusal:
         print(refusal, file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def did_you_mean(given: str, names: Iterable[str]) -> str:

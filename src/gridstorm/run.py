@@ -236,7 +236,7 @@ def fit(trainer: pl.Trainer, module: Module, data: Any, record: Record) -> None:
         except ValueError as error:
             if module.progress["samples"]:
                 raise
-            raise refused("configuration", error) from error
+            raise refused("optimizer or scheduler", error) from error
         except (KeyboardInterrupt, SystemExit) as error:
             if not stopped:
                 raise

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
-from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig
 
+from gridstorm import config
 from gridstorm.annotation import shown
-from gridstorm.config import Composed, accept, explain
+from gridstorm.config import Composed, Overrides
 from gridstorm.record import Record, folder, now
 from gridstorm.refusal import Problem, Refusal
 from gridstorm.space import grid, swept
@@ -78,15 +77,13 @@ def plan(loader: ConfigLoader, master: DictConfig, arguments: Sequence[str]) -> 
 
 def compose(loader: ConfigLoader, master: DictConfig, cell: list[str]) -> Composed:
     """Return one cell's configuration, checked as that of a single run."""
-    try:
-        whole = loader.load_sweep_config(master, cell)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise Refusal(explain(error, [*cell])) from error
-    config = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
-    single = [key for key in ("resume", "explain") if config.get(key)]
+    texts = [*master.hydra.overrides.hydra, *cell]
+    whole = config.compose(Overrides(loader, master.hydra.job.config_name, texts))
+    asked = config.without_hydra(whole)
+    single = [key for key in ("resume", "explain") if asked.get(key)]
     if single:
         raise Refusal([Problem(key, "It is asked of one run, and -m starts many.", "Leave out -m.") for key in single])
-    return accept(config, whole.hydra)
+    return config.accept(asked, whole.hydra)
 
 
 def label(values: dict[str, str]) -> str:

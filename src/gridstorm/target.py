@@ -178,7 +178,7 @@ def build(node: Mapping[str, Any], **given: Any) -> Any:
 def refused(key: str, error: Exception) -> Refusal:
     """Return the refusal for an error whose message already says what was given and what to do."""
     fact, _, remedy = str(error).strip().partition(". ")
-    return Refusal([Problem(key, fact.rstrip(".") + ".", remedy)])
+    return Refusal([Problem(key, fact.rstrip(".") + ".", remedy or "Change the values that it speaks of.")])
 
 
 def targets(node: Any, key: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -1,0 +1,26 @@
+# The commands of a developer. Another Python: make test PYTHON=.venv/bin/python
+PYTHON ?= python
+
+.DEFAULT_GOAL := help
+.PHONY: help check test docs bench
+
+help:  ## list these targets
+	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+check:  ## what needs no run: ruff, formatting, mypy
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+
+test:  ## all tests (the fast ones: pytest -m 'not slow')
+	$(PYTHON) -m pytest
+
+docs:  ## run the README's commands, write down what they print, and check it
+	$(PYTHON) tests/test_readme.py
+	$(PYTHON) -m pytest tests/test_readme.py
+
+bench:  ## all benchmarks, one after another, on a quiet machine
+	OMP_NUM_THREADS=1 $(PYTHON) -m bench.start
+	OMP_NUM_THREADS=1 $(PYTHON) -m bench.step
+	$(PYTHON) -m bench.threads
+	$(PYTHON) -m bench.score

@@ -1,0 +1,42 @@
+"""What the benchmarks share: a composed configuration, medians of interleaved repetitions, and the machine in words."""
+
+import os
+import platform
+import statistics
+from collections.abc import Callable, Hashable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import TypeVar
+
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from gridstorm.config import Composed, accept
+
+Name = TypeVar("Name", bound=Hashable)
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def composed(*overrides: str) -> Composed:
+    """Return the configuration that `python train.py OVERRIDES` would train."""
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        whole = compose("config", list(overrides), return_hydra_config=True)
+    config = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
+    return accept(config, whole.hydra)
+
+
+def medians(contestants: Mapping[Name, Callable[[], float]], repetitions: int) -> dict[Name, float]:
+    """Return the median of what each contestant measures.
+
+    They take turns, forwards and backwards, so that a busy moment of the machine hits them all.
+    """
+    measured: dict[Name, list[float]] = {name: [] for name in contestants}
+    for number in range(repetitions):
+        for name in sorted(contestants, key=list(contestants).index, reverse=bool(number % 2)):
+            measured[name].append(contestants[name]())
+    return {name: statistics.median(values) for name, values in measured.items()}
+
+
+def machine(threads: str = "one thread") -> str:
+    """Return one line on what the figures were measured on."""
+    return f"{os.cpu_count()} cores, Python {platform.python_version()}, torch {version('torch')}, {threads}"
