@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -116,6 +117,16 @@ def test_a_run_that_is_over_is_not_trained_again(
 def test_a_run_goes_on_with_its_own_configuration_alone(composed: Compose, whole: Path) -> None:
     with pytest.raises(Refusal, match=r"optimizer\.lr=0\.1: A run goes on with the configuration"):
         run(composed(f"resume={whole}", "optimizer.lr=0.1"))
+
+
+def test_a_foreign_record_builds_nothing_that_is_not_allowed(composed: Compose, whole: Path, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    shutil.copytree(whole, theirs)
+    (theirs / "result.json").unlink()
+    text = (theirs / "config.yaml").read_text()
+    (theirs / "config.yaml").write_text(text.replace("torch.optim.Adam", "subprocess.Popen"))
+    with pytest.raises(Refusal, match=r"subprocess\.Popen: Configuration may only"):
+        run(composed(f"resume={theirs}"))
 
 
 def test_a_directory_without_a_run_is_refused(composed: Compose, tmp_path: Path) -> None:

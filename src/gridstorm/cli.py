@@ -5,12 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
-from gridstorm.check import check
-from gridstorm.config import plainly
+from gridstorm.config import plainly, recheck
 from gridstorm.record import COUNTERS, Record
-from gridstorm.refusal import Refusal
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,10 +28,7 @@ def rerun(directory: Path) -> int:
         Refusal: There is no run in `directory`, or its configuration is not one that may be run.
     """
     first = Record(directory)
-    composed = first.composed
-    problems = check(OmegaConf.create(composed.config))
-    if problems:
-        raise Refusal(problems)
+    composed = recheck(first.composed)
     from gridstorm.run import quiet, train
 
     made: list[Record] = []

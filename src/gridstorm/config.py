@@ -24,7 +24,7 @@ from gridstorm.recipe import Composed
 from gridstorm.refusal import Problem, Refusal, plainly
 from gridstorm.resolve import copies, leaves, resolve
 
-__all__ = ["Composed", "Overrides", "accept", "compose", "door", "leaves", "plainly", "without_hydra"]
+__all__ = ["Composed", "Overrides", "accept", "compose", "door", "leaves", "plainly", "recheck", "without_hydra"]
 
 # Hydra deep-copies its store of built-in configurations for each group that it lists, half of the time of --help,
 # though nothing writes to the copy: let the store be its own copy.
@@ -47,6 +47,17 @@ def accept(config: DictConfig, hydra: DictConfig | None = None) -> Composed:
         raise Refusal(problems)
     plain, _ = resolve(config)
     return Composed(plain, _given(node), _choices(node), _origins(config, node))
+
+
+def recheck(composed: Composed) -> Composed:
+    """Return a configuration that was read from a record, after it was checked as if it came from someone else.
+
+    Raises:
+        Refusal: Something is wrong with it; every problem is in it.
+    """
+    if problems := check(OmegaConf.create(composed.config)):
+        raise Refusal(problems)
+    return composed
 
 
 def compose(overrides: Overrides) -> DictConfig:

@@ -19,7 +19,7 @@ from pytorch_lightning.profilers import PassThroughProfiler
 from torch import nn
 
 from gridstorm.card import card
-from gridstorm.config import Composed
+from gridstorm.config import Composed, recheck
 from gridstorm.module import Module
 from gridstorm.record import COUNTERS, Record, environment, uncommitted
 from gridstorm.refusal import Problem, Refusal
@@ -105,11 +105,11 @@ def resume(asked: Composed) -> dict[str, Any]:
         remedy = "Give resume= alone; for other values start a new run."
         raise Refusal([Problem(" ".join(others), fact, remedy)])
     record = Record(Path(asked.config["resume"]))
-    if record.result and record.result["status"] == "done":
+    if record.result and record.result["status"] != "failed":
         print(f"{record.directory} is over already.")
         print(closing(record, record.result))
         return record.result
-    return train(record.composed, lambda: record)
+    return train(recheck(record.composed), lambda: record)
 
 
 def train(composed: Composed, open_record: Callable[[], Record], alone: bool = True) -> dict[str, Any]:
@@ -146,8 +146,11 @@ def train(composed: Composed, open_record: Callable[[], Record], alone: bool = T
             record.finish(result(composed, module, "failed", f"{type(error).__name__}: {error}"))
         raise
     tested = test(record, trainer, module, data) if alone else {}
-    if not first:
-        return {}
+    return conclude(composed, record, module, data, tested) if first else {}
+
+
+def conclude(composed: Composed, record: Record, module: Module, data: Any, tested: dict[str, float]) -> dict[str, Any]:
+    """Write the result, and if it was tested (in a run alone) show and say what came out; return it."""
     outcome = result(composed, module, "diverged" if module.diverged else "done")
     outcome["metrics"] = {**at_best(record, outcome["best_epoch"]), **tested}
     totals = {
@@ -156,10 +159,10 @@ def train(composed: Composed, open_record: Callable[[], Record], alone: bool = T
         "fit/seconds": outcome["seconds"],
     }
     record.events.scalars(module.progress["samples"], totals | tested)
-    if alone:
+    if tested:
         review(record.events, module, data)
     record.finish(outcome)
-    if alone:
+    if tested:
         print(closing(record, outcome))
     return outcome
 
