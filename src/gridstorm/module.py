@@ -322,6 +322,10 @@ class Module(pl.LightningModule):
         self.progress = dict(checkpoint["gridstorm"]["progress"])
 
 
+# Lightning reads the signature of `training_step` at each step; written down, it need not be worked out.
+Module.training_step.__signature__ = inspect.signature(Module.training_step)  # type: ignore[attr-defined]
+
+
 def counts_steps(scheduler: Callable[..., Any]) -> str | None:
     """Return the argument in which a scheduler (a partial) wants the number of steps and has none; None if it does not.
 
