@@ -134,13 +134,17 @@ def test_a_directory_without_a_run_is_refused(composed: Compose, tmp_path: Path)
         run(composed(f"resume={tmp_path}"))
 
 
-def test_a_line_that_a_crash_cut_short_is_forgotten(composed: Compose, whole: Path, tmp_path: Path) -> None:
+def test_what_a_crash_cut_short_is_forgotten(composed: Compose, whole: Path, tmp_path: Path) -> None:
     child = in_child(composed(f"output_dir={tmp_path}", "name=cut", *HARD))
     child.join()
     directory = tmp_path / "cut"
     (directory / "result.json").unlink()
-    with (directory / "metrics.jsonl").open("a") as file:
-        file.write(json.dumps({"step": 10**6})[:9])
+    with (directory / "metrics.jsonl").open("a") as lines:
+        lines.write(json.dumps({"step": 10**6})[:9])
+    half = [directory / ".metrics.jsonl.4711", directory / "checkpoints" / ".last.4711"]
+    for file in half:
+        file.touch()
     again = in_child(composed(f"resume={directory}"))
     again.join()
     assert same(whole, directory)
+    assert not [file for file in half if file.exists()]

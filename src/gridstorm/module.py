@@ -172,6 +172,13 @@ class Module(pl.LightningModule):
             told["monitor"] = self.monitor
         return {"optimizer": optimizer, "lr_scheduler": told}
 
+    def configure_gradient_clipping(
+        self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Clip the gradients where it was asked for, and look at nothing where it was not."""
+        if gradient_clip_val is not None:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
         """Step the scheduler, except one that reads the score: Lightning steps that only after the checkpoint."""
         if not isinstance(scheduler, ReduceLROnPlateau):

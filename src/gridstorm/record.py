@@ -132,8 +132,8 @@ class Record:
         (self.directory / "result.json").unlink(missing_ok=True)
         kept = [row for row in self.rows() if row["step"] <= step]
         self.write("metrics.jsonl", "".join(json.dumps(row) + "\n" for row in kept))
-        for old in self.directory.glob("events.out.tfevents.*"):
-            old.unlink()
+        for old in [*self.directory.glob("events.out.tfevents.*"), *self.directory.rglob(".*.[0-9]*")]:
+            old.unlink()  # the view is made anew, and what a crash left half written is not needed
         self._metrics = (self.directory / "metrics.jsonl").open("a")
         self._events = EventFile(self.directory)
         self._introduce(environment)

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import Checkpoint as LightningCheckpoint
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 
 class Checkpoint(LightningCheckpoint):
@@ -21,6 +23,11 @@ class Checkpoint(LightningCheckpoint):
         """Take the metric that decides which state is the best, and whether it is better when smaller (`min`)."""
         self.monitor, self.mode = monitor, mode
         self.best_score: float | None = None
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Have files written where they belong; Lightning writes to memory, to a temporary folder, and then there."""
+        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
+            trainer.strategy.checkpoint_io = Straight()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the state."""
@@ -56,6 +63,14 @@ class Checkpoint(LightningCheckpoint):
         home = Path(str(logger.save_dir), str(logger.name)) if logger else Path(trainer.default_root_dir)
         (home / "checkpoints").mkdir(parents=True, exist_ok=True)
         return home / "checkpoints"
+
+
+class Straight(TorchCheckpointIO):
+    """Writes a checkpoint to its path; that this is beside its place is the callback's care."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write `checkpoint` to `path`."""
+        torch.save(checkpoint, path)
 
 
 def _link(source: Path, target: Path) -> None:
