@@ -25,16 +25,22 @@ def composed(*overrides: str) -> Composed:
     return accept(config, whole.hydra)
 
 
-def medians(contestants: Mapping[Name, Callable[[], float]], repetitions: int) -> dict[Name, float]:
-    """Return the median of what each contestant measures.
+def turns(contestants: Mapping[Name, Callable[[], float]], repetitions: int) -> dict[Name, list[float]]:
+    """Return what each contestant measures, time after time.
 
     They take turns, forwards and backwards, so that a busy moment of the machine hits them all.
     """
     measured: dict[Name, list[float]] = {name: [] for name in contestants}
+    names = list(contestants)
     for number in range(repetitions):
-        for name in sorted(contestants, key=list(contestants).index, reverse=bool(number % 2)):
+        for name in reversed(names) if number % 2 else names:
             measured[name].append(contestants[name]())
-    return {name: statistics.median(values) for name, values in measured.items()}
+    return measured
+
+
+def medians(contestants: Mapping[Name, Callable[[], float]], repetitions: int) -> dict[Name, float]:
+    """Return the median of what each contestant measures in its turns."""
+    return {name: statistics.median(values) for name, values in turns(contestants, repetitions).items()}
 
 
 def machine(threads: str = "one thread") -> str:
