@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from bench.compare import ROOT, machine
-
 from gridstorm.table import table
 
 TARGETS = {

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from functools import partial
 
 from bench.compare import ROOT, machine, medians
-
 from gridstorm.table import table
 
 REPETITIONS = 3

@@ -21,11 +21,11 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from torch import Tensor, nn
+
 from bench.bare import Bare
 from bench.compare import composed, machine, medians
 from bench.template import template
-from torch import Tensor, nn
-
 from gridstorm.config import Composed
 from gridstorm.record import Record
 from gridstorm.run import Recorder, begin, module_for, network_for, prepared, quiet, trainer_for

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
-from bench.compare import composed, machine, turns
 
+from bench.compare import composed, machine, turns
 from gridstorm.run import network_for, prepared
 from gridstorm.table import table
 from gridstorm.target import build

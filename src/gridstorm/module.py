@@ -179,6 +179,16 @@ class Module(pl.LightningModule):
         if gradient_clip_val is not None:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
+    def _on_before_batch_transfer(self, batch: Any, dataloader_idx: int = 0) -> Any:
+        """Call none of Lightning's hooks on a batch's way to the device: nothing here uses them."""
+        return batch
+
+    def _apply_batch_transfer_handler(
+        self, batch: Any, device: torch.device | None = None, dataloader_idx: int = 0
+    ) -> Any:
+        """Move a batch that is not on the device yet, without the hooks before and after."""
+        return tuple(tensor.to(device or self.device) for tensor in batch)
+
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
         """Step the scheduler, except one that reads the score: Lightning steps that only after the checkpoint."""
         if not isinstance(scheduler, ReduceLROnPlateau):
@@ -327,10 +337,6 @@ class Module(pl.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up the run where the checkpoint left it."""
         self.progress = dict(checkpoint["gridstorm"]["progress"])
-
-
-# Lightning reads the signature of `training_step` at each step; written down, it need not be worked out.
-Module.training_step.__signature__ = inspect.signature(Module.training_step)  # type: ignore[attr-defined]
 
 
 def counts_steps(scheduler: Callable[..., Any]) -> str | None:

@@ -1,6 +1,5 @@
 """One run: build what the configuration names, train it, test it, and leave a record."""
 
-import json
 import logging
 import os
 import shlex
@@ -198,7 +197,7 @@ def module_for(composed: Composed, network: nn.Module, data: Any) -> Module:
         mode=config["mode"],
         seed=config["seed"],
         unit=getattr(data, "target_std", 1.0),
-        keep={"config": json.dumps(config), "signature": composed.signature},
+        keep={"config": config, "signature": composed.signature},
         **config["regularization"],
     )
 
