@@ -105,7 +105,7 @@ def test_names_never_collide_also_when_runs_start_in_the_same_moment(composed: C
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (("optimizer=sgd", "optimizer.nesterov=true", "optimizer.momentum=0"), "optimizer or scheduler: Nesterov"),
+        (("optimizer=sgd", "optimizer.nesterov=true", "optimizer.momentum=0"), "optimizer: Nesterov"),
         (("scheduler=warmup_cosine", "scheduler.warmup_steps=100000"), "scheduler.warmup_steps=100000"),
         (("data=text", "model=transformer", "data.path=nowhere.txt"), "nowhere.txt"),
         (("data=python_text", "model=transformer", "model.heads=5", "trainer=debug"), "model.heads=5"),
@@ -160,6 +160,14 @@ def test_a_diverged_run_says_so_and_is_over(train: Train, capsys: pytest.Capture
     assert "try a smaller optimizer.lr" in capsys.readouterr().out
     assert rows(made)[-1]["train/loss"] is None
     json.loads((made / "metrics.jsonl").read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+
+
+def test_a_language_model_that_diverged_has_a_result_too(train: Train) -> None:
+    small = ("model.depth=1", "model.width=16", "model.heads=2", "data.context=16", "optimizer=sgd")
+    few = ("trainer.max_epochs=2", "trainer.limit_train_batches=5", "trainer.limit_test_batches=1")
+    made = train("data=python_text", "model=transformer", *small, *few, "optimizer.lr=1e30")
+    assert result(made)["status"] == "diverged"
+    assert result(made)["score"] is None
 
 
 def test_early_stopping_ends_a_run_that_no_longer_improves(train: Train) -> None:

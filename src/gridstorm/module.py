@@ -17,9 +17,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
+from gridstorm.check import COUNTED
+from gridstorm.target import refused
+
 Batch = tuple[Tensor, Tensor]
 NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
-COUNTED = ("total_steps", "T_max")
 
 
 class Meter:
@@ -162,11 +164,16 @@ class Module(pl.LightningModule):
             super().__setattr__(name, value)
 
     def configure_optimizers(self) -> Any:
-        """Return the optimizer and the scheduler, told when it is stepped."""
-        optimizer = self.make_optimizer(parameter_groups(self.network, self.skip_norm_and_bias))
+        """Return the optimizer and the scheduler, told when it is stepped.
+
+        Raises:
+            Refusal: One of them says in a ValueError that a value is wrong.
+        """
+        groups = parameter_groups(self.network, self.skip_norm_and_bias)
+        optimizer = made("optimizer", self.make_optimizer, groups)
         counted = counts_steps(self.make_scheduler)
         steps = {counted: max(int(self.trainer.estimated_stepping_batches), 1)} if counted else {}
-        scheduler = self.make_scheduler(optimizer, **steps)
+        scheduler = made("scheduler", self.make_scheduler, optimizer, **steps)
         told: dict[str, Any] = {"scheduler": scheduler, "interval": "step" if counted else "epoch"}
         if isinstance(scheduler, ReduceLROnPlateau):
             told["monitor"] = self.monitor
@@ -337,6 +344,14 @@ class Module(pl.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up the run where the checkpoint left it."""
         self.progress = dict(checkpoint["gridstorm"]["progress"])
+
+
+def made(key: str, partial: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """Return what `partial` makes, or refuse the section `key` with what it says of its values."""
+    try:
+        return partial(*arguments, **named)
+    except ValueError as error:
+        raise refused(key, error) from error
 
 
 def counts_steps(scheduler: Callable[..., Any]) -> str | None:

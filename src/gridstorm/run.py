@@ -1,6 +1,7 @@
 """One run: build what the configuration names, train it, test it, and leave a record."""
 
 import logging
+import math
 import os
 import shlex
 import signal
@@ -138,6 +139,8 @@ def train(composed: Composed, open_record: Callable[[], Record], alone: bool = T
         begin(record, trainer, data)
     try:
         fit(trainer, module, data, record)
+        tested = test(record, trainer, module, data) if alone else {}
+        outcome = conclude(composed, record, module, data, tested) if first else {}
     except Refusal:
         record.discard()
         raise
@@ -145,12 +148,13 @@ def train(composed: Composed, open_record: Callable[[], Record], alone: bool = T
         if first:
             record.finish(result(composed, module, "failed", f"{type(error).__name__}: {error}"))
         raise
-    tested = test(record, trainer, module, data) if alone else {}
-    return conclude(composed, record, module, data, tested) if first else {}
+    if first and alone:
+        print(closing(record, outcome))
+    return outcome
 
 
 def conclude(composed: Composed, record: Record, module: Module, data: Any, tested: dict[str, float]) -> dict[str, Any]:
-    """Write the result, and if it was tested (in a run alone) show and say what came out; return it."""
+    """Write the result, and if it was tested (in a run alone) show what came out; return it."""
     outcome = result(composed, module, "diverged" if module.diverged else "done")
     outcome["metrics"] = {**at_best(record, outcome["best_epoch"]), **tested}
     totals = {
@@ -159,11 +163,9 @@ def conclude(composed: Composed, record: Record, module: Module, data: Any, test
         "fit/seconds": outcome["seconds"],
     }
     record.events.scalars(module.progress["samples"], totals | tested)
-    if tested:
+    if math.isfinite(tested.get("test/loss", math.nan)):  # weights that are no numbers predict nothing
         review(record.events, module, data)
     record.finish(outcome)
-    if tested:
-        print(closing(record, outcome))
     return outcome
 
 
@@ -239,7 +241,7 @@ def fit(trainer: pl.Trainer, module: Module, data: Any, record: Record) -> None:
         except ValueError as error:
             if module.progress["samples"]:
                 raise
-            raise refused("optimizer or scheduler", error) from error
+            raise refused("configuration", error) from error
         except (KeyboardInterrupt, SystemExit) as error:
             if not stopped:
                 raise

@@ -15,7 +15,7 @@ from gridstorm.annotation import shown
 from gridstorm.config import Composed, Overrides
 from gridstorm.record import Record, folder, now
 from gridstorm.refusal import Problem, Refusal
-from gridstorm.space import grid, swept
+from gridstorm.space import grid
 from gridstorm.table import table
 
 
@@ -55,7 +55,7 @@ def sweep(loader: ConfigLoader, master: DictConfig, arguments: Sequence[str]) ->
 
 def plan(loader: ConfigLoader, master: DictConfig, arguments: Sequence[str]) -> list[Trial]:
     """Compose and check every cell; equal recipes are one trial."""
-    keys, cells = swept(loader, arguments), grid(loader, arguments)
+    keys, cells = grid(loader, arguments)
     problems: dict[Problem, None] = {}
     composed: dict[str, tuple[Composed, dict[str, str]]] = {}
     for cell in cells:
@@ -114,6 +114,8 @@ def outcome(trial: Trial) -> str:
     result = trial.result
     if result["status"] == "failed":
         return f"failed: {result['error']}"
+    if result["score"] is None:
+        return f"{result['status']}, without a score"
     return f"{result['monitor']} {number(result['score'])} in epoch {result['best_epoch']}, {result['seconds']:.1f} s"
 
 

@@ -17,21 +17,21 @@ class ProgressBar(LightningProgressBar):
         super().__init__()
         self.score, self.refresh_seconds = score, refresh_seconds
         self.bar: Any = None
-        self._drawn, self._step = 0.0, 0
+        self._drawn, self._step, self._hidden = 0.0, 0, False
 
     def disable(self) -> None:
         """Hide the bar: Lightning asks so of every process but the first."""
-        self.refresh_seconds = float("inf")
+        self._hidden = True
 
     def enable(self) -> None:
         """Show the bar again."""
-        self.refresh_seconds = 0.1
+        self._hidden = False
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the bar, from where a resumed run goes on."""
         batches, epochs = trainer.num_training_batches, trainer.max_epochs or 0
         total = batches * epochs if epochs > 0 else None
-        hidden = not sys.stderr.isatty() or self.refresh_seconds == float("inf")
+        hidden = self._hidden or not sys.stderr.isatty()
         self._step = trainer.current_epoch * int(batches)
         self.bar = tqdm(total=total, initial=self._step, unit="batch", disable=hidden, dynamic_ncols=True, leave=False)
 
