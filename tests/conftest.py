@@ -1,12 +1,16 @@
 """What the tests share: composing a configuration as the command line does, and training it."""
 
 import json
+import runpy
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from gridstorm.config import Composed, accept
@@ -40,6 +44,51 @@ def train(composed: Compose, tmp_path: Path) -> Train:
         return made
 
     return one
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep printed and left: its exit status, both outputs, and its directory."""
+
+    status: int
+    out: str
+    err: str
+    directory: Path
+
+    @property
+    def runs(self) -> list[Path]:
+        """The directories of its runs, by name."""
+        return sorted(self.directory.glob("[0-9]*"))
+
+    @property
+    def first(self) -> str:
+        """The line that it says first."""
+        return self.out.splitlines()[0]
+
+
+Sweep = Callable[..., Swept]
+
+
+@pytest.fixture
+def sweep(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Sweep:
+    """Return a function that carries out `python train.py -m ...` in this process, which has imported torch already."""
+
+    def of(*overrides: str, name: str = "grid") -> Swept:
+        texts = [f"output_dir={tmp_path}", f"sweep.name={name}", *overrides]
+        if not any(text.startswith("launcher") for text in overrides):
+            texts.append("launcher=in_process")
+        monkeypatch.setattr(sys, "argv", ["train.py", "-m", *texts])
+        GlobalHydra.instance().clear()
+        capfd.readouterr()
+        status = 0
+        try:
+            runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+        told = capfd.readouterr()
+        return Swept(status, told.out, told.err, tmp_path / name)
+
+    return of
 
 
 def rows(directory: Path) -> list[dict[str, Any]]:

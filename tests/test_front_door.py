@@ -49,6 +49,9 @@ REFUSED = {
     "a direction": (["mode=best"], "Choose one of: max, min."),
     "a pair": (["data=diabetes"], "Choose one that does: loss=huber"),
     "a sweep": (["-m", "optimizer.lr=0.1,abc", "model=mlp,cn"], "for 2 problems"),
+    "a cell of a sweep": (["-m", "data=digits,diabetes", "sampler=tpe", "sweep.n_trials=5"], "loss=huber"),
+    "an interval in a grid": (["-m", "optimizer.lr=interval(0.1,1)"], "Choose a sampler that draws from it"),
+    "a sweep's key in a run": (["sweep.repeats=3"], "It is asked of a sweep, and this is one run. Add -m."),
 }
 FLAGS = {
     "an unknown flag": (["--multirrun"], "--multirrun: There is no such flag. Did you mean '--multirun'?"),
@@ -166,7 +169,7 @@ def test_the_tab_key_completes_groups_choices_and_keys(guard: Path, line: str, o
 
 
 def test_what_is_accepted_is_what_imports_torch(guard: Path) -> None:
-    for arguments in ([], ["explain=true"], ["-m", "seed=0,1"]):
+    for arguments in ([], ["explain=true"], ["-m", "seed=0,1", "launcher=in_process"]):
         ended = train(guard, *arguments)
         assert ended.status == 99, ended.err
 

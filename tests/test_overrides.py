@@ -70,7 +70,7 @@ WRONG = {
     "optimizer.lr": "It is not KEY=VALUE. Write KEY=VALUE, such as model=cnn.",
     # Hydra's own
     "hydra.run.dir=x": "A run makes its own directory. Write output_dir=DIRECTORY name=NAME.",
-    "hydra/launcher=joblib": "Gridstorm starts its trials itself. Leave it out.",
+    "hydra/launcher=joblib": "Gridstorm launches its runs itself. Choose launcher=processes or launcher=in_process.",
     "hydra.rn.dir=x": "Could not override 'hydra.rn.dir'. To append to your config use +hydra.rn.dir=x.",
     "hydra/help=nope": "There is no hydra/help called 'nope'. Choose one of: default.",
 }  # fmt: skip
@@ -201,7 +201,6 @@ def test_what_is_wrong_in_a_file_is_said_with_the_file(files: Path) -> None:
         ("experiment=flat", "model (preset flat): A run needs one, and there is none."),
         ("experiment=text", "experiment: No run reads this key."),
         ("experiment=godo", "experiment=godo: There is no experiment called 'godo'. Did you mean 'good'?"),
-        ("+experiment=good", "+experiment=good: experiment is chosen already. Write experiment=good."),
     ],
 )
 def test_a_file_that_composes_to_nothing_useful_is_refused_in_words(files: Path, override: str, words: str) -> None:

@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from torch import nn
 from torch.optim import SGD, Optimizer
 
+from gridstorm.recipe import CONDITIONAL
 from gridstorm.scheduler.warmup_cosine import WarmupCosine
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -25,7 +26,9 @@ STEPS = 40
 def configured(group: str, name: str) -> partial[Any]:
     """The partial that a run would be given."""
     conf = {"mode": "min", "optimizer": {"lr": 0.1}, "choice": OmegaConf.load(CONF / group / f"{name}.yaml")}
-    made = instantiate(OmegaConf.create(conf).choice, _convert_="all")
+    choice = OmegaConf.create(conf).choice
+    choice.pop(CONDITIONAL, None)
+    made = instantiate(choice, _convert_="all")
     assert isinstance(made, partial)
     return made
 

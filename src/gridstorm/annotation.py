@@ -2,6 +2,7 @@
 
 import ast
 import math
+from functools import cache
 from typing import Any
 
 WORDS = {
@@ -18,6 +19,7 @@ MAPPINGS = {"dict", "Dict", "Mapping"}
 NEVER = {"Tensor"}  # nothing that can be written in a configuration is one
 
 
+@cache
 def written(annotation: str) -> ast.expr:
     """Return a type that is given as text."""
     return ast.parse(annotation, mode="eval").body

@@ -2,7 +2,7 @@
 
 import ast
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,14 @@ from gridstorm.refusal import Problem, closest, did_you_mean
 from gridstorm.resolve import copies, resolve, source
 from gridstorm.target import LIBRARIES, SPECIAL, Target, find, problem, targets
 
-SECTIONS = ("data", "model", "loss", "optimizer", "scheduler", "trainer")
-PARTIAL = ("model", "optimizer", "scheduler")  # the run builds these when it has the arguments that it gives
+SECTIONS = ("data", "model", "loss", "optimizer", "scheduler", "trainer", "sampler", "pruner", "launcher")
+PARTIAL = ("model", "optimizer", "scheduler", "sampler")  # the run builds these when it has the arguments that it gives
 # What the run gives, so that it is neither missing nor to be set, and what to do instead.
 GIVEN = {
     "model": dict.fromkeys(("input_shape", "num_outputs"), "Leave it out: it follows from the data."),
     "optimizer": {"params": "Leave it out: they are the model's."},
     "scheduler": {"optimizer": "Leave it out, and choose optimizer=NAME."},
+    "sampler": {"seed": "Leave it out, and set sweep.seed."},
     "trainer": {
         "logger": "Leave it out, and set logger beside trainer.",
         "callbacks": "Leave it out, and choose callbacks=NAME.",
@@ -40,13 +41,28 @@ def check(config: DictConfig, folders: Collection[Path] = (), unknown: Collectio
         unknown: Groups whose choice is not known, so that nothing is said of their sections.
     """
     plain, unresolved = resolve(config)
+    found = check_values(plain, folders, unknown)
+    return unresolved + told_once(found, copies(config), unresolved, unknown) if found else unresolved
+
+
+def check_values(
+    plain: Mapping[str, Any], folders: Collection[Path] = (), unknown: Collection[str] = ()
+) -> list[Problem]:
+    """Return everything that is wrong with a resolved configuration; a copied value is told of at each place."""
     shape = [*_shape(plain)]
-    found = [*shape, *_root(plain), *_targets(plain), *([] if shape else fit(plain, folders, unknown))]
-    if not found:
-        return unresolved
-    copied, silent = copies(config), {one.path for one in unresolved}
+    return [*shape, *_root(plain), *_targets(plain), *([] if shape else fit(plain, folders, unknown))]
+
+
+def told_once(
+    found: Sequence[Problem],
+    copied: Mapping[str, str],
+    unresolved: Sequence[Problem] = (),
+    unknown: Collection[str] = (),
+) -> list[Problem]:
+    """Leave out what is told already: of copies of a value that is wrong, and of what could not be resolved."""
+    silent = {one.path for one in unresolved}
     wrong = silent | {one.path for one in found}
-    return unresolved + [
+    return [
         one
         for one in found
         if one.path not in silent
@@ -84,11 +100,12 @@ def _root(plain: Mapping[str, Any]) -> Iterator[Problem]:
             yield from _value(key, holder[name], written(annotation), RANGES)
         elif isinstance(holder, dict) and key in TYPES:
             yield Problem(key, "It is missing.", f"Leave it where it is, or write ++{key}=VALUE.")
-    regularization = plain.get("regularization")
-    inner = regularization if isinstance(regularization, dict) else {}
+    sections = {name: content for name in ("regularization", "sweep") if isinstance(content := plain.get(name), dict)}
+    inner = {f"{name}.{inner}": value for name, content in sections.items() for inner, value in content.items()}
     known = [*TYPES, *SECTIONS]
-    for name, value in {**plain, **{f"regularization.{name}": value for name, value in inner.items()}}.items():
-        if (key := str(name)) not in known:
+    held: dict[str, Any] = {**{str(name): value for name, value in plain.items()}, **inner}
+    for key, value in held.items():
+        if key not in known:
             given = key if isinstance(value, dict) else f"{key}={shown(value)}"
             remedy = did_you_mean(key, closest(key, [one for one in known if ("." in one) == ("." in key)]))
             if key == "experiment":

@@ -20,7 +20,7 @@ from gridstorm.check import check
 from gridstorm.flags import NAME, SHOWS, hydra_for, read_flags
 from gridstorm.origin import origins
 from gridstorm.overrides import FAILURES, GROUPS, Overrides, folders, words
-from gridstorm.recipe import Composed
+from gridstorm.recipe import CONDITIONAL, Composed
 from gridstorm.refusal import Problem, Refusal, plainly
 from gridstorm.resolve import copies, leaves, resolve
 
@@ -46,6 +46,9 @@ def accept(config: DictConfig, hydra: DictConfig | None = None) -> Composed:
     if problems := _problems(config, node):
         raise Refusal(problems)
     plain, _ = resolve(config)
+    for section in plain.values():
+        if isinstance(section, dict):
+            section.pop(CONDITIONAL, None)  # what a sweep may vary is no argument
     return Composed(plain, _given(node), _choices(node), _origins(config, node))
 
 

@@ -7,9 +7,8 @@ from typing import Any
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from gridstorm.preset import ENDING, PRESETS
 from gridstorm.resolve import leaves, source
-
-PRESETS = "experiment"
 
 
 def origins(
@@ -28,8 +27,7 @@ def origins(
         choices: The choice of each group.
         folders: Where the presets' files are.
     """
-    names = [name.strip(" '\"") for name in choices.get(PRESETS, "").strip("[]").split(",") if name]
-    presets = {name: _preset(folders, name) for name in reversed(names)}
+    presets = {name: _preset(folders, name) for name in reversed(_named(overrides, choices))}
     given = {key for text in overrides for key in _given(text)}
 
     def origin(key: str) -> str:
@@ -48,6 +46,14 @@ def origins(
     return {key: origin(source(key, copied)) for key, _ in leaves(plain)}
 
 
+def _named(overrides: Sequence[str], choices: Mapping[str, str]) -> list[str]:
+    """Return the names of the presets, the last one wins; Hydra's choices hold a single one, not a list."""
+    texts = [text for text in overrides if text.lstrip("+").partition("=")[0] == PRESETS]
+    values = [one.value() for one in OverridesParser.create().parse_overrides(texts)]
+    named = values[-1] if values and isinstance(values[-1], list) else choices.get(PRESETS)
+    return [str(name) for name in (named if isinstance(named, list) else [named]) if name]
+
+
 def _given(text: str) -> Iterator[str]:
     """Yield the keys that an override sets: several where its value is a section."""
     key, _, value = text.lstrip("+~").partition("=")
@@ -57,7 +63,8 @@ def _given(text: str) -> Iterator[str]:
 
 def _preset(folders: Sequence[Path], name: str) -> tuple[set[str], set[str]]:
     """Return the keys that a preset sets and the groups for which it chooses, those it stands on included."""
-    files = [folder / PRESETS / f"{name.removesuffix('.yaml')}.yaml" for folder in folders]
+    inside = [folder / PRESETS / f"{name.removesuffix(ENDING)}{ENDING}" for folder in folders]
+    files = [Path(name), *inside] if name.endswith(ENDING) else inside
     text = next((file.read_text() for file in files if file.is_file()), "")
     content = loaded if isinstance(loaded := yaml.safe_load(text), dict) else {}
     keys, groups = {key for key, _ in leaves({**content, "defaults": None})}, set()

@@ -21,11 +21,13 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gridstorm.annotation import shown
 from gridstorm.check import SECTIONS
+from gridstorm.preset import ENDING, PRESETS, problem
 from gridstorm.refusal import Problem, did_you_mean
 from gridstorm.resolve import leaves
 from gridstorm.suggestion import misplaced
 
-GROUPS = (*SECTIONS, "callbacks", "experiment")
+OF_SWEEPS = ("sweep", "sampler", "pruner", "launcher")
+GROUPS = (*SECTIONS, "callbacks", "sweep", "experiment")
 LISTS = ("callbacks", "experiment")  # the groups of which a run can have several choices
 FAILURES = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, TypeError, RecursionError)
 # What Hydra accepts and a run of ours would ignore.
@@ -34,7 +36,8 @@ IGNORED = {
         ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.job.chdir", "hydra.output_subdir"),
         ("A run makes its own directory.", "Write output_dir=DIRECTORY name=NAME."),
     ),
-    **dict.fromkeys(("hydra/launcher", "hydra/sweeper"), ("Gridstorm starts its trials itself.", "Leave it out.")),
+    "hydra/launcher": ("Gridstorm launches its runs itself.", "Choose launcher=processes or launcher=in_process."),
+    "hydra/sweeper": ("Gridstorm has a sweeper of its own.", "Choose sampler=grid, random, sobol, tpe, gp or cmaes."),
 }
 
 
@@ -96,9 +99,14 @@ class Overrides:
         return {group: self.options(group) for group in GROUPS}
 
     def _parsed(self, text: str) -> Override | None:
+        if text.startswith(f"+{PRESETS}="):
+            text = text[1:]  # as it is written where a configuration has no such group yet: it means the same here
         key = text.lstrip("+~").partition("=")[0]
         if key in IGNORED and "LOCAL_RANK" not in os.environ:  # Lightning hands Hydra's directories to ddp's processes
             self.problems.append(Problem(text, *IGNORED[key]))
+            return None
+        if not self.sweep and re.split("[./]", key)[0] in OF_SWEEPS:
+            self.problems.append(Problem(text, "It is asked of a sweep, and this is one run.", "Add -m."))
             return None
         try:
             if not key:
@@ -155,6 +163,10 @@ class Overrides:
             remedy = f"Write {group}={every}." if len(named) < 2 else f"Write -m {group}={every} for a run with each."
             return f"A run has one {group}.", remedy if named else did_you_mean("", options)
         for name in (name for value in values for name in (value if isinstance(value, list) else [value])):
+            if group == PRESETS and str(name).endswith(ENDING):
+                if wrong := problem(name):
+                    return wrong
+                continue
             folder, _, last = f"{group}/{name}".rpartition("/")
             if not isinstance(name, str) or ".." in name or last not in self.options(folder):
                 return f"There is no {group} called {shown(name)!r}.", did_you_mean(shown(name), options)

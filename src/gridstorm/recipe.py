@@ -13,6 +13,7 @@ RECIPE_TRAINER = (
     "limit_val_batches", "limit_test_batches", "check_val_every_n_epoch", "val_check_interval",
 )  # fmt: skip
 
+CONDITIONAL = "_sweep_"  # in a choice: what its own keys can take in a sweep, `{momentum: interval(0.5, 0.99)}`
 SHARES = ("overfit_batches", "limit_train_batches", "limit_val_batches", "limit_test_batches", "val_check_interval")
 
 

@@ -90,6 +90,19 @@ def copies(config: DictConfig) -> dict[str, str]:
     return {key: other for key, other in found.items() if other != key}
 
 
+def plainly_written(config: DictConfig, copied: Mapping[str, str]) -> bool:
+    """Tell whether every interpolation in `config` is among `copied`: none computes its value from several others."""
+
+    def visit(node: Any, key: str) -> bool:
+        if node._is_interpolation():
+            return key in copied and str(node._value()).count("$") == 1 and ":" not in str(node._value())
+        content = node._content if isinstance(node, DictConfig | ListConfig) else None
+        inner = content.items() if isinstance(content, dict) else enumerate(content or ())
+        return all(visit(child, f"{key}.{name!s}".lstrip(".")) for name, child in inner)
+
+    return visit(config, "")
+
+
 def source(key: str, copied: Mapping[str, str]) -> str:
     """Return the key at which the value of `key` is written: `seed` for `data.seed`, itself for most."""
     for original, other in copied.items():

@@ -22,7 +22,8 @@ from torch import nn
 from gridstorm.card import card
 from gridstorm.config import Composed, recheck
 from gridstorm.module import Module
-from gridstorm.record import COUNTERS, Record, environment, uncommitted
+from gridstorm.provenance import code, environment, uncommitted
+from gridstorm.record import COUNTERS, Record
 from gridstorm.refusal import Problem, Refusal
 from gridstorm.review import review
 from gridstorm.target import build, refused
@@ -61,6 +62,23 @@ class Recorder(Logger):
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Do nothing: the record holds the configuration from the start."""
+
+
+class Stopping(pl.Callback):
+    """Stops a run at the end of an epoch where its directory asks so."""
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.why: str | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look before the first epoch: a run that goes on may have been asked already."""
+        self.on_train_epoch_end(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look whether it is asked."""
+        self.why = self.record.stop
+        trainer.should_stop = trainer.should_stop or self.why is not None
 
 
 class Unprofiled(PassThroughProfiler):
@@ -106,10 +124,11 @@ def resume(asked: Composed) -> dict[str, Any]:
         remedy = "Give resume= alone; for other values start a new run."
         raise Refusal([Problem(" ".join(others), fact, remedy)])
     record = Record(Path(asked.config["resume"]))
-    if record.result and record.result["status"] != "failed":
+    if record.result and record.result["status"] in ("done", "diverged"):
         print(f"{record.directory} is over already.")
         print(closing(record, record.result))
         return record.result
+    record.reopen()
     return train(recheck(record.composed), lambda: record)
 
 
@@ -128,34 +147,56 @@ def train(composed: Composed, open_record: Callable[[], Record], alone: bool = T
     network = network_for(composed, data)
     threads(config["threads"], network)
     module = module_for(composed, network, data)
-    trainer = trainer_for(composed)
+    trainer = trainer_for(composed, alone)
     first = trainer.is_global_zero
     record = open_record() if first else Record(Path(os.environ[DIRECTORY_VARIABLE]))
+    if first:
+        record.hold()
     os.environ[DIRECTORY_VARIABLE] = str(record.directory)
     trainer.loggers = [Recorder(record), *([build(config["logger"])] if config["logger"] else [])]
+    stopping = Stopping(record)
+    trainer.callbacks.insert(0, stopping)  # type: ignore[attr-defined]  # the Trainer has it
     if first and alone:
         print(card(composed, network), end="\n\n", flush=True)
     if first:
         begin(record, trainer, data)
     try:
-        fit(trainer, module, data, record)
+        fit(trainer, module, data, record, alone)
         tested = test(record, trainer, module, data) if alone else {}
-        outcome = conclude(composed, record, module, data, tested) if first else {}
-    except Refusal:
-        record.discard()
-        raise
+        early = stopping.why if module.current_epoch < (trainer.max_epochs or 0) else None
+        outcome = conclude(composed, record, module, data, tested, early) if first else {}
     except Exception as error:
-        if first:
-            record.finish(result(composed, module, "failed", f"{type(error).__name__}: {error}"))
+        if alone and isinstance(error, Refusal):
+            record.discard()
+        elif first:
+            record.finish(result(composed, module, data, "failed", said(error)))
         raise
     if first and alone:
         print(closing(record, outcome))
     return outcome
 
 
-def conclude(composed: Composed, record: Record, module: Module, data: Any, tested: dict[str, float]) -> dict[str, Any]:
-    """Write the result, and if it was tested (in a run alone) show what came out; return it."""
-    outcome = result(composed, module, "diverged" if module.diverged else "done")
+def said(error: Exception) -> str:
+    """Return what went wrong on one line."""
+    if isinstance(error, Refusal):
+        return " ".join(map(str, error.problems))
+    return f"{type(error).__name__}: {error}".strip().partition("\n")[0]
+
+
+def conclude(
+    composed: Composed, record: Record, module: Module, data: Any, tested: dict[str, float], early: str | None = None
+) -> dict[str, Any]:
+    """Write the result, and if it was tested (in a run alone) show what came out; return it.
+
+    Args:
+        composed: The configuration.
+        record: The run's directory.
+        module: What was trained.
+        data: The data module.
+        tested: The test metrics, empty where it was not tested.
+        early: Why the run was asked to stop before its end, such as `pruned`.
+    """
+    outcome = result(composed, module, data, "diverged" if module.diverged else early or "done")
     outcome["metrics"] = {**at_best(record, outcome["best_epoch"]), **tested}
     totals = {
         "fit/ok": float(not module.diverged),
@@ -204,9 +245,15 @@ def module_for(composed: Composed, network: nn.Module, data: Any) -> Module:
     )
 
 
-def trainer_for(composed: Composed) -> pl.Trainer:
-    """Return the Trainer, still without loggers; what Lightning would print of itself is left out."""
+def trainer_for(composed: Composed, bar: bool = True) -> pl.Trainer:
+    """Return the Trainer, still without loggers; what Lightning would print of itself is left out.
+
+    Args:
+        composed: The configuration.
+        bar: Whether to keep its progress bar, if it has one.
+    """
     callbacks = [build(node) for node in (composed.config["callbacks"] or {}).values()]
+    callbacks = [one for one in callbacks if bar or not isinstance(one, pl.callbacks.ProgressBar)]
     ours = {
         "enable_progress_bar": any(isinstance(one, pl.callbacks.ProgressBar) for one in callbacks),
         "enable_checkpointing": any(isinstance(one, pl.callbacks.Checkpoint) for one in callbacks),
@@ -228,14 +275,20 @@ def begin(record: Record, trainer: pl.Trainer, data: Any) -> None:
     step = torch.load(checkpoint, weights_only=True, map_location="cpu")["global_step"] if checkpoint else 0
     device = trainer.strategy.root_device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
-    record.begin(step, environment(name, data.fingerprint()))
+    record.begin(step, environment(name, fingerprint(data)))
     record.write("code.diff", uncommitted())
 
 
-def fit(trainer: pl.Trainer, module: Module, data: Any, record: Record) -> None:
-    """Train from the last checkpoint if there is one; Ctrl-C and SIGTERM end the process, resumable."""
+def fingerprint(data: Any) -> str:
+    """Return the data module's name for its data, empty where it gives none."""
+    return str(data.fingerprint()) if hasattr(data, "fingerprint") else ""
+
+
+def fit(trainer: pl.Trainer, module: Module, data: Any, record: Record, alone: bool = True) -> None:
+    """Train from the last checkpoint if there is one; Ctrl-C and SIGTERM end the process of a run alone, resumable."""
     checkpoint = record.last_checkpoint
-    with stopping() as stopped:
+    stoppable: AbstractContextManager[list[int]] = stopped_by_signals() if alone else nullcontext([])
+    with stoppable as stopped:
         try:
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
         except ValueError as error:
@@ -250,7 +303,7 @@ def fit(trainer: pl.Trainer, module: Module, data: Any, record: Record) -> None:
             raise SystemExit(128 + stopped[0]) from error
 
 
-def result(composed: Composed, module: Module, status: str, error: str | None = None) -> dict[str, Any]:
+def result(composed: Composed, module: Module, data: Any, status: str, error: str | None = None) -> dict[str, Any]:
     """Return what result.json will hold, but for the metrics."""
     progress = module.progress
     return {
@@ -264,6 +317,7 @@ def result(composed: Composed, module: Module, status: str, error: str | None = 
         "seconds": round(progress["seconds"], 3),
         "parameters": sum(parameter.numel() for parameter in module.network.parameters()),
         "error": error,
+        "made_by": {"code": code(composed.recipe), "data": fingerprint(data), "torch": torch.__version__},
     }
 
 
@@ -307,7 +361,7 @@ def threads(wanted: int | str, network: nn.Module) -> None:
 
 
 @contextmanager
-def stopping() -> Iterator[list[int]]:
+def stopped_by_signals() -> Iterator[list[int]]:
     """Turn Ctrl-C and SIGTERM into KeyboardInterrupt and yield the list in which their number then stands."""
     stopped: list[int] = []
 

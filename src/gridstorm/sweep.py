@@ -1,147 +1,267 @@
-"""A grid: every combination checked before the first is trained, each with its own record, and a table at the end."""
+"""A sweep: every configuration checked before the first is trained, each trained once, and a table at the end.
 
+Its state is what its runs' directories say, so the same command goes on where it stopped.
+"""
+
+import shlex
 import sys
-import traceback
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig
 
-from gridstorm import config
-from gridstorm.annotation import shown
-from gridstorm.config import Composed, Overrides
-from gridstorm.record import Record, folder, now
+from gridstorm.display import Display
+from gridstorm.engine import Engine
+from gridstorm.history import History, Known, read, state
+from gridstorm.job import PRELOAD
+from gridstorm.launcher import Launcher
+from gridstorm.plan import Plan, checked
+from gridstorm.preflight import Preflight, printed, seconds, within
+from gridstorm.proposals import Learning, Planned, drawn
+from gridstorm.provenance import code
+from gridstorm.recipe import Composed
 from gridstorm.refusal import Problem, Refusal
-from gridstorm.space import grid
-from gridstorm.table import table
+from gridstorm.report import report
+from gridstorm.search import Search
+from gridstorm.space import Point
+from gridstorm.target import build
+from gridstorm.trial import Trial
 
-
-@dataclass
-class Trial:
-    """One cell of the grid: its configuration, the values of the swept keys, and what came out."""
-
-    composed: Composed
-    values: dict[str, str]
-    name: str
-    result: dict[str, Any] = field(default_factory=dict)
+GRID = "gridstorm.sampler.grid.Grid"
+NO_PRUNER = "optuna.pruners.NopPruner"
+OF_SAMPLERS = ("sweep.n_trials", "sweep.seed", "sweep.from")  # what a grid would ignore
 
 
 def sweep(loader: ConfigLoader, master: DictConfig, arguments: Sequence[str]) -> None:
-    """Train every cell that `arguments` span, one after another, and print them sorted by score.
+    """Train every configuration that `arguments` span and that is not trained yet, and print them sorted by score.
 
     Raises:
-        Refusal: A cell is wrong; nothing was trained.
-        SystemExit: With 1 if a trial failed; with 130 or 143 where the sweep was stopped.
+        Refusal: A configuration is wrong, or the sweep cannot be carried out as asked; nothing was trained.
+        SystemExit: With 1 if a run failed, with 130 or 143 where the sweep was stopped.
     """
-    trials = plan(loader, master, arguments)
-    directory = folder(
-        Path(trials[0].composed.config["output_dir"]), trials[0].composed.config["name"] or f"{now()}-sweep"
-    )
-    print(f"{len(trials)} trials in {directory}", flush=True)
+    plan = Plan(loader, master.hydra.job.config_name, [*master.hydra.overrides.hydra, *arguments])
+    refuse_what_is_ignored(plan)
+    launcher: Launcher = build(plan.config["launcher"])
+    refuse_what_no_launcher_can(plan, launcher)
+    trials = planned(plan)
+    search = search_for(plan)
+    if search and not is_grid(plan) and search.upfront:
+        trials = drawn(plan, search)
+    launcher.prepare(PRELOAD, gpu=uses_gpu(plan.config))
     try:
-        for number, trial in enumerate(trials, 1):
-            carry_out(trial, directory)
-            print(f"{number}/{len(trials)}  {trial.name}  {outcome(trial)}", flush=True)
+        preflight = Preflight(launcher)
+        preflight.look(trials)
+        status = carry_out(plan, search, trials, preflight)
     finally:
-        print(f"\n{leaderboard(trials)}\n\nlook    tensorboard --logdir {directory.parent}")
-    failed = sum(trial.result.get("status") == "failed" for trial in trials)
-    if failed:
-        print(f"{failed} of {len(trials)} trials failed.", file=sys.stderr)
-        sys.exit(1)
+        launcher.shutdown(wait=True, cancel_futures=True)
+    if status:
+        sys.exit(status)
 
 
-def plan(loader: ConfigLoader, master: DictConfig, arguments: Sequence[str]) -> list[Trial]:
-    """Compose and check every cell; equal recipes are one trial."""
-    keys, cells = grid(loader, arguments)
-    problems: dict[Problem, None] = {}
-    composed: dict[str, tuple[Composed, dict[str, str]]] = {}
-    for cell in cells:
-        try:
-            one = compose(loader, master, cell)
-        except Refusal as refusal:
-            problems |= dict.fromkeys(refusal.problems)
-            continue
-        values = dict(text.partition("=")[::2] for text in (text.lstrip("+") for text in cell))
-        composed.setdefault(one.signature, (one, {key: values[key] for key in keys}))
-    if problems:
-        raise Refusal(list(problems))
-    width = len(str(len(composed)))
-    return [
-        Trial(one, values, f"{number:0{width}}-{label(values)}")
-        for number, (one, values) in enumerate(composed.values(), 1)
-    ]
+def planned(plan: Plan) -> list[Trial]:
+    """Return all trials of a grid, checked; of a sampler the ends of its space, which are only checked.
+
+    Raises:
+        Refusal: Some are wrong, or a grid holds an interval.
+    """
+    if not is_grid(plan):
+        return checked(plan, plan.ends())
+    endless = [one for one in plan.axes if not one.points]
+    if endless:
+        fact = "An interval has no list of values, and a grid needs one."
+        remedy = "Choose a sampler that draws from it, such as sampler=tpe, or list some: {}={:g},{:g}."
+        raise Refusal([Problem(one.name, fact, remedy.format(one.keys[0], one.low, one.high)) for one in endless])
+    return checked(plan, build(plan.config["sampler"])()(plan.axes, plan.choices))
 
 
-def compose(loader: ConfigLoader, master: DictConfig, cell: list[str]) -> Composed:
-    """Return one cell's configuration, checked as that of a single run."""
-    texts = [*master.hydra.overrides.hydra, *cell]
-    whole = config.compose(Overrides(loader, master.hydra.job.config_name, texts))
-    asked = config.without_hydra(whole)
-    single = [key for key in ("resume", "explain") if asked.get(key)]
-    if single:
-        raise Refusal([Problem(key, "It is asked of one run, and -m starts many.", "Leave out -m.") for key in single])
-    return config.accept(asked, whole.hydra)
-
-
-def label(values: dict[str, str]) -> str:
-    """Return the swept values in a directory's name: `cnn,lr=0.01`."""
-    parts = [value if "." not in key else f"{key.rpartition('.')[2]}={value}" for key, value in values.items()]
-    return ",".join(parts).replace("/", "_").replace(" ", "") or "only"
-
-
-def carry_out(trial: Trial, directory: Path) -> None:
-    """Train one trial; whatever goes wrong with it is told and costs this trial alone."""
-    from gridstorm.run import quiet, train
-
-    command = " ".join(["python train.py", *trial.composed.overrides])
+def carry_out(plan: Plan, search: Search | None, trials: list[Trial], preflight: Preflight) -> int:
+    """Train what is planned, or only tell what would be; return the exit status."""
+    settings, learning = plan.settings, learns(search)
+    budget = seconds("sweep.budget", settings["budget"])
+    if settings["dry_run"] or budget:
+        estimate = preflight.estimate(trials)
+        trials = within(trials, estimate, budget, settings["trim"]) if budget and not learning else trials
+        if settings["dry_run"]:
+            print(printed(trials, preflight, preflight.estimate(trials) if budget else estimate))
+            return 0
+    directory = Path(plan.config["output_dir"], plan.name())
+    history = History(directory, plan.config["monitor"], plan.config["mode"])
     try:
-        with quiet():
-            trial.result = train(
-                trial.composed, lambda: Record.create(directory, trial.name, trial.composed, command), alone=False
-            )
-    except Refusal as refusal:
-        trial.result = {"status": "failed", "error": " ".join(map(str, refusal.problems))}
-    except Exception as error:
-        traceback.print_exc()
-        trial.result = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
+        if learning:
+            assert search is not None
+            proposals: Planned = learner(plan, search, history, preflight)
+        else:
+            adopt(plan, history, trials, preflight)
+            proposals = Planned(trials, search if prunes(plan) else None, settings["seed"])
+        proposals.begin()
+        return train(plan, proposals, history, preflight.launcher)
+    finally:
+        history.close()
 
 
-def outcome(trial: Trial) -> str:
-    """Return what came out of a trial in a few words."""
-    result = trial.result
-    if result["status"] == "failed":
-        return f"failed: {result['error']}"
-    if result["score"] is None:
-        return f"{result['status']}, without a score"
-    return f"{result['monitor']} {number(result['score'])} in epoch {result['best_epoch']}, {result['seconds']:.1f} s"
+def train(plan: Plan, proposals: Planned, history: History, launcher: Launcher) -> int:
+    """Carry out what is left of a sweep, print what came out, and return the exit status."""
+    monitor, mode = plan.config["monitor"], plan.config["mode"]
+    history.number(proposals.trials)
+    print(f"{state(proposals.trials, proposals.total)}  ->  {history.directory}", flush=True)
+    told = {
+        "name": history.directory.name,
+        "command": shlex.join(["python", "train.py", "-m", *plan.texts]),
+        "monitor": monitor,
+        "mode": mode,
+        "keys": [key for axis in plan.axes for key in axis.keys],
+        "sampler": plan.config["sampler"]["_target_"],
+        "total": proposals.total,
+    }
+    engine = Engine(
+        history.directory,
+        proposals,
+        launcher,
+        retries=plan.settings["retries"],
+        timeout=seconds("sweep.timeout", plan.settings["timeout"]),
+        told=told,
+    )
+    with Display(proposals.total, launcher.places, monitor, mode) as display:
+        status = engine.run(display)
+    print(f"\n{report(history.directory, proposals.trials, monitor, mode)}")
+    return status
 
 
-def leaderboard(trials: Sequence[Trial]) -> str:
-    """Return the trials as a table, best score first and those without one last; swept keys only."""
-    done = [trial for trial in trials if trial.result]
-    if not done:
-        return "No trial has ended."
-    mode, monitor = (done[0].composed.config[key] for key in ("mode", "monitor"))
-    sign = 1 if mode == "min" else -1
-
-    def rank(trial: Trial) -> tuple[bool, float]:
-        score = trial.result.get("score")
-        return (score is None, sign * (score or 0.0))
-
-    header = ("", *done[0].values, monitor, "epoch", "seconds", "status", "run")
-    return table([header, *_rows(sorted(done, key=rank))])
+def learner(plan: Plan, search: Search, history: History, preflight: Preflight) -> Learning:
+    """Return the proposals of a sampler that learns, told what is known already."""
+    proposals = Learning(plan, search, pruning=prunes(plan))
+    if plan.settings["from"]:
+        proposals.start_from(told_by(plan, Path(plan.settings["from"])))
+    trials = proposals.recalled(history)
+    preflight.look(trials)
+    adopt(plan, history, trials, preflight)
+    proposals.trials += trials
+    proposals.todo.extend(trials)
+    return proposals
 
 
-def _rows(trials: Sequence[Trial]) -> Iterator[tuple[str, ...]]:
-    for place, trial in enumerate(trials, 1):
-        result = trial.result
-        figures = (number(result.get("score")), shown(result.get("best_epoch")), number(result.get("seconds")))
-        yield (str(place), *trial.values.values(), *figures, result["status"], trial.name)
+def told_by(plan: Plan, directory: Path) -> list[tuple[Point, float | None, str]]:
+    """Return point, score and status of each finished run of another sweep that lies in this one's space.
+
+    Raises:
+        Refusal: There are none, or their scores are of another metric.
+    """
+    known = [one for one in read(directory) if one.result.get("status") in ("done", "diverged", "pruned")]
+    found = []
+    for one in known:
+        composed = one.record.composed
+        if (one.result["monitor"], one.result["mode"]) == (plan.config["monitor"], plan.config["mode"]):
+            point = plan.point_of(composed)
+            found += [(point, one.result["score"], str(one.result["status"]))] if point is not None else []
+    if not found:
+        fact = f"None of its {len(known)} finished runs lies in this space and has this score."
+        raise Refusal([Problem(f"sweep.from={directory}", fact, "Name the directory of a sweep over the same keys.")])
+    return found
 
 
-def number(value: float | None) -> str:
-    """Return a number with four digits, a dash for none."""
-    return "-" if value is None else f"{value:.4g}"
+def adopt(plan: Plan, history: History, trials: Sequence[Trial], preflight: Preflight) -> None:
+    """Match what is planned with the runs in the directory.
+
+    Raises:
+        Refusal: Some were made by other code or on other data, and `sweep.stale` does not say what to do with them.
+    """
+    policy, reasons = plan.settings["stale"], Counter[str]()
+
+    def stale(composed: Composed, known: Known) -> bool:
+        changed = differs(composed, known, preflight)
+        reasons.update([changed] if changed else [])
+        return bool(changed) and policy != "keep"
+
+    history.adopt(trials, stale)
+    for trial in trials:
+        for run in trial.runs:
+            run.refresh() if run.record else None
+    told = [f"{count} runs were made with {reason}" for reason, count in reasons.items()]
+    if told and policy is None:
+        remedy = (
+            "Take them as they are with sweep.stale=keep, or train them again beside the old with sweep.stale=retrain."
+        )
+        raise Refusal([Problem(str(history.directory), f"{', '.join(told)}.", remedy)])
+    if told:
+        print(f"{', '.join(told)}: {'kept' if policy == 'keep' else 'trained again'}")
+
+
+def differs(composed: Composed, known: Known, preflight: Preflight) -> str:
+    """Return in what a known run differs from one that would be made now, empty if in nothing."""
+    made = known.result.get("made_by") or known.record.environment.get("made_by")
+    if not made:
+        return ""
+    facts = preflight.facts(composed)
+    now = {"code": code(composed.recipe), "data": facts.data, "torch": facts.torch}
+    return " and ".join(f"other {name}" for name in now if made[name] != now[name])
+
+
+def search_for(plan: Plan) -> Search | None:
+    """Return what proposes points or cuts runs short; None for a grid whose runs are all trained to their end."""
+    if is_grid(plan) and not prunes(plan):
+        return None
+    return Search(
+        plan.axes,
+        plan.choices,
+        None if is_grid(plan) else plan.config["sampler"],
+        plan.config["pruner"],
+        mode=plan.config["mode"],
+        seed=plan.settings["seed"],
+        max_epochs=int(plan.config["trainer"]["max_epochs"] or 1),
+    )
+
+
+def is_grid(plan: Plan) -> bool:
+    """Tell whether every combination is trained."""
+    return bool(plan.config["sampler"]["_target_"] == GRID)
+
+
+def prunes(plan: Plan) -> bool:
+    """Tell whether runs are cut short."""
+    return bool(plan.config["pruner"]["_target_"] != NO_PRUNER)
+
+
+def learns(search: Search | None) -> bool:
+    """Tell whether what is proposed depends on what came out."""
+    return search is not None and not search.upfront
+
+
+def uses_gpu(config: dict[str, Any]) -> bool:
+    """Tell whether a run asks for a GPU."""
+    return config["trainer"].get("accelerator") in ("gpu", "cuda")
+
+
+def refuse_what_is_ignored(plan: Plan) -> None:
+    """Refuse settings that would change nothing.
+
+    Raises:
+        Refusal: There are some.
+    """
+    given = {one.key_or_group: str(one.input_line) for one in plan.parsed}
+    problems = []
+    if is_grid(plan):
+        fact, remedy = "A grid has as many trials as points, and draws nothing.", "Leave it out, or choose sampler=tpe."
+        problems += [Problem(given[key], fact, remedy) for key in OF_SAMPLERS if key in given]
+    if plan.settings["trim"] and not plan.settings["budget"]:
+        problems.append(Problem("sweep.trim=true", "There is no budget to trim to.", "Add sweep.budget=30m."))
+    if not plan.axes and len(plan.seeds) < 2:
+        fact, remedy = "Nothing has several values.", "List some, such as optimizer.lr=0.001,0.01, or leave out -m."
+        problems.append(Problem("-m", fact, remedy))
+    if problems:
+        raise Refusal(problems)
+
+
+def refuse_what_no_launcher_can(plan: Plan, launcher: Launcher) -> None:
+    """Refuse a time limit where no run can be ended.
+
+    Raises:
+        Refusal: So it is.
+    """
+    seconds("sweep.timeout", plan.settings["timeout"])
+    if plan.settings["timeout"] and not launcher.can_kill:
+        fact = "A run in this process cannot be ended by force."
+        given = f"sweep.timeout={plan.settings['timeout']}"
+        raise Refusal([Problem(given, fact, "Add launcher=processes.")])

@@ -17,6 +17,9 @@ from gridstorm.source import define, file, names
 # Where a class must be *defined*: `torch.nn.os.system` is defined in `os`, whatever path leads to it.
 ALLOWED = (
     *(f"gridstorm.{family}." for family in ("data", "model", "loss", "scheduler", "callbacks")),
+    *(f"gridstorm.{family}." for family in ("sampler", "launcher")),
+    "optuna.samplers.",
+    "optuna.pruners.",
     "torch.nn.",
     "torch.optim.",
     "torchmetrics.",
@@ -27,8 +30,13 @@ ALLOWED = (
 )
 LIBRARIES = {prefix.split(".")[0] for prefix in ALLOWED}
 ALLOW_VARIABLE = "GRIDSTORM_ALLOW"
-# What `instantiate` reads itself, beside the target.
-SPECIAL = {"_partial_": "bool", "_recursive_": "bool", "_convert_": "Literal['none', 'partial', 'object', 'all']"}
+# What `instantiate` reads itself, beside the target, and what a sweep reads.
+SPECIAL = {
+    "_sweep_": "dict",
+    "_partial_": "bool",
+    "_recursive_": "bool",
+    "_convert_": "Literal['none', 'partial', 'object', 'all']",
+}
 
 
 @dataclass(frozen=True)
@@ -48,7 +56,7 @@ class Argument:
     @property
     def type(self) -> ast.expr | None:
         """The annotation, or what it stands for where it is a name for a type, such as `Activation`."""
-        named = isinstance(self.annotation, ast.Name) and self.annotation.id not in dir(builtins)
+        named = isinstance(self.annotation, ast.Name) and self.annotation.id not in vars(builtins)
         found = define(self.module, ast.unparse(self.annotation)) if self.annotation and named else None
         return found[1] if found and isinstance(found[1], ast.expr) else self.annotation
 
@@ -84,13 +92,7 @@ class Target:
 
     def signature(self) -> Signature:
         """Return what a call of the target takes."""
-        if isinstance(self.definition, ast.FunctionDef):
-            return _arguments(self.module, self.definition, skip=0)
-        for owner in self.ancestry():
-            for node in owner.definition.body:
-                if isinstance(node, ast.FunctionDef) and node.name == "__init__":
-                    return _arguments(owner.module, node, skip=1)
-        return Signature((), open=True)
+        return _signature(self)
 
     def constant(self, name: str) -> Any:
         """Return the literal that the class, or the nearest of its bases, binds to `name`; None if none does."""
@@ -191,6 +193,17 @@ def targets(node: Any, key: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]
     elif isinstance(node, list):
         for index, value in enumerate(node):
             yield from targets(value, f"{key}.{index}" if key else str(index))
+
+
+@cache
+def _signature(target: Target) -> Signature:
+    if isinstance(target.definition, ast.FunctionDef):
+        return _arguments(target.module, target.definition, skip=0)
+    for owner in target.ancestry():
+        for node in owner.definition.body:
+            if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+                return _arguments(owner.module, node, skip=1)
+    return Signature((), open=True)
 
 
 def _defined(module: str, name: str) -> Target | None:

@@ -1,0 +1,175 @@
+"""Which trial comes next: of a plan that stands, or of a sampler that learns from what came out."""
+
+import random
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from gridstorm.history import History, Known
+from gridstorm.plan import Plan, checked
+from gridstorm.recipe import Composed
+from gridstorm.refusal import Refusal
+from gridstorm.search import Search
+from gridstorm.space import Point
+from gridstorm.trial import Trial
+
+PATIENCE = 200  # proposals in a row that are no new configuration, after which the space counts as exhausted
+
+
+class Planned:
+    """Trials that are known from the start.
+
+    Args:
+        trials: In the order in which they are to be trained.
+        search: What cuts runs short; None where nothing does.
+        seed: Shuffles the order where runs are cut short: successive halving compares a run with those before it, and
+            in a grid's order these would be its neighbours.
+    """
+
+    def __init__(self, trials: Sequence[Trial], search: Search | None = None, seed: int = 0) -> None:
+        self.trials, self.search = [*trials], search
+        self.pruning = search is not None
+        self.todo = deque(random.Random(seed).sample(self.trials, len(self.trials)) if search else self.trials)
+        self.numbers: dict[str, int] = {}
+
+    @property
+    def total(self) -> int:
+        """The number of runs in all."""
+        return sum(len(trial.runs) for trial in self.trials)
+
+    def begin(self) -> None:
+        """Tell the search of all trials, and of what came out of those that are over."""
+        for trial in self.trials:
+            if self.search:
+                self.numbers[trial.signature] = self.search.place(trial.point) if trial.ask is None else trial.ask
+        for trial in self.trials:
+            if self.search and trial.over:
+                for epoch, score in told(trial):
+                    self.report(trial, epoch, score)
+                self.over(trial)
+
+    def next(self) -> Trial | None:
+        """Return the next trial, None where there is none left."""
+        return self.todo.popleft() if self.todo else None
+
+    def report(self, trial: Trial, epoch: int, score: float | None) -> bool:
+        """Take up a point of a trial's curve; return whether to cut the trial short."""
+        if not (self.search and self.pruning):
+            return False
+        return self.search.report(self.numbers[trial.signature], epoch, score)
+
+    def over(self, trial: Trial) -> None:
+        """Take up what came out of a trial."""
+        if self.search:
+            self.search.conclude(self.numbers[trial.signature], trial.status, trial.score)
+
+
+class Learning(Planned):
+    """Trials that a sampler proposes one by one, from what came out of those before.
+
+    Args:
+        plan: What composes a point.
+        search: The sampler.
+        pruning: Whether it cuts runs short too.
+    """
+
+    def __init__(self, plan: Plan, search: Search, pruning: bool) -> None:
+        super().__init__([], search)
+        self.plan, self.pruning, self.before = plan, pruning, 0
+
+    @property
+    def total(self) -> int:
+        """The number of runs in all."""
+        return max(int(self.plan.settings["n_trials"]), len(self.trials)) * len(self.plan.seeds)
+
+    def start_from(self, history: Sequence[tuple[Point, float | None, str]]) -> None:
+        """Tell the sampler what came out of another sweep: points with score and status."""
+        assert self.search is not None
+        for self.before, (point, score, status) in enumerate(history, 1):
+            self.search.recall(self.before - 1, point, {}, status, score, [])
+
+    def recalled(self, history: History) -> list[Trial]:
+        """Return the trials of the directory that the sampler proposed, in the order in which it did."""
+        asked: dict[int, Known] = {one.trial["ask"]: one for one in history.known if one.trial["ask"] is not None}
+        found = []
+        for ask in sorted(asked):
+            try:
+                trial = self.plan.trial(dict(asked[ask].trial["values"]))
+            except Refusal:
+                continue
+            if trial.signature in {one.signature for one in history.known}:
+                trial.ask, trial.attrs = ask, asked[ask].trial["attrs"]
+                found.append(trial)
+        return found
+
+    def begin(self) -> None:
+        """Tell the sampler of the trials that it proposed before."""
+        assert self.search is not None
+        for trial in self.trials:
+            assert trial.ask is not None
+            number = self.numbers[trial.signature] = self.before + trial.ask
+            points = told(trial) if self.pruning or trial.status == "pruned" else []
+            state = trial.status if trial.over else "running"
+            self.search.recall(number, trial.point, trial.attrs, state, trial.score, points if trial.over else [])
+
+    def next(self) -> Trial | None:
+        """Return the next trial, None where there is none left."""
+        if self.todo:
+            return self.todo.popleft()
+        fresh = self._proposed() if len(self.trials) < int(self.plan.settings["n_trials"]) else None
+        self.trials += [fresh] if fresh else []
+        return fresh
+
+    def _proposed(self) -> Trial | None:
+        """Ask for a configuration that is new; None where there seems to be none."""
+        assert self.search is not None
+        for _ in range(PATIENCE):
+            number, point, attrs = self.search.propose()
+            try:
+                trial = self.plan.trial(point)
+            except Refusal:
+                self.search.conclude(number, "failed")
+                continue
+            if trial.signature in self.numbers:
+                self.search.conclude(number, "skipped")
+                continue
+            trial.ask, trial.attrs = number - self.before, attrs
+            self.numbers[trial.signature] = number
+            return trial
+        return None
+
+
+def drawn(plan: Plan, search: Search) -> list[Trial]:
+    """Return all trials of a sampler whose proposals do not depend on what came out; equal ones are one.
+
+    Raises:
+        Refusal: Some are wrong.
+    """
+    asked: dict[str, tuple[int, Mapping[str, Any]]] = {}
+    wanted, trials = int(plan.settings["n_trials"]), dict[str, Trial]()
+
+    def points(count: int) -> Iterator[Point]:
+        for _ in range(count):
+            number, point, attrs = search.propose()
+            asked.setdefault(str(point), (number, attrs))
+            yield point
+
+    for _ in range(PATIENCE):
+        for trial in checked(plan, points(wanted - len(trials))):
+            trial.ask = asked[str(trial.point)][0]
+            trials.setdefault(trial.signature, trial)
+        if len(trials) == wanted:
+            break
+    return [*trials.values()]
+
+
+def told(trial: Trial) -> list[tuple[int, float | None]]:
+    """Return the curve of a trial's first run."""
+    run = trial.runs[0]
+    return curve(run.record.rows(), run.composed) if run.record else []
+
+
+def curve(rows: Sequence[Mapping[str, Any]], composed: Composed) -> list[tuple[int, float | None]]:
+    """Return (epoch, best score so far) at each epoch's end: what the run would leave if it were stopped there."""
+    name = f"best/{composed.config['monitor'].partition('/')[2]}"
+    return [(int(row["epoch"]), row[name]) for row in rows if name in row]

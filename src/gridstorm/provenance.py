@@ -1,0 +1,90 @@
+"""What a run's numbers may depend on beside its recipe: code, data, versions, machine."""
+
+import hashlib
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from gridstorm.source import file
+from gridstorm.target import LIBRARIES, find, targets
+
+VERSIONS = (
+    "gridstorm",
+    "torch",
+    "pytorch-lightning",
+    "hydra-core",
+    "omegaconf",
+    "numpy",
+    "scikit-learn",
+    "tensorboard",
+)
+OURS = ("gridstorm.module", "gridstorm.run")  # with the targets of a recipe, all of our code that decides a number
+
+
+def environment(device: str, fingerprint: str) -> dict[str, Any]:
+    """Return what a run's numbers may depend on beside its recipe.
+
+    Args:
+        device: What trains, such as `cpu` or a GPU's name.
+        fingerprint: Of the data, as its data module gives it.
+    """
+    return {
+        "started": time.time(),
+        "commit": _git("rev-parse", "HEAD"),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in VERSIONS},
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "device": device,
+        "data": fingerprint,
+    }
+
+
+def code(recipe: Mapping[str, Any]) -> str:
+    """Return twelve hexadecimal digits that name the sources of all that a recipe builds, libraries left out.
+
+    Of Gridstorm these are the files of the choices and of the run, of other packages every file.
+    """
+    found = (find(node["_target_"]) for _, node in targets(recipe))
+    modules = {owner.module for target in found if target for owner in target.ancestry()}
+    return _digest(frozenset(modules) | {*OURS})
+
+
+@cache
+def _digest(modules: frozenset[str]) -> str:
+    sha = hashlib.sha256()
+    for path in sorted({path for module in modules for path in _files(module)}):
+        sha.update(path.read_bytes())
+    return sha.hexdigest()[:12]
+
+
+def _files(module: str) -> Iterator[Path]:
+    package = module.partition(".")[0]
+    path = file(module if package == "gridstorm" else package)
+    if path is None or package in LIBRARIES - {"gridstorm"}:
+        return
+    yield from path.parent.rglob("*.py") if path.name == "__init__.py" and package != "gridstorm" else [path]
+
+
+@cache
+def uncommitted() -> str:
+    """Return the difference between the code and its last commit, empty outside a repository."""
+    return _git("diff", "HEAD") or ""
+
+
+@cache
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip("\n")
