@@ -1,5 +1,8 @@
-"""A user's own network that fails."""
+"""A user's own networks that fail, each in another way."""
 
+import os
+import signal
+import time
 from typing import Any
 
 import torch
@@ -17,3 +20,29 @@ class RaisesInTraining(torch.nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """Fail."""
         raise RuntimeError("this network always fails")
+
+
+class IsKilled(RaisesInTraining):
+    """Its process is killed, as by a machine that has no memory left."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Die."""
+        os.kill(os.getpid(), signal.SIGKILL)
+        return super().forward(x)
+
+
+class Hangs(RaisesInTraining):
+    """Never gives an answer."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Wait."""
+        time.sleep(3600)
+        return super().forward(x)
+
+
+class GoesNaN(RaisesInTraining):
+    """Gives no numbers from its second batch on."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return NaN."""
+        return torch.nn.functional.linear(x.flatten(1), self.weight, self.bias) * torch.nan

@@ -1,7 +1,6 @@
 """Every sampler keeps to its space and goes on after a restart as if there had been none; pruners cut what is bad."""
 
 import math
-import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,7 +85,7 @@ def test_a_study_rebuilt_from_any_prefix_goes_on_as_the_undisturbed_one(sampler:
         assert rebuilt.propose() == known[length][:3]
 
 
-@pytest.mark.parametrize("pruner", ["asha", "hyperband", "median"])
+@pytest.mark.parametrize("pruner", ["hyperband", "median"])
 def test_a_rebuilt_study_cuts_short_what_the_undisturbed_one_does(pruner: str) -> None:
     undisturbed, rebuilt = search(pruner=pruner), search(pruner=pruner)
     known = [live(undisturbed) for _ in range(27)]
@@ -223,7 +222,7 @@ def curves(pruner: str, mode: str = "min") -> Callable[[Callable[[int], float | 
 
 
 @pytest.mark.parametrize("mode", ["min", "max"])
-@pytest.mark.parametrize("pruner", ["asha", "hyperband", "median", "patience"])
+@pytest.mark.parametrize("pruner", ["hyperband", "median", "patience"])
 def test_a_pruner_cuts_a_bad_run_short_and_keeps_a_good_one(pruner: str, mode: str) -> None:
     cut = curves(pruner, mode)
     for _ in range(3):
@@ -231,33 +230,12 @@ def test_a_pruner_cuts_a_bad_run_short_and_keeps_a_good_one(pruner: str, mode: s
     assert any(cut(lambda epoch: 5.0 + epoch / 9) for _ in range(3))
 
 
-def asha(seed: int) -> tuple[float, float]:
-    """Return the share of a shuffled grid's epochs that ASHA spends, and how far its best falls short of the grid's."""
-    order = random.Random(seed)
-    ends = [0.98 - 0.3 * index / 26 for index in range(27)]
-    order.shuffle(ends)
-    one, spent, scores = search(axes=[BATCH], pruner="asha", mode="max", max_epochs=27), 0, []
-    for end in ends:
-        number, speed = one.place({"data.batch_size": 16}), order.uniform(0.5, 1.5)
-        for epoch in range(1, 28):
-            spent, score = spent + 1, end * (1 - 0.5 * math.exp(-speed * epoch))
-            if one.report(number, epoch, score):
-                break
-        scores.append(score)
-    return spent / 27**2, 1 - max(scores) / 0.98
-
-
-def test_asha_spends_under_forty_percent_on_average_and_falls_short_by_less_than_one() -> None:
-    shares, losses = zip(*map(asha, range(10)), strict=True)
-    assert sum(shares) / 10 < 0.4 and sum(losses) / 10 < 0.01
-
-
 def test_without_a_pruner_nothing_is_cut_short() -> None:
     assert not curves("none")(lambda epoch: 1e9)
 
 
 @pytest.mark.parametrize("score", [None, math.nan, math.inf])
-@pytest.mark.parametrize("pruner", ["none", "asha", "hyperband", "median", "patience"])
+@pytest.mark.parametrize("pruner", ["none", "hyperband", "median", "patience"])
 def test_a_score_that_is_no_number_breaks_nothing(pruner: str, score: float | None) -> None:
     cut = curves(pruner)
     cut(lambda epoch: score)
@@ -272,14 +250,6 @@ def test_a_search_whose_runs_all_diverge_or_have_no_score_goes_on(sampler: str) 
         one.report(number, 1, score)
         one.conclude(number, state, score)
     assert one.propose()[0] == 5
-
-
-def test_a_run_is_never_cut_short_after_its_last_epoch() -> None:
-    one = search(axes=[BATCH], pruner="asha")
-    good, bad = one.place({"data.batch_size": 16}), one.place({"data.batch_size": 64})
-    assert not one.report(good, 2, 0.0)
-    assert not one.report(bad, 9, 1.0)
-    assert one.report(one.place({"data.batch_size": 256}), 2, 1.0)
 
 
 def test_drawn_numbers_are_legible_and_stay_inside() -> None:

@@ -22,7 +22,7 @@ GIVEN = {
     "model": dict.fromkeys(("input_shape", "num_outputs"), "Leave it out: it follows from the data."),
     "optimizer": {"params": "Leave it out: they are the model's."},
     "scheduler": {"optimizer": "Leave it out, and choose optimizer=NAME."},
-    "sampler": {"seed": "Leave it out, and set sweep.seed."},
+    "sampler": dict.fromkeys(("seed", "sweep_seed", "space"), "Leave it out, and set sweep.seed."),
     "trainer": {
         "logger": "Leave it out, and set logger beside trainer.",
         "callbacks": "Leave it out, and choose callbacks=NAME.",

@@ -13,7 +13,7 @@ from typing import Any
 
 from gridstorm import job
 from gridstorm.display import Display
-from gridstorm.history import create, ended_badly, reopen, to_go, write_manifest
+from gridstorm.history import create, ended_badly, reopen, write_manifest
 from gridstorm.launcher import Died, Launcher
 from gridstorm.preflight import duration
 from gridstorm.proposals import Planned, curve
@@ -67,7 +67,7 @@ class Engine:
     ) -> None:
         self.directory, self.proposals, self.launcher = directory, proposals, launcher
         self.retries, self.timeout, self.told = retries, timeout, told or {}
-        self.queue: deque[tuple[Trial, Run]] = deque()
+        self.again: deque[tuple[Trial, Run]] = deque()
         self.busy: dict[Future[None], Job] = {}
         self.signals: list[int] = []
         self.width = max(2, len(str(max([proposals.total, *(trial.number for trial in proposals.trials)]))))
@@ -89,29 +89,21 @@ class Engine:
         """Give every free place a run."""
         while len(self.busy) < self.launcher.places and not self.signals and (found := self._next()):
             trial, run = found
+            limit = self.proposals.limit(trial, run)
             reopen(run)
             if run.record is None:
                 run.record = create(self.directory, trial, run, self.width)
+            if limit:
+                run.record.ask_to_stop("pruned", limit)
             run.running = True
             self.busy[self.launcher.submit(job.carry_out, [str(run.record.directory)])] = Job(trial, run)
 
     def _next(self) -> tuple[Trial, Run] | None:
-        while not self.queue:
-            trial = self.proposals.next()
-            if trial is None:
-                return None
-            if not trial.number:
-                trial.number = 1 + max(one.number for one in self.proposals.trials)
-            self._queue(trial)
-        return self.queue.popleft()
-
-    def _queue(self, trial: Trial) -> None:
-        """Queue what is left of a trial; where runs are cut short, its first run goes before the others."""
-        left = [run for run in trial.runs if to_go(run, self.proposals.pruning)]
-        if self.proposals.pruning and left:
-            first = trial.runs[0]
-            left = [first] if first in left else [] if first.status == "pruned" else left
-        self.queue.extend((trial, run) for run in left)
+        """Return a run that died, or the next one; its trial has a number then."""
+        found = self.again.popleft() if self.again else self.proposals.next()
+        if found and not found[0].number:
+            found[0].number = 1 + max(one.number for one in self.proposals.trials)
+        return found
 
     def _wait(self, display: Display) -> None:
         """Wait for a run to end, and look at the others meanwhile."""
@@ -146,17 +138,14 @@ class Engine:
         if not run.result and len(self.signals) < 2:
             if isinstance(error, Died) and not one.late and run.attempts < self.retries:
                 run.attempts += 1
-                self.queue.appendleft((one.trial, run))
+                self.again.append((one.trial, run))
                 display.tell(f"{record.directory.name}  {error}; trying again")
                 return
             late = f"timeout: it took longer than {duration(self.timeout or 0)}"
             record.fail(late if one.late else f"died: {error}" if isinstance(error, Died) else f"{error}")
             run.refresh()
         display.ended(one.trial, run, self.proposals.trials)
-        if one.trial.over:
-            self.proposals.over(one.trial)
-        elif self.proposals.pruning and run is one.trial.runs[0]:
-            self._queue(one.trial)
+        self.proposals.ended(one.trial, run)
 
     def _note(self, at_once: bool = False) -> None:
         """Write the manifest, at most once a second."""

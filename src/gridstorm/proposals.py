@@ -5,13 +5,14 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gridstorm.history import History, Known
+from gridstorm.history import History, Known, to_go
 from gridstorm.plan import Plan, checked
+from gridstorm.pruner.asha import Asha
 from gridstorm.recipe import Composed
 from gridstorm.refusal import Refusal
 from gridstorm.search import Search
 from gridstorm.space import Point
-from gridstorm.trial import Trial
+from gridstorm.trial import Run, Trial
 
 PATIENCE = 200  # proposals in a row that are no new configuration, after which the space counts as exhausted
 
@@ -21,15 +22,20 @@ class Planned:
 
     Args:
         trials: In the order in which they are to be trained.
-        search: What cuts runs short; None where nothing does.
-        seed: Shuffles the order where runs are cut short: successive halving compares a run with those before it, and
-            in a grid's order these would be its neighbours.
+        search: What cuts runs short by their curves; None where nothing does.
+        halving: What lets runs pause and go on; None where nothing does.
+        seed: Shuffles the order where runs are cut short: they are compared with those before them, which in a grid's
+            order would be their neighbours.
     """
 
-    def __init__(self, trials: Sequence[Trial], search: Search | None = None, seed: int = 0) -> None:
-        self.trials, self.search = [*trials], search
-        self.pruning = search is not None
-        self.todo = deque(random.Random(seed).sample(self.trials, len(self.trials)) if search else self.trials)
+    def __init__(
+        self, trials: Sequence[Trial], search: Search | None = None, halving: Asha | None = None, seed: int = 0
+    ) -> None:
+        self.trials, self.search, self.halving = [*trials], search, halving
+        self.pruning = search is not None or halving is not None
+        order = random.Random(seed).sample(self.trials, len(self.trials)) if self.pruning else self.trials
+        self.todo = deque(order)
+        self.queue: deque[tuple[Trial, Run]] = deque()
         self.numbers: dict[str, int] = {}
 
     @property
@@ -38,30 +44,79 @@ class Planned:
         return sum(len(trial.runs) for trial in self.trials)
 
     def begin(self) -> None:
-        """Tell the search of all trials, and of what came out of those that are over."""
+        """Take up all trials, and what came out of those that are over."""
         for trial in self.trials:
             if self.search:
                 self.numbers[trial.signature] = self.search.place(trial.point) if trial.ask is None else trial.ask
         for trial in self.trials:
-            if self.search and trial.over:
-                for epoch, score in told(trial):
+            if trial.over:
+                for epoch, score in told(trial) if self.search else ():
                     self.report(trial, epoch, score)
-                self.over(trial)
+                self._take_up(trial)
 
-    def next(self) -> Trial | None:
-        """Return the next trial, None where there is none left."""
+    def next(self) -> tuple[Trial, Run] | None:
+        """Return the next run, None where there is none now; one that pauses may go on after others have ended."""
+        while not self.queue:
+            if promoted := self.halving.promotable() if self.halving else None:
+                name, rung = promoted
+                assert self.halving is not None
+                self.halving.go_on(name, rung)
+                trial = next(one for one in self.trials if one.signature == name)
+                self.queue.append((trial, trial.runs[0]))
+            elif fresh := self._fresh():
+                self._enqueue(fresh)
+            else:
+                return None
+        return self.queue.popleft()
+
+    def _fresh(self) -> Trial | None:
         return self.todo.popleft() if self.todo else None
+
+    def _enqueue(self, trial: Trial) -> None:
+        """Queue what is left of a trial; where runs are cut short, its first run goes before the others."""
+        left = [run for run in trial.runs if to_go(run, self.pruning)]
+        first = trial.runs[0]
+        if self.pruning and first.status != "done":
+            left = [first] if first in left else []
+        self.queue.extend((trial, run) for run in left)
+
+    def limit(self, trial: Trial, run: Run) -> int | None:
+        """Return the number of epochs after which a run is to pause, None where it goes on to its end."""
+        if self.halving is None or run is not trial.runs[0]:
+            return None
+        trained = run.record.rows() if run.record else []
+        # A run that was killed at a rung has not paused there yet.
+        epochs = int(trained[-1]["epoch"]) - (run.status != "pruned") if trained else 0
+        return self.halving.limit(epochs, int(run.composed.config["trainer"]["max_epochs"] or 1))
 
     def report(self, trial: Trial, epoch: int, score: float | None) -> bool:
         """Take up a point of a trial's curve; return whether to cut the trial short."""
-        if not (self.search and self.pruning):
+        if self.search is None or not self.pruning or self.halving:
             return False
         return self.search.report(self.numbers[trial.signature], epoch, score)
 
-    def over(self, trial: Trial) -> None:
-        """Take up what came out of a trial."""
-        if self.search:
+    def ended(self, trial: Trial, run: Run) -> None:
+        """Take up that a run is over."""
+        if trial.over:
+            self._take_up(trial)
+        elif self.pruning and run is trial.runs[0]:
+            self._enqueue(trial)
+
+    def _take_up(self, trial: Trial) -> None:
+        """Take up what came out of a trial; one that pauses is not over for the sampler."""
+        self._take_up_rungs(trial)
+        if self.search and not (self.halving and trial.status == "pruned"):
             self.search.conclude(self.numbers[trial.signature], trial.status, trial.score)
+
+    def _take_up_rungs(self, trial: Trial) -> None:
+        if self.halving and trial.status in ("done", "pruned"):
+            config, curve = trial.runs[0].composed.config, dict(told(trial))
+            epochs = max(curve, default=0)
+            for rung in self.halving.rungs(int(config["trainer"]["max_epochs"] or 1)):
+                if (score := curve.get(rung)) is not None:
+                    self.halving.note(trial.signature, rung, score, config["mode"])
+                if rung < epochs:
+                    self.halving.go_on(trial.signature, rung)
 
 
 class Learning(Planned):
@@ -70,11 +125,12 @@ class Learning(Planned):
     Args:
         plan: What composes a point.
         search: The sampler.
-        pruning: Whether it cuts runs short too.
+        pruning: Whether runs are cut short.
+        halving: What lets runs pause and go on; None where nothing does.
     """
 
-    def __init__(self, plan: Plan, search: Search, pruning: bool) -> None:
-        super().__init__([], search)
+    def __init__(self, plan: Plan, search: Search, pruning: bool, halving: Asha | None = None) -> None:
+        super().__init__([], search, halving)
         self.plan, self.pruning, self.before = plan, pruning, 0
 
     @property
@@ -109,11 +165,12 @@ class Learning(Planned):
             assert trial.ask is not None
             number = self.numbers[trial.signature] = self.before + trial.ask
             points = told(trial) if self.pruning or trial.status == "pruned" else []
-            state = trial.status if trial.over else "running"
+            pauses = self.halving is not None and trial.status == "pruned"
+            state = trial.status if trial.over and not pauses else "running"
             self.search.recall(number, trial.point, trial.attrs, state, trial.score, points if trial.over else [])
+            self._take_up_rungs(trial)
 
-    def next(self) -> Trial | None:
-        """Return the next trial, None where there is none left."""
+    def _fresh(self) -> Trial | None:
         if self.todo:
             return self.todo.popleft()
         fresh = self._proposed() if len(self.trials) < int(self.plan.settings["n_trials"]) else None

@@ -10,7 +10,7 @@ events.out...       the same for TensorBoard: a view, made anew from metrics.jso
 result.json         written last: its presence says that the run is over
 error.txt           the traceback of a run that failed
 output.txt          what a sweep's run printed
-stop                asks a run to stop at the end of its epoch, and says why
+stop                asks a run to stop at the end of its epoch or after so many, and says why
 .lock               held by the process that trains the run
 """
 
@@ -154,15 +154,15 @@ class Record:
         whole = text[: text.rfind(b"\n") + 1]
         return [row for line in whole.splitlines() if (row := _parsed(line.decode())) is not None], place + len(whole)
 
-    @property
-    def stop(self) -> str | None:
-        """Why the run was asked to stop at the end of its epoch (`pruned`); None if it was not."""
+    def stops_after(self, epochs: int) -> str | None:
+        """Return why the run is asked to stop after so many epochs (`pruned`); None if it is to go on."""
         file = self.directory / "stop"
-        return file.read_text() if file.is_file() else None
+        asked = json.loads(file.read_text()) if file.is_file() else None
+        return str(asked["why"]) if asked and epochs >= asked["epochs"] else None
 
-    def ask_to_stop(self, why: str) -> None:
-        """Ask the run to stop at the end of its epoch, wherever it is trained."""
-        self.write("stop", why)
+    def ask_to_stop(self, why: str, epochs: int = 0) -> None:
+        """Ask the run to stop at the end of its epoch, or after so many epochs, wherever it is trained."""
+        self.write("stop", json.dumps({"why": why, "epochs": epochs}))
 
     def reopen(self, anew: bool = False) -> None:
         """Let a run that is over go on from its last checkpoint, or with `anew` from its start."""

@@ -73,11 +73,14 @@ class Stopping(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Look before the first epoch: a run that goes on may have been asked already."""
-        self.on_train_epoch_end(trainer, pl_module)
+        self._look(trainer, trainer.current_epoch)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Look whether it is asked."""
-        self.why = self.record.stop
+        self._look(trainer, trainer.current_epoch + 1)
+
+    def _look(self, trainer: pl.Trainer, epochs: int) -> None:
+        self.why = self.record.stops_after(epochs)
         trainer.should_stop = trainer.should_stop or self.why is not None
 
 

@@ -76,13 +76,13 @@ def axes(
     taken = {one.key_or_group for one in given}
     found = [axis(one) for one in given if one.is_sweep_override()]
     found += [axis(_parsed(loader, key, value)) for key, value in params.items() if key not in taken]
-    return _joined(found, zipped)
+    return [*map(_distinct, _joined(found, zipped))]
 
 
 def conditional(loader: ConfigLoader, group: str, choice: str, ranges: Mapping[str, Any]) -> list[Axis]:
     """Return the axes that a choice's own file names under `_sweep_`, which exist only where it is chosen."""
     parsed = [_parsed(loader, f"{group}.{key}", value) for key, value in ranges.items()]
-    return [replace(axis(one), condition=(group, choice)) for one in parsed]
+    return [replace(_distinct(axis(one)), condition=(group, choice)) for one in parsed]
 
 
 def _parsed(loader: ConfigLoader, key: str, value: Any) -> Override:
@@ -114,16 +114,12 @@ def axis(one: Override) -> Axis:
             wanted = "Its ends must rise" + (", and a logarithm has none at or below 0." if low < high else ".")
             raise Refusal([Problem(str(one.input_line), wanted, f"Try {key}=tag(log, interval(0.0001, 0.1)).")])
         return Axis((key,), low=low, high=high, log=log, whole=whole)
-    values = dict.fromkeys(_hashable(Override._convert_value(item)) for item in one.sweep_iterator())
-    return Axis((key,), tuple((_plain(item),) for item in values))
+    return Axis((key,), tuple((Override._convert_value(item),) for item in one.sweep_iterator()))
 
 
-def _hashable(value: Any) -> Any:
-    return tuple(map(_hashable, value)) if isinstance(value, list) else value
-
-
-def _plain(value: Any) -> Any:
-    return [*map(_plain, value)] if isinstance(value, tuple) else value
+def _distinct(one: Axis) -> Axis:
+    """Leave out points that are listed twice; 1 and 1.0 are two."""
+    return replace(one, points=tuple({repr(row): row for row in one.points}.values()))
 
 
 def _joined(found: list[Axis], zipped: Sequence[Sequence[str]]) -> list[Axis]:

@@ -22,6 +22,7 @@ from gridstorm.plan import Plan, checked
 from gridstorm.preflight import Preflight, printed, seconds, within
 from gridstorm.proposals import Learning, Planned, drawn
 from gridstorm.provenance import code
+from gridstorm.pruner.asha import Asha
 from gridstorm.recipe import Composed
 from gridstorm.refusal import Problem, Refusal
 from gridstorm.report import report
@@ -31,6 +32,7 @@ from gridstorm.target import build
 from gridstorm.trial import Trial
 
 GRID = "gridstorm.sampler.grid.Grid"
+ASHA = "gridstorm.pruner.asha.Asha"
 NO_PRUNER = "optuna.pruners.NopPruner"
 OF_SAMPLERS = ("sweep.n_trials", "sweep.seed", "sweep.from")  # what a grid would ignore
 
@@ -95,7 +97,8 @@ def carry_out(plan: Plan, search: Search | None, trials: list[Trial], preflight:
             proposals: Planned = learner(plan, search, history, preflight)
         else:
             adopt(plan, history, trials, preflight)
-            proposals = Planned(trials, search if prunes(plan) else None, settings["seed"])
+            cutting = search if prunes(plan) and not halving(plan) else None
+            proposals = Planned(trials, cutting, halving(plan), settings["seed"])
         proposals.begin()
         return train(plan, proposals, history, preflight.launcher)
     finally:
@@ -132,7 +135,7 @@ def train(plan: Plan, proposals: Planned, history: History, launcher: Launcher) 
 
 def learner(plan: Plan, search: Search, history: History, preflight: Preflight) -> Learning:
     """Return the proposals of a sampler that learns, told what is known already."""
-    proposals = Learning(plan, search, pruning=prunes(plan))
+    proposals = Learning(plan, search, prunes(plan), halving(plan))
     if plan.settings["from"]:
         proposals.start_from(told_by(plan, Path(plan.settings["from"])))
     trials = proposals.recalled(history)
@@ -201,13 +204,13 @@ def differs(composed: Composed, known: Known, preflight: Preflight) -> str:
 
 def search_for(plan: Plan) -> Search | None:
     """Return what proposes points or cuts runs short; None for a grid whose runs are all trained to their end."""
-    if is_grid(plan) and not prunes(plan):
+    if is_grid(plan) and (not prunes(plan) or halving(plan)):
         return None
     return Search(
         plan.axes,
         plan.choices,
         None if is_grid(plan) else plan.config["sampler"],
-        plan.config["pruner"],
+        {"_target_": NO_PRUNER} if halving(plan) else plan.config["pruner"],
         mode=plan.config["mode"],
         seed=plan.settings["seed"],
         max_epochs=int(plan.config["trainer"]["max_epochs"] or 1),
@@ -222,6 +225,14 @@ def is_grid(plan: Plan) -> bool:
 def prunes(plan: Plan) -> bool:
     """Tell whether runs are cut short."""
     return bool(plan.config["pruner"]["_target_"] != NO_PRUNER)
+
+
+def halving(plan: Plan) -> Asha | None:
+    """Return what lets runs pause and go on, None where the pruner is another."""
+    if plan.config["pruner"]["_target_"] != ASHA:
+        return None
+    rule: Asha = build(plan.config["pruner"])
+    return rule
 
 
 def learns(search: Search | None) -> bool:

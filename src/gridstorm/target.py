@@ -17,7 +17,7 @@ from gridstorm.source import define, file, names
 # Where a class must be *defined*: `torch.nn.os.system` is defined in `os`, whatever path leads to it.
 ALLOWED = (
     *(f"gridstorm.{family}." for family in ("data", "model", "loss", "scheduler", "callbacks")),
-    *(f"gridstorm.{family}." for family in ("sampler", "launcher")),
+    *(f"gridstorm.{family}." for family in ("sampler", "pruner", "launcher")),
     "optuna.samplers.",
     "optuna.pruners.",
     "torch.nn.",
