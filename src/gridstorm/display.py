@@ -99,7 +99,7 @@ def outcome(run: Run) -> str:
     if run.score is None:
         return f"{run.status}, without a score"
     told = f"{result['monitor']} {number(run.score)} in epoch {result['best_epoch']}, {result['seconds']:.1f} s"
-    return told if run.status == "done" else f"{run.status}, {told}"
+    return told if run.status == "done" else f"{run.status} after {result['epochs']} epochs, {told}"
 
 
 def number(value: float | None) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gridstorm.annotation import shown
+from gridstorm.space import brief
 from gridstorm.table import table
 from gridstorm.trial import BAD, Run, Trial, ranked
 
@@ -59,7 +59,7 @@ def leaderboard(trials: Sequence[Trial], monitor: str, mode: str) -> str:
 
 def cells(trial: Trial, keys: Sequence[str]) -> tuple[str, ...]:
     """Return a trial's row: its values, its score with a 95 % interval, best epoch, seconds of all runs, status."""
-    values = [shown(trial.point[key]) if key in trial.point else "-" for key in keys]
+    values = [brief(trial.point[key]) if key in trial.point else "-" for key in keys]
     score = number(trial.score) + (f" ± {trial.interval:.2g}" if trial.interval is not None else "")
     epochs = sorted({epoch for run in trial.runs if (epoch := run.result.get("best_epoch")) is not None})
     epoch = "-" if not epochs else str(epochs[0]) if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"

@@ -146,9 +146,16 @@ def _joined(found: list[Axis], zipped: Sequence[Sequence[str]]) -> list[Axis]:
     return found
 
 
+def brief(value: Any) -> str:
+    """Return a value as it is written, a number in the shortest way: 1e12 rather than 1000000000000.0."""
+    if isinstance(value, float) and float(f"{value:g}") == value:
+        return f"{value:g}".replace("e+", "e").replace("e-0", "e-")
+    return shown(value)
+
+
 def label(point: Mapping[str, Any]) -> str:
     """Return a point in a directory's name: `cnn,lr=0.01`."""
     parts = [
-        shown(value) if "." not in key else f"{key.rpartition('.')[2]}={shown(value)}" for key, value in point.items()
+        brief(value) if "." not in key else f"{key.rpartition('.')[2]}={brief(value)}" for key, value in point.items()
     ]
     return ",".join(parts).replace("/", "_").replace(" ", "") or "only"

@@ -130,6 +130,8 @@ def train(plan: Plan, proposals: Planned, history: History, launcher: Launcher) 
     with Display(proposals.total, launcher.places, monitor, mode) as display:
         status = engine.run(display)
     print(f"\n{report(history.directory, proposals.trials, monitor, mode)}")
+    if status > 1:
+        print("Stopped. The same command goes on.")
     return status
 
 
