@@ -140,6 +140,15 @@ def test_a_budget_refuses_what_would_take_longer_or_trims_it(sweep: Sweep) -> No
     assert 0 < told < 40
 
 
+def test_the_number_of_trials_that_a_sampler_draws_is_trimmed_to_a_budget_too(sweep: Sweep) -> None:
+    drawn = ("optimizer.lr=interval(0.001,0.1)", "sampler=tpe", "sweep.n_trials=500", "trainer.max_epochs=200")
+    assert "sweep.budget=20s: The sweep would take" in sweep(*drawn, "sweep.budget=20s").err
+    trimmed = sweep(*drawn, "sweep.budget=20s", "sweep.trim=true", "sweep.dry_run=true")
+    assert trimmed.status == 0, trimmed.err
+    told = int(trimmed.out[: trimmed.out.index(" configurations")].split()[-1])
+    assert 0 < told < 100
+
+
 def test_results_of_other_data_are_named_and_kept_or_trained_again(sweep: Sweep) -> None:
     grid = ("optimizer.lr=1e-3,1e-2", *SHORT)
     first = sweep(*grid)
@@ -191,6 +200,8 @@ def test_scores_of_another_metric_are_not_mixed_in(sweep: Sweep) -> None:
         (("optimizer.lr=0.1,0.2", "hydra/launcher=basic"), "Choose launcher=processes or launcher=in_process"),
         (("model.depth=1,2", "model.width=1,2,3", "sweep.zip=[[model.depth,model.width]]"), "unequal numbers"),
         (("optimizer.lr=0.1",), "Nothing has several values."),
+        (("optimizer.lr=0.1,0.2", "trainer=ddp"), "trainer=ddp: A run of a sweep has one device"),
+        (("optimizer.lr=0.1,0.2", "output_dir=/proc/nowhere"), "The directory cannot be written"),
         (("model=transformer", "data=python_text", "model.heads=3,4,5"), "heads=5 does not divide"),
     ],
 )  # fmt: skip

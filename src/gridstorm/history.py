@@ -44,8 +44,12 @@ class History:
             Refusal: Another sweep works in it, or its scores are of another metric.
         """
         self.directory, self.monitor, self.mode = directory, monitor, mode
-        directory.mkdir(parents=True, exist_ok=True)
-        self._lock: IO[str] | None = hold(directory / ".lock", seconds=1.0)
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            self._lock: IO[str] | None = hold(directory / ".lock", seconds=1.0)
+        except OSError as error:
+            fact = f"The directory cannot be written ({error.strerror})."
+            raise Refusal([Problem(str(directory), fact, "Give another output_dir.")]) from error
         if self._lock is None:
             fact = "Another sweep is at work in this directory."
             raise Refusal([Problem(str(directory), fact, "Wait until it is over, or give another sweep.name.")])

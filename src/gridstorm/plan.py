@@ -217,6 +217,13 @@ class Plan:
         """
         base = self._base({key: value for key, value in point.items() if key in GROUPS}, point)
         composed = base.at({key: value for key, value in point.items() if key not in GROUPS})
+        trainer = composed.config["trainer"]
+        if trainer.get("strategy", "auto") != "auto" or trainer.get("devices", 1) not in (1, "1", "auto"):
+            fact, remedy = (
+                "A run of a sweep has one device.",
+                "Choose trainer=gpu: launcher=processes uses every device.",
+            )
+            raise Refusal([Problem(f"trainer={composed.choices.get('trainer')}", fact, remedy)])
         return replace(composed, overrides=self.overrides(point))
 
     def overrides(self, point: Point) -> list[str]:

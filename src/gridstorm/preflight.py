@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from gridstorm import job
@@ -12,7 +13,7 @@ from gridstorm.recipe import Composed
 from gridstorm.refusal import Problem, Refusal
 from gridstorm.resolve import leaves
 from gridstorm.table import table
-from gridstorm.trial import Run, Trial
+from gridstorm.trial import Trial
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 SHAPELESS = ("seed", "batch_size", "dropout")  # by the last name: what changes neither the data nor a tensor's shape
@@ -59,82 +60,94 @@ class Preflight:
             raise Refusal(problems)
         self._facts |= {key: Facts(**facts) for key, facts in found.items()}
 
-    def estimate(self, trials: Sequence[Trial]) -> "Estimate":
-        """Train each configuration of another pace for a few steps, and estimate the whole sweep."""
-        runs = [run for trial in trials for run in trial.runs]
-        distinct = {_pace(run.composed): run.composed for run in runs}
+    def estimate(self, trials: Sequence[Trial], drawn: int | None = None) -> "Estimate":
+        """Train each configuration of another pace for a few steps, and estimate the whole sweep.
+
+        Args:
+            trials: Those of the sweep; where they are drawn, some that stand for them.
+            drawn: How many will be drawn, None where `trials` are all.
+        """
+        distinct = {_pace(run.composed): run.composed for trial in trials for run in trial.runs}
         asked = {key: self.launcher.submit(job.pilot, one) for key, one in distinct.items()}
-        return Estimate(runs, {key: _answer(future) for key, future in asked.items()}, self.launcher.places)
+        pilots = {key: _answer(future) for key, future in asked.items()}
+        return Estimate(trials, pilots, self.launcher.places, drawn or len(trials), drawn is not None)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """How long runs would take, and the room that their checkpoints need."""
+    """How long a sweep would take, and the room that its checkpoints need.
 
-    runs: Sequence[Run]
+    Args:
+        trials: Those of the sweep, or some that stand for them.
+        pilots: What was measured, by pace.
+        places: How many runs are trained at a time.
+        count: How many trials the sweep has.
+        drawn: Whether `trials` only stand for those that will be drawn.
+    """
+
+    trials: Sequence[Trial]
     pilots: Mapping[str, Mapping[str, float]]
     places: int
+    count: int
+    drawn: bool
 
-    def seconds(self, run: Run) -> float:
-        """Return the expected time of one run."""
-        return self.pilots[_pace(run.composed)]["seconds"]
+    def seconds(self, trial: Trial) -> float:
+        """Return the expected time of the runs of a trial."""
+        return sum(self.pilots[_pace(run.composed)]["seconds"] for run in trial.runs)
 
-    @property
-    def total(self) -> float:
-        """The expected seconds until all are over, with the given places."""
-        return sum(map(self.seconds, self.runs)) / self.places
+    def bytes(self, trial: Trial) -> float:
+        """Return the room that the checkpoints of a trial need."""
+        return sum(self.pilots[_pace(run.composed)]["bytes"] for run in trial.runs)
 
-    @property
-    def bytes(self) -> float:
-        """The room that the checkpoints of all runs need."""
-        return sum(self.pilots[_pace(run.composed)]["bytes"] for run in self.runs)
-
-    def step(self, run: Run) -> float:
+    def step(self, trial: Trial) -> float:
         """Return the measured seconds of a training step."""
-        return self.pilots[_pace(run.composed)]["step"]
+        return self.pilots[_pace(trial.runs[0].composed)]["step"]
+
+    def total(self, trials: Sequence[Trial]) -> float:
+        """Return the expected seconds until as many trials as `count`, such as these, are over."""
+        return sum(map(self.seconds, trials)) / len(trials) * self.count / self.places
 
 
 def printed(trials: Sequence[Trial], preflight: Preflight, estimate: Estimate) -> str:
     """Return a plan as a table and three lines."""
     rows = [
         (
-            str(number),
+            "" if estimate.drawn else str(number),
             trial.label,
             f"{preflight.facts(trial.runs[0].composed).parameters:,}",
-            f"{estimate.step(trial.runs[0]) * 1000:.2f}",
-            duration(sum(map(estimate.seconds, trial.runs))),
+            f"{estimate.step(trial) * 1000:.2f}",
+            duration(estimate.seconds(trial)),
         )
         for number, trial in enumerate(trials, 1)
     ]
-    header = ("", "configuration", "parameters", "ms a step", "expected")
-    runs = len(estimate.runs)
+    header = ("", "ends of the space" if estimate.drawn else "configuration", "parameters", "ms a step", "expected")
+    room = sum(map(estimate.bytes, trials)) / len(trials) * estimate.count
     lines = [
-        f"{len(trials)} configurations, {runs} runs",
-        f"expected time  {duration(estimate.total)} with {estimate.places} at a time",
-        f"checkpoints    {estimate.bytes / 2**20:.1f} MiB",
+        f"{estimate.count} configurations, {estimate.count * len(trials[0].runs)} runs",
+        f"expected time  {duration(estimate.total(trials))} with {estimate.places} at a time",
+        f"checkpoints    {room / 2**20:.1f} MiB",
     ]
     return "\n".join([table([header, *rows], right=(2, 3, 4)), "", *lines])
 
 
-def within(trials: Sequence[Trial], estimate: Estimate, budget: float, trim: bool) -> list[Trial]:
-    """Return the trials that fit into `budget` seconds, the first ones where some do not.
+def within(trials: list[Trial], estimate: Estimate, budget: float, trim: bool) -> tuple[list[Trial], int]:
+    """Return the trials that fit into `budget` seconds, the first ones where some do not, and how many they are.
+
+    Of trials that are drawn, which are not known yet, only the number changes.
 
     Raises:
         Refusal: They do not all fit, and `trim` is not set, or not even one fits.
     """
-    if estimate.total <= budget:
-        return [*trials]
-    kept, used = [], 0.0
-    for trial in trials:
-        used += sum(map(estimate.seconds, trial.runs)) / estimate.places
-        if used > budget:
-            break
-        kept.append(trial)
-    if trim and kept:
-        return kept
-    fact = f"The sweep would take {duration(estimate.total)}, and {len(kept)} of {len(trials)} configurations fit."
-    remedy = f"Allow sweep.budget={duration(estimate.total)}"
-    remedy += ", or add sweep.trim=true to train only those that fit." if kept else "."
+    whole = estimate.total(trials)
+    if whole <= budget:
+        return trials, estimate.count
+    ends = accumulate(estimate.seconds(trial) / estimate.places for trial in trials)
+    fitting = int(estimate.count * budget / whole) if estimate.drawn else sum(end <= budget for end in ends)
+    if trim and fitting:
+        return (trials if estimate.drawn else trials[:fitting]), fitting
+    fact = f"The sweep would take {duration(whole)}, and {fitting} of {estimate.count} configurations fit."
+    remedy = f"Allow sweep.budget={duration(whole)}"
+    remedy += ", or add sweep.trim=true to train only those that fit." if fitting else "."
     raise Refusal([Problem(f"sweep.budget={duration(budget)}", fact, remedy)])
 
 

@@ -3,10 +3,12 @@
 Its state is what its runs' directories say, so the same command goes on where it stopped.
 """
 
+import os
 import shlex
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +86,13 @@ def carry_out(plan: Plan, search: Search | None, trials: list[Trial], preflight:
     settings, learning = plan.settings, learns(search)
     budget = seconds("sweep.budget", settings["budget"])
     if settings["dry_run"] or budget:
-        estimate = preflight.estimate(trials)
-        trials = within(trials, estimate, budget, settings["trim"]) if budget and not learning else trials
+        estimate = preflight.estimate(trials, int(settings["n_trials"]) if learning else None)
+        if budget:
+            trials, settings["n_trials"] = within(trials, estimate, budget, settings["trim"])
         if settings["dry_run"]:
-            print(printed(trials, preflight, preflight.estimate(trials) if budget else estimate))
+            print(
+                printed(trials, preflight, replace(estimate, count=settings["n_trials"] if learning else len(trials)))
+            )
             return 0
     directory = Path(plan.config["output_dir"], plan.name())
     history = History(directory, plan.config["monitor"], plan.config["mode"])
@@ -243,8 +248,10 @@ def learns(search: Search | None) -> bool:
 
 
 def uses_gpu(config: dict[str, Any]) -> bool:
-    """Tell whether a run asks for a GPU."""
-    return config["trainer"].get("accelerator") in ("gpu", "cuda")
+    """Tell whether runs are trained on GPUs, as far as can be told without loading torch."""
+    accelerator = config["trainer"].get("accelerator")
+    there = any(Path("/proc/driver/nvidia/gpus").glob("*")) and os.environ.get("CUDA_VISIBLE_DEVICES") != ""
+    return accelerator in ("gpu", "cuda") or (accelerator == "auto" and there)
 
 
 def refuse_what_is_ignored(plan: Plan) -> None:
