@@ -4,6 +4,7 @@ import math
 import os
 import re
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -86,9 +87,10 @@ class Overrides:
         for one in self._swept:
             first, *others = _values(one)
             for value in others:
-                OmegaConf.update(config, one.key_or_group, value, merge=False)
-                yield config
-            OmegaConf.update(config, one.key_or_group, first, merge=False)
+                whole = deepcopy(config) if isinstance(value, dict) else config
+                OmegaConf.update(whole, one.key_or_group, value)
+                yield whole
+            OmegaConf.update(config, one.key_or_group, first)
 
     def options(self, group: str, kind: ObjectType = ObjectType.CONFIG) -> list[str]:
         """Return the choices of a group, or with `ObjectType.GROUP` the groups in it."""
@@ -205,6 +207,7 @@ class Overrides:
             for key, inner in leaves(value, one.key_or_group):
                 self._set(config, replace(one, key_or_group=key, _value=inner, input_line=f"{key}={shown(inner)}"))
             return
+        one = _whole(one, section)
         if wrong := misplaced(config, one, self._choices, folders(config.hydra)):
             self.problems.append(wrong)
             return
@@ -248,6 +251,17 @@ def _values(one: Override) -> list[Any]:
         length = math.ceil((stop - start) / step) if step else 0
         return [start, start + (length - 1) * step][:length] if length > 0 else []
     return [*map(Override._convert_value, one.sweep_iterator())] if one.is_sweep_override() else [one.value()]
+
+
+def _whole(one: Override, now: Any) -> Override:
+    """Make an interval one of whole numbers where the key holds one: `model.depth=interval(1,4)`."""
+    value = one._value
+    if not isinstance(value, IntervalSweep) or not isinstance(now, int) or isinstance(now, bool):
+        return one
+    ends = [float(end or 0) for end in (value.start, value.end)]
+    if not all(end.is_integer() for end in ends):
+        return one
+    return replace(one, _value=replace(value, start=int(ends[0]), end=int(ends[1])))
 
 
 def _first(one: Override) -> str:

@@ -62,7 +62,7 @@ class Base:
         if plain is None:
             changed = deepcopy(self.config)
             for key, value in values.items():
-                OmegaConf.update(changed, key, value, merge=False)
+                OmegaConf.update(changed, key, value)
             return replace(config.accept(changed, self.whole.hydra), overrides=self.composed.overrides)
         if problems := check_values(plain, folders(self.whole.hydra)):
             raise Refusal(told_once(problems, self.copied))
