@@ -13,10 +13,12 @@ from typing import Any
 
 from gridstorm import job
 from gridstorm.display import Display
+from gridstorm.fusing import Fusing
 from gridstorm.history import create, ended_badly, reopen, write_manifest
 from gridstorm.launcher import Died, Launcher
 from gridstorm.preflight import duration
 from gridstorm.proposals import Planned, curve
+from gridstorm.record import RESULT, Record
 from gridstorm.trial import Run, Trial
 
 MANIFEST_SECONDS = 1.0
@@ -24,22 +26,23 @@ POLL_SECONDS = 0.2
 PRUNING_POLL_SECONDS = 0.02  # an epoch of a small model takes as long
 
 
+Member = tuple[Trial, Run]
+
+
 @dataclass
 class Job:
-    """A run that a worker has.
+    """Runs that a worker trains together, mostly one.
 
     Args:
-        trial: The run's trial.
-        run: The run.
-        started: When it was handed over, on the monotonic clock.
-        read: Bytes of its metrics that were read.
+        members: The runs, each with its trial.
+        started: When they were handed over, on the monotonic clock.
+        read: For each run the bytes of its metrics that were read.
         late: Whether it was ended for the time that it took.
     """
 
-    trial: Trial
-    run: Run
+    members: list[Member]
     started: float = field(default_factory=time.monotonic)
-    read: int = 0
+    read: dict[int, int] = field(default_factory=dict)
     late: bool = False
 
 
@@ -53,6 +56,7 @@ class Engine:
         retries: How often a run is tried again whose process died.
         timeout: Seconds after which a run is ended, None for never.
         told: What the manifest holds beside the trials.
+        fusing: Which runs are trained together.
     """
 
     def __init__(
@@ -64,10 +68,13 @@ class Engine:
         retries: int = 0,
         timeout: float | None = None,
         told: Mapping[str, Any] | None = None,
+        fusing: Fusing | None = None,
     ) -> None:
         self.directory, self.proposals, self.launcher = directory, proposals, launcher
         self.retries, self.timeout, self.told = retries, timeout, told or {}
-        self.again: deque[tuple[Trial, Run]] = deque()
+        self.fusing = fusing or Fusing()
+        self.again: deque[list[Member]] = deque()
+        self.waiting: list[Member] = []
         self.busy: dict[Future[None], Job] = {}
         self.signals: list[int] = []
         self.width = max(2, len(str(max([proposals.total, *(trial.number for trial in proposals.trials)]))))
@@ -86,66 +93,100 @@ class Engine:
         return 128 + self.signals[0] if self.signals else int(ended_badly(self.proposals.trials) > 0)
 
     def _fill(self) -> None:
-        """Give every free place a run."""
-        while len(self.busy) < self.launcher.places and not self.signals and (found := self._next()):
-            trial, run = found
-            limit = self.proposals.limit(trial, run)
-            reopen(run)
-            if run.record is None:
-                run.record = create(self.directory, trial, run, self.width)
-            if limit:
-                run.record.ask_to_stop("pruned", limit)
-            run.running = True
-            self.busy[self.launcher.submit(job.carry_out, [str(run.record.directory)])] = Job(trial, run)
+        """Give every free place a job."""
+        while len(self.busy) < self.launcher.places and not self.signals and (members := self._next()):
+            directories = [str(self._ready(*member).directory) for member in members]
+            self.busy[self.launcher.submit(job.carry_out, directories)] = Job(members)
 
-    def _next(self) -> tuple[Trial, Run] | None:
-        """Return a run that died, or the next one; its trial has a number then."""
-        found = self.again.popleft() if self.again else self.proposals.next()
-        if found and not found[0].number:
-            found[0].number = 1 + max(one.number for one in self.proposals.trials)
-        return found
+    def _next(self) -> list[Member]:
+        """Return the runs of the next job: some whose process died, or new ones that can be trained together."""
+        if self.again:
+            return self.again.popleft()
+        while len(self.waiting) < self.fusing.horizon and (found := self.proposals.next()):
+            self.waiting.append(found)
+        members = self.fusing.group(self.waiting, self.launcher.places)
+        for member in members:
+            self.waiting.remove(member)
+        return members
+
+    def _ready(self, trial: Trial, run: Run) -> Record:
+        """Return the directory of a run that is about to be handed over."""
+        trial.number = trial.number or 1 + max(one.number for one in self.proposals.trials)
+        limit = self.proposals.limit(trial, run)
+        reopen(run)
+        record = run.record = run.record or create(self.directory, trial, run, self.width)
+        if limit:
+            record.ask_to_stop("pruned", limit)
+        run.running = True
+        return record
 
     def _wait(self, display: Display) -> None:
-        """Wait for a run to end, and look at the others meanwhile."""
+        """Wait for a job to end, and look at the others meanwhile."""
         poll = PRUNING_POLL_SECONDS if self.proposals.pruning else POLL_SECONDS
         over, _ = wait(self.busy, timeout=poll, return_when=FIRST_COMPLETED)
         for future in over:
             self._end(self.busy.pop(future), future, display)
         for future, one in self.busy.items():
-            self._follow(one)
+            for number, (trial, run) in enumerate(one.members):
+                self._follow(one, number, trial, run)
+                self._look(trial, run, display)
             if self.timeout and not one.late and time.monotonic() - one.started > self.timeout:
                 one.late = True
                 self.launcher.kill(future)
         display.refresh(self.proposals.trials)
 
-    def _follow(self, one: Job) -> None:
+    def _look(self, trial: Trial, run: Run, display: Display) -> None:
+        """Take up a run that is over before the others of its job."""
+        if run.running and run.record and (run.record.directory / RESULT).exists():
+            run.running = False
+            run.refresh()
+            display.ended(trial, run, self.proposals.trials)
+            self.proposals.ended(trial, run)
+
+    def _follow(self, one: Job, number: int, trial: Trial, run: Run) -> None:
         """Report a run's new points, and ask it to stop where it is not worth going on."""
-        if not self.proposals.pruning or one.run is not one.trial.runs[0] or one.run.record is None:
+        if not self.proposals.pruning or run is not trial.runs[0] or run.record is None or not run.running:
             return
-        rows, one.read = one.run.record.rows_after(one.read)
-        cut = [self.proposals.report(one.trial, *point) for point in curve(rows, one.run.composed)]
+        rows, one.read[number] = run.record.rows_after(one.read.get(number, 0))
+        cut = [self.proposals.report(trial, *point) for point in curve(rows, run.composed)]
         if any(cut):
-            one.run.record.ask_to_stop("pruned")
+            run.record.ask_to_stop("pruned")
 
     def _end(self, one: Job, future: "Future[None]", display: Display) -> None:
-        """Take up what came out of a run whose job is over, or try again where its process died."""
-        run, record = one.run, one.run.record
-        assert record is not None
-        self._follow(one)
-        run.running = False
-        run.refresh()
+        """Take up what came out of a job, or try again where its process died."""
+        for number, (trial, run) in enumerate(one.members):
+            self._follow(one, number, trial, run)
+            self._look(trial, run, display)
+        left = [(trial, run) for trial, run in one.members if run.running]
+        for _, run in left:
+            run.running = False
+        if not left or len(self.signals) > 1:
+            return
         error = None if future.cancelled() else future.exception()
-        if not run.result and len(self.signals) < 2:
-            if isinstance(error, Died) and not one.late and run.attempts < self.retries:
-                run.attempts += 1
-                self.again.append((one.trial, run))
-                display.tell(f"{record.directory.name}  {error}; trying again")
-                return
-            late = f"timeout: it took longer than {duration(self.timeout or 0)}"
-            record.fail(late if one.late else f"died: {error}" if isinstance(error, Died) else f"{error}")
+        said = f"timeout: it took longer than {duration(self.timeout or 0)}" if one.late else f"{error}"
+        if len(one.members) > 1:  # which of them it was is found by halves
+            half = -(-len(left) // 2)
+            self.again.extend(members for members in (left[:half], left[half:]) if members)
+            display.tell(f"{len(left)} runs  {said}; trying again in halves")
+            return
+        [(trial, run)] = left
+        if isinstance(error, Died) and not one.late and run.attempts < self.retries:
+            run.attempts += 1
+            self.again.append(left)
+            display.tell(f"{run.record.directory.name if run.record else ''}  {error}; trying again")
+            return
+        self._fail(run, f"died: {error}" if isinstance(error, Died) and not one.late else said)
+        display.ended(trial, run, self.proposals.trials)
+        self.proposals.ended(trial, run)
+
+    def _fail(self, run: Run, error: str) -> None:
+        """Write down that a run failed whose process could not."""
+        assert run.record is not None
+        try:
+            run.record.fail(error)
             run.refresh()
-        display.ended(one.trial, run, self.proposals.trials)
-        self.proposals.ended(one.trial, run)
+        except OSError as full:
+            run.result = {"status": "failed", "error": f"{error} ({full})", "score": None, "seconds": 0.0}
 
     def _note(self, at_once: bool = False) -> None:
         """Write the manifest, at most once a second."""
@@ -160,7 +201,8 @@ class Engine:
         def stop(number: int, frame: Any) -> None:
             self.signals += [number] if number == signal.SIGINT else [number, number]
             if len(self.signals) == 1:
-                display.tell(f"Stopping after {len(self.busy)} running; Ctrl-C again stops them too, resumable.")
+                running = sum(len(one.members) for one in self.busy.values())
+                display.tell(f"Stopping after {running} running; Ctrl-C again stops them too, resumable.")
             else:
                 self._stop()
 

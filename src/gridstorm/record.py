@@ -35,6 +35,7 @@ from gridstorm.task import METRICS
 if TYPE_CHECKING:
     from gridstorm.tensorboard import EventFile
 
+RESULT = "result.json"
 HELD_SECONDS = 10.0  # how long a process that was killed may take to end
 COUNTERS = ("step", "epoch", "samples", "seconds")
 
