@@ -23,4 +23,8 @@ bench:  ## all benchmarks, one after another, on a quiet machine
 	OMP_NUM_THREADS=1 $(PYTHON) -m bench.start
 	OMP_NUM_THREADS=1 $(PYTHON) -m bench.step
 	$(PYTHON) -m bench.threads
+	OMP_NUM_THREADS=1 $(PYTHON) -m bench.plan
+	$(PYTHON) -m bench.overhead
+	$(PYTHON) -m bench.grid
+	$(PYTHON) -m bench.results
 	$(PYTHON) -m bench.score

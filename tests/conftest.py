@@ -85,6 +85,7 @@ def sweep(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest
             runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
         except SystemExit as ended:
             status = int(ended.code or 0)
+        GlobalHydra.instance().clear()
         told = capfd.readouterr()
         return Swept(status, told.out, told.err, tmp_path / name)
 

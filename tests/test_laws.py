@@ -18,10 +18,10 @@ SOURCE, CONF = ROOT / "src" / "gridstorm", ROOT / "conf"
 ORDER = (
     "refusal", "task", "annotation", "source", "target", "limits", "resolve", "fit", "check", "suggestion",
     "preset", "overrides", "origin", "recipe", "flags", "config", "picture", "tensorboard", "table", "provenance",
-    "record", "module", "card", "review", "run", "space", "trial", "plan", "history", "job", "preflight", "search",
-    "proposals", "display", "leaderboard", "board", "report", "engine", "sweep", "cli",
+    "record", "module", "card", "review", "run", "preload", "space", "trial", "plan", "history", "job",
+    "preflight", "search", "proposals", "display", "leaderboard", "board", "report", "engine", "sweep", "cli",
 )  # fmt: skip
-LIGHT = [stem for stem in ORDER if stem not in ("module", "card", "review", "run")]
+LIGHT = [stem for stem in ORDER if stem not in ("module", "card", "review", "run", "preload")]
 HEAVY = {
     "torch",
     "pytorch_lightning",

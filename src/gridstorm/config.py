@@ -11,7 +11,6 @@ from typing import Any
 
 from hydra._internal.hydra import Hydra
 from hydra.core.config_store import ConfigStore
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -136,15 +135,12 @@ def door(main: Callable[..., Any]) -> None:
 
 
 def _start(main: Callable[..., Any], flags: argparse.Namespace) -> None:
-    """Start a run, composed here and once, where Hydra alone would compose it twice; or let Hydra start a sweep."""
+    """Start a run or a sweep, composed here and once, where Hydra alone would compose it twice."""
     hydra = hydra_for(main, flags)
     config = compose(_overrides(hydra, flags))
-    if flags.multirun or config.hydra.mode == RunMode.MULTIRUN:
-        GlobalHydra.instance().clear()
-        main()
-    else:
-        hydra.compose_config = lambda **_: config  # type: ignore[method-assign]
-        hydra.run(flags.config_name or NAME, inspect.unwrap(main), flags.overrides)
+    hydra.compose_config = lambda **_: config  # type: ignore[method-assign]
+    start = hydra.multirun if flags.multirun or config.hydra.mode == RunMode.MULTIRUN else hydra.run
+    start(flags.config_name or NAME, inspect.unwrap(main), flags.overrides)
 
 
 def _show(main: Callable[..., Any], flags: argparse.Namespace) -> None:

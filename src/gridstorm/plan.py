@@ -97,11 +97,13 @@ class Plan:
         loader: Hydra's loader of configurations.
         config_name: The name of the primary configuration.
         texts: The overrides as they were written.
+        first: What they compose to with the first of all values, where that was composed already.
     """
 
     loader: ConfigLoader
     config_name: str
     texts: Sequence[str]
+    first: DictConfig | None = None
     _bases: dict[tuple[Any, ...], Base] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -110,7 +112,7 @@ class Plan:
         Raises:
             Refusal: An override is wrong, or one that a sweep cannot have.
         """
-        first = config.compose(Overrides(self.loader, self.config_name, self.texts, sweep=True))
+        first = self.first or config.compose(Overrides(self.loader, self.config_name, self.texts, sweep=True))
         plain, _ = resolve(config.without_hydra(first))
         self.config: dict[str, Any] = plain
         self.settings: dict[str, Any] = plain["sweep"]
@@ -127,7 +129,21 @@ class Plan:
             fact, remedy = "The seeds are listed already.", "Leave out one of the two."
             raise Refusal([Problem(f"sweep.repeats={repeats}", fact, remedy)])
         self.axes = [self._whole(one) for one in found if one not in seeds]
+        self._remember(first)
         self.axes += self._conditional() if self.settings["conditional"] else []
+
+    def _remember(self, first: DictConfig) -> None:
+        """Keep what was composed as that of its choice of groups, where the command line makes these choices."""
+        given = {one.key_or_group for one in self.parsed}
+        chosen = {
+            key: value
+            for axis in self.axes
+            for key, value in zip(axis.keys, axis.ends()[0], strict=True)
+            if key in GROUPS
+        }
+        if given.issuperset(chosen):
+            base = Base(first, config.accept(config.without_hydra(first), first.hydra))
+            self._bases[tuple((key, str(value)) for key, value in chosen.items())] = base
 
     def _refuse_what_no_sweep_has(self) -> None:
         problems = []

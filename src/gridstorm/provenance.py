@@ -38,7 +38,7 @@ def environment(device: str, fingerprint: str) -> dict[str, Any]:
         "started": time.time(),
         "commit": _git("rev-parse", "HEAD"),
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in VERSIONS},
+        "versions": {**_versions()},
         "host": platform.node(),
         "platform": platform.platform(),
         "cores": os.cpu_count(),
@@ -77,6 +77,11 @@ def _files(module: str) -> Iterator[Path]:
 def uncommitted() -> str:
     """Return the difference between the code and its last commit, empty outside a repository."""
     return _git("diff", "HEAD") or ""
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in VERSIONS}
 
 
 @cache

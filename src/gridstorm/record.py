@@ -244,7 +244,7 @@ class Record:
         self.close()
 
     def _conclude(self, result: Mapping[str, Any]) -> None:
-        self.write("result.json", json.dumps({**result, "score": _number(result["score"])}, indent=1))
+        self.write(RESULT, json.dumps({**result, "score": _number(result["score"])}, indent=1), sync=True)
 
     def fail(self, error: str, trace: str = "") -> None:
         """Write down that the run failed, where its own process could not say so any more."""
@@ -285,13 +285,14 @@ class Record:
         if not self.rows():
             shutil.rmtree(self.directory)
 
-    def write(self, name: str, text: str) -> None:
-        """Write a file whole or not at all."""
+    def write(self, name: str, text: str, sync: bool = False) -> None:
+        """Write a file whole or not at all; with `sync` it is on the disk when this returns."""
         beside = self.directory / f".{name}.{os.getpid()}"
         with beside.open("w") as file:
             file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         beside.rename(self.directory / name)
 
 

@@ -70,6 +70,7 @@ def file(module: str) -> Path | None:
     return found
 
 
+@cache
 def _definition(module: str, name: str) -> Definition | None:
     """Return what `name` is in `module` itself, parsed alone: some of torch's modules take 10 ms to parse."""
     head = rf"(?:class|def) {name}\b|{name}(?:: \w+)? = (?=[A-Z])"

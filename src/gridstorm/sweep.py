@@ -46,7 +46,8 @@ def sweep(loader: ConfigLoader, master: DictConfig, arguments: Sequence[str]) ->
         Refusal: A configuration is wrong, or the sweep cannot be carried out as asked; nothing was trained.
         SystemExit: With 1 if a run failed, with 130 or 143 where the sweep was stopped.
     """
-    plan = Plan(loader, master.hydra.job.config_name, [*master.hydra.overrides.hydra, *arguments])
+    hydra = [text for text in master.hydra.overrides.hydra if not text.startswith("hydra.mode=")]
+    plan = Plan(loader, master.hydra.job.config_name, [*hydra, *arguments], master)
     refuse_what_is_ignored(plan)
     launcher: Launcher = build(plan.config["launcher"])
     refuse_what_no_launcher_can(plan, launcher)

@@ -1,5 +1,6 @@
 """Breast cancer: 569 tumours described by 30 measurements, malignant or benign, from scikit-learn."""
 
+from functools import cache
 from typing import ClassVar
 
 import torch
@@ -19,7 +20,13 @@ class BreastCancer(TensorData):
 
     def load(self) -> tuple[Tensor, Tensor]:
         """Measurements of cell nuclei [569, 30] in their own units, and the class [569]."""
-        from sklearn.datasets import load_breast_cancer
+        return _load()
 
-        measurements, classes = load_breast_cancer(return_X_y=True)
-        return torch.tensor(measurements), torch.tensor(classes)
+
+@cache
+def _load() -> tuple[Tensor, Tensor]:
+    """Read the file, once for all runs of a process."""
+    from sklearn.datasets import load_breast_cancer
+
+    measurements, classes = load_breast_cancer(return_X_y=True)
+    return torch.tensor(measurements), torch.tensor(classes)

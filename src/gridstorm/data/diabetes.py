@@ -1,5 +1,6 @@
 """Diabetes: how far the disease went in a year, for 442 patients with 10 measurements each, from scikit-learn."""
 
+from functools import cache
 from typing import ClassVar
 
 import torch
@@ -18,7 +19,13 @@ class Diabetes(TensorData):
 
     def load(self) -> tuple[Tensor, Tensor]:
         """Measurements [442, 10] in their own units, and the score of progression [442, 1], from 25 to 346."""
-        from sklearn.datasets import load_diabetes
+        return _load()
 
-        measurements, progression = load_diabetes(return_X_y=True, scaled=False)
-        return torch.tensor(measurements), torch.tensor(progression).unsqueeze(1)
+
+@cache
+def _load() -> tuple[Tensor, Tensor]:
+    """Read the file, once for all runs of a process."""
+    from sklearn.datasets import load_diabetes
+
+    measurements, progression = load_diabetes(return_X_y=True, scaled=False)
+    return torch.tensor(measurements), torch.tensor(progression).unsqueeze(1)

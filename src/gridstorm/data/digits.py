@@ -1,5 +1,6 @@
 """Handwritten digits: 1,797 grey images of 8x8 pixels, ten classes, from scikit-learn."""
 
+from functools import cache
 from typing import ClassVar
 
 import torch
@@ -19,7 +20,13 @@ class Digits(TensorData):
 
     def load(self) -> tuple[Tensor, Tensor]:
         """Grey values from 0 to 1 [1797, 1, 8, 8], and the digit [1797]."""
-        from sklearn.datasets import load_digits
+        return _load()
 
-        pixels, digits = load_digits(return_X_y=True)
-        return torch.tensor(pixels, dtype=torch.float32).view(-1, 1, 8, 8) / 16, torch.tensor(digits)
+
+@cache
+def _load() -> tuple[Tensor, Tensor]:
+    """Read the file, once for all runs of a process."""
+    from sklearn.datasets import load_digits
+
+    pixels, digits = load_digits(return_X_y=True)
+    return torch.tensor(pixels, dtype=torch.float32).view(-1, 1, 8, 8) / 16, torch.tensor(digits)
