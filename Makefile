@@ -27,4 +27,5 @@ bench:  ## all benchmarks, one after another, on a quiet machine
 	$(PYTHON) -m bench.overhead
 	$(PYTHON) -m bench.grid
 	$(PYTHON) -m bench.results
+	OMP_NUM_THREADS=1 $(PYTHON) -m bench.asha
 	$(PYTHON) -m bench.score
