@@ -16,12 +16,16 @@ ROOT = Path(__file__).parents[1]
 SOURCE, CONF = ROOT / "src" / "gridstorm", ROOT / "conf"
 # The flow: a file of the machine imports only what stands before it.
 ORDER = (
-    "refusal", "task", "annotation", "source", "target", "limits", "resolve", "fit", "check", "suggestion",
-    "preset", "overrides", "origin", "recipe", "flags", "config", "picture", "tensorboard", "table", "provenance",
-    "record", "module", "card", "review", "run", "preload", "space", "trial", "plan", "history", "job",
-    "preflight", "search", "proposals", "display", "leaderboard", "board", "report", "engine", "sweep", "cli",
+    "refusal", "task", "annotation", "source", "target", "limits", "resolve", "fit", "check", "suggestion", "preset",
+    "overrides", "origin", "recipe", "grouping", "flags", "config", "picture", "tensorboard", "table", "provenance",
+    "record", "module", "card", "review", "run", "randomness", "stack", "ensemble", "member", "group", "fused",
+    "preload", "space", "trial", "fusing", "plan", "history", "job", "preflight", "search", "proposals", "display",
+    "leaderboard", "board", "report", "engine", "sweep", "cli",
 )  # fmt: skip
-LIGHT = [stem for stem in ORDER if stem not in ("module", "card", "review", "run", "preload")]
+TRAINING = {
+    "module", "card", "review", "run", "randomness", "stack", "ensemble", "member", "group", "fused", "preload",
+}  # fmt: skip
+LIGHT = [stem for stem in ORDER if stem not in TRAINING]
 HEAVY = {
     "torch",
     "pytorch_lightning",

@@ -3,6 +3,7 @@
 import pytest
 
 from conftest import Compose
+from gridstorm.fusing import Fusing
 from gridstorm.preflight import Estimate, _pace, _shape, duration, seconds, within
 from gridstorm.refusal import Refusal
 from gridstorm.trial import Run, Trial
@@ -33,7 +34,7 @@ def estimate(composed: Compose, drawn: bool = False) -> Estimate:
         _pace(trial.runs[0].composed): {"step": 0.01, "seconds": 10.0 * number, "bytes": 1.0}
         for number, trial in enumerate(trials, 1)
     }
-    return Estimate(trials, pilots, places=2, count=6 if drawn else 3, drawn=drawn)
+    return Estimate(trials, pilots, Fusing(), places=2, count=6 if drawn else 3, drawn=drawn)
 
 
 def test_places_share_the_work(composed: Compose) -> None:

@@ -20,8 +20,14 @@ import pytest
 from conftest import ROOT, result, rows
 
 FORK = multiprocessing.get_context("fork")
-HARD = ("model.dropout=0.3", "model.norm=batch", "scheduler=plateau", "scheduler.patience=1", "trainer.max_epochs=6")
-GRID = ("optimizer.lr=1e-4,1e-3,1e-2,1e-1", "data.batch_size=32,64,128", "sweep.name=grid", "sweep.retries=50")
+HARD = ("model.dropout=0.3", "model.norm=batch", "scheduler=plateau", "scheduler.patience=1", "trainer.max_epochs=12")
+GRID = (
+    "optimizer.lr=1e-4,1e-3,1e-2,1e-1",
+    "data.batch_size=32,64,128",
+    "sweep.name=grid",
+    "sweep.retries=50",
+    "sweep.fuse=off",
+)
 NUM_RUNS = 12
 
 
@@ -45,15 +51,13 @@ def server() -> Iterator[int]:
     forkserver._forkserver._stop()  # type: ignore[attr-defined]
 
 
-def sweep_in_child(directory: Path, log: Path) -> "multiprocessing.process.BaseProcess":
+def sweep_in_child(directory: Path, log: Path, *overrides: str) -> "multiprocessing.process.BaseProcess":
     """Start the sweep in a process of its own, as `python train.py -m` does after its imports."""
 
     def main() -> None:
         os.setpgrp()
-        with log.open("a") as opened:
-            os.dup2(opened.fileno(), 1)
-            os.dup2(opened.fileno(), 2)
-        sys.argv = ["train.py", "-m", f"output_dir={directory}", *GRID, *HARD]
+        sys.stdout = sys.stderr = log.open("a", buffering=1)
+        sys.argv = ["train.py", "-m", f"output_dir={directory}", *GRID, *HARD, *overrides]
         runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
 
     child = FORK.Process(target=main)
@@ -96,30 +100,45 @@ def undisturbed(server: int, tmp_path_factory: pytest.TempPathFactory) -> tuple[
 def test_a_sweep_that_is_killed_at_ten_moments_ends_as_if_it_had_not_been(
     server: int, undisturbed: tuple[dict[str, Any], float], tmp_path: Path, number: int
 ) -> None:
-    chance = random.Random(number)
-    whole, seconds = undisturbed
+    told = disturbed(server, tmp_path, random.Random(number), undisturbed[1])
+    assert state(tmp_path / "grid") == undisturbed[0], told
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.parametrize("number", range(int(os.environ.get("GRIDSTORM_KILLS", "1"))))
+def test_so_does_one_whose_runs_are_trained_together_but_for_rounding(
+    server: int, undisturbed: tuple[dict[str, Any], float], tmp_path: Path, number: int
+) -> None:
+    told = disturbed(server, tmp_path, random.Random(number), undisturbed[1], "sweep.fuse=12")
+    found = state(tmp_path / "grid")
+    assert found.keys() == undisturbed[0].keys()
+    for name, (_, kept, _) in found.items():
+        assert kept["score"] == pytest.approx(undisturbed[0][name][1]["score"], rel=1e-3), (name, told)
+
+
+def disturbed(server: int, parent: Path, chance: random.Random, seconds: float, *overrides: str) -> list[Any]:
+    """Kill a sweep, a worker or both at ten random moments, and carry it out to its end; return what was killed."""
     told = []
     for victim in chance.choices(("sweep", "worker", "both"), k=10):
-        child = sweep_in_child(tmp_path, tmp_path / "log")
-        time.sleep(0.15 + chance.random() * seconds / 4)
+        child = sweep_in_child(parent, parent / "log", *overrides)
+        time.sleep(0.3 + chance.random() * seconds / 6)
         alive = workers(server)
         if victim in ("worker", "both") and alive:
             os.kill(chance.choice(alive), signal.SIGKILL)
-        if victim in ("sweep", "both"):
-            os.kill(child.pid or 0, signal.SIGKILL)
-        else:
-            time.sleep(chance.random() * seconds / 4)
-            os.kill(child.pid or 0, signal.SIGKILL)
-        told.append((victim, len(alive), len(list(tmp_path.glob("grid/*/result.json")))))
+        if victim == "worker":
+            time.sleep(chance.random() * seconds / 6)
+        os.kill(child.pid or 0, signal.SIGKILL)
+        told.append((victim, len(alive), len(list(parent.glob("grid/*/result.json")))))
         child.join()
-    child = sweep_in_child(tmp_path, tmp_path / "log")
+    child = sweep_in_child(parent, parent / "log", *overrides)
     child.join()
-    log = (tmp_path / "log").read_text()
+    log = (parent / "log").read_text()
     assert child.exitcode == 0, log
     assert "Traceback" not in log
-    assert f"{NUM_RUNS} cells: {NUM_RUNS} done, 0 to go" not in log, f"it was over before it was disturbed: {told}"
-    assert_whole(tmp_path / "grid")
-    assert state(tmp_path / "grid") == whole, told
+    assert " interrupted" in log, f"it was over before it was disturbed: {told}"
+    assert_whole(parent / "grid")
+    return told
 
 
 def assert_whole(directory: Path) -> None:
@@ -131,7 +150,7 @@ def assert_whole(directory: Path) -> None:
     for file in directory.rglob("*.json"):
         json.loads(file.read_text())
     for run in runs:
-        assert [row["epoch"] for row in rows(run)] == list(range(1, 7))
+        assert [row["epoch"] for row in rows(run)] == list(range(1, 13))
         assert len(list(run.glob("events.out.tfevents.*"))) == 1
 
 

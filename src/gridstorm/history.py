@@ -6,6 +6,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
@@ -74,11 +75,6 @@ class History:
         if self._lock:
             self._lock.close()
 
-    @property
-    def last_number(self) -> int:
-        """The highest number of a trial, 0 where there is none."""
-        return max((int(one.trial["number"]) for one in self.known), default=0)
-
     def adopt(self, trials: Sequence[Trial], stale: Callable[[Composed, Known], bool] = lambda *_: False) -> None:
         """Give the runs of these trials the directories that stand for them, and number the trials.
 
@@ -98,11 +94,11 @@ class History:
                     trial.attrs = known.trial["attrs"]
 
     def number(self, trials: Sequence[Trial]) -> None:
-        """Number the trials that have no number, going on where the directory ends."""
-        last = max([self.last_number, *(trial.number for trial in trials)])
+        """Number the trials that have no number, in their order, with numbers that no directory has."""
+        taken = {int(one.trial["number"]) for one in self.known} | {trial.number for trial in trials}
+        free = (number for number in count(1) if number not in taken)
         for trial in trials:
-            if not trial.number:
-                trial.number = last = last + 1
+            trial.number = trial.number or next(free)
 
 
 def clear(directory: Path) -> None:

@@ -24,19 +24,24 @@ PILOT_STEPS = 20
 
 
 def carry_out(directories: Sequence[str]) -> None:
-    """Train the runs in these directories one after another, each from its last checkpoint if it has one.
+    """Train the runs in these directories, several as one stacked model, each from its last checkpoint if it has one.
 
     Whatever comes out is in the directories; an exception is that run's failure and no one else's.
     """
     from gridstorm.run import quiet, said, train
 
-    for directory in directories:
-        record = Record(Path(directory))
-        with output_to(record.directory / "output.txt"), quiet():
-            try:
-                train(record.composed, lambda record=record: record, alone=False)  # type: ignore[misc]
-            except Exception as error:
-                record.fail(said(error), traceback.format_exc())
+    found = [Record(Path(directory)) for directory in directories]
+    with output_to(found[0].directory / "output.txt"), quiet():
+        if len(found) > 1:
+            from gridstorm.fused import train_together
+
+            train_together(found)
+            return
+        [record] = found
+        try:
+            train(record.composed, lambda: record, alone=False)
+        except Exception as error:
+            record.fail(said(error), traceback.format_exc())
 
 
 @contextmanager
@@ -91,18 +96,81 @@ def pilot(composed: Composed) -> dict[str, float]:
         `step` (seconds of a training step, with its share of the validation), `seconds` (of the whole run) and `bytes`
         of its checkpoints.
     """
-    from gridstorm.run import prepared, quiet, train
+    from gridstorm.run import prepared, quiet
 
-    trainer = {**composed.config["trainer"], "max_epochs": 2, "limit_train_batches": PILOT_STEPS}
-    short = replace(composed, config={**composed.config, "trainer": trainer, "name": None})
-    with tempfile.TemporaryDirectory() as folder, quiet():
+    with quiet():
         total = len(prepared(composed).train_dataloader())
-        started = time.monotonic()
-        record = Record.create(Path(folder), "pilot", short, "")
-        train(short, lambda: record, alone=False)
-        around = time.monotonic() - started - record.rows()[-1]["seconds"]
-        first, last = (row["seconds"] for row in record.rows()[-2:])
-        size = sum(file.stat().st_size for file in (record.directory / "checkpoints").iterdir())
-    step = (last - first) / min(PILOT_STEPS, total)
+    [record], whole = _tried([composed])
+    around = whole - record["seconds"][-1]
+    step = _epoch(record) / min(PILOT_STEPS, total)
     epochs = int(composed.config["trainer"]["max_epochs"] or 1)
-    return {"step": step, "seconds": around + epochs * total * step, "bytes": float(size)}
+    return {"step": step, "seconds": around + epochs * total * step, "bytes": record["bytes"]}
+
+
+def gain(composed: Sequence[Composed], measured: bool = True) -> dict[str, Any]:
+    """Train configurations for two short epochs, as one stacked model and one of them alone.
+
+    Args:
+        composed: Those of a group.
+        measured: Whether to do so; otherwise it is only found out whether they can be stacked.
+
+    Returns:
+        `why` they cannot be stacked, None if they can; `gain`: how many times less time they take; `bytes` of memory
+        that each of them needs in the stack, as far as it shows.
+    """
+    from gridstorm.fused import fusible
+    from gridstorm.run import quiet
+
+    with quiet():
+        why = fusible(composed[0])
+    if why or not measured:
+        return {"why": why, "gain": 1.0, "bytes": 0.0}
+    [alone], _ = _tried(composed[:1])
+    before = _memory()
+    together, _ = _tried(composed)
+    used = (_memory() - before) / len(composed)
+    return {"why": None, "gain": len(composed) * _epoch(alone) / _epoch(together[0]), "bytes": max(used, 0.0)}
+
+
+def _tried(composed: Sequence[Composed]) -> tuple[list[dict[str, Any]], float]:
+    """Train for two short epochs in a folder that is thrown away; return each run's seconds and bytes, and the time."""
+    from gridstorm.run import quiet
+
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        made = [Record.create(Path(folder), str(number), _short(one), "") for number, one in enumerate(composed)]
+        carry_out([str(record.directory) for record in made])
+        whole = time.monotonic() - started
+        found = [
+            {
+                "seconds": [row["seconds"] for row in record.rows()],
+                "bytes": float(sum(file.stat().st_size for file in (record.directory / "checkpoints").iterdir())),
+                "error": (record.result or {}).get("error"),
+            }
+            for record in made
+        ]
+    if wrong := next((one["error"] for one in found if one["error"]), None):
+        raise RuntimeError(wrong)
+    return found, whole
+
+
+def _short(composed: Composed) -> Composed:
+    trainer = {**composed.config["trainer"], "max_epochs": 2, "limit_train_batches": PILOT_STEPS}
+    return replace(composed, config={**composed.config, "trainer": trainer, "name": None})
+
+
+def _epoch(tried: dict[str, Any]) -> float:
+    """Return the seconds of the second epoch: the first one warms up."""
+    first, last = tried["seconds"][-2:]
+    return float(max(last - first, 1e-3))
+
+
+def _memory() -> float:
+    """Return the bytes that this process, or its GPU, has needed at most until now."""
+    import resource
+
+    import torch
+
+    if torch.cuda.is_available():
+        return float(torch.cuda.max_memory_allocated())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0

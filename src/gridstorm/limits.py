@@ -33,6 +33,7 @@ TYPES = {
     "sweep.trim": "bool",
     "sweep.stale": "Literal['keep', 'retrain'] | None",
     "sweep.dry_run": "bool",
+    "sweep.fuse": "Literal['auto', 'off'] | int",
 }
 TRAINER_TYPES = {
     "trainer.accelerator": "Literal['auto', 'cpu', 'gpu', 'cuda', 'mps', 'tpu']",
@@ -110,6 +111,7 @@ RANGES = {
     "places": Range(2, low=1),
     "per_device": Range(1, low=1),
     "n_trials": Range(20, low=1),
+    "fuse": Range(8, low=1),
     "repeats": Range(3, low=1),
     "retries": Range(1),
     "timeout": Range(600, above=True),

@@ -64,6 +64,15 @@ def quantities(task: str, logits: Tensor, y: Tensor, loss: Tensor) -> tuple[Tens
     return loss, F.cross_entropy(logits, y)
 
 
+def passed(network: nn.Module, loss: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the loss of a batch, a scalar, the logits [N, C] and the targets [N]; in text every position is one."""
+    x, y = batch
+    logits = network(x)
+    if logits.dim() == 3:
+        logits, y = logits.flatten(0, 1), y.flatten()
+    return loss(logits, y), logits, y
+
+
 def metrics(task: str, means: Sequence[float], unit: float = 1.0) -> dict[str, float]:
     """Return the metrics of `task` from the means of its quantities.
 
@@ -106,7 +115,28 @@ def epoch_seed(seed: int, epoch: int) -> int:
     return (seed * 1_000_003 + epoch + 1) % 2**63
 
 
-class Module(pl.LightningModule):
+class Lean(pl.LightningModule):
+    """A LightningModule without those of Lightning's doings at each step that nothing here uses."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; the hook's name, which Lightning sets some forty times a step, without torch's checks."""
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
+    def _on_before_batch_transfer(self, batch: Any, dataloader_idx: int = 0) -> Any:
+        """Call none of Lightning's hooks on a batch's way to the device: nothing here uses them."""
+        return batch
+
+    def _apply_batch_transfer_handler(
+        self, batch: Any, device: torch.device | None = None, dataloader_idx: int = 0
+    ) -> Any:
+        """Move a batch that is not on the device yet, without the hooks before and after."""
+        return tuple(tensor.to(device or self.device) for tensor in batch)
+
+
+class Module(Lean):
     """Trains `network` on batches (x, y).
 
     Args:
@@ -156,21 +186,17 @@ class Module(pl.LightningModule):
         self._optics: dict[str, float] = {}
         self._validated: dict[str, float] = {}
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute; the hook's name, which Lightning sets some forty times a step, without torch's checks."""
-        if name == "_current_fx_name":
-            self.__dict__[name] = value
-        else:
-            super().__setattr__(name, value)
-
     def configure_optimizers(self) -> Any:
         """Return the optimizer and the scheduler, told when it is stepped.
 
         Raises:
             Refusal: One of them says in a ValueError that a value is wrong.
         """
-        groups = parameter_groups(self.network, self.skip_norm_and_bias)
-        optimizer = made("optimizer", self.make_optimizer, groups)
+        return self.configured(parameter_groups(self.network, self.skip_norm_and_bias))
+
+    def configured(self, groups: list[dict[str, Any]], **flags: bool) -> dict[str, Any]:
+        """Return the optimizer of these parameter groups, made with these flags, and the scheduler."""
+        optimizer = made("optimizer", self.make_optimizer, groups, **flags)
         counted = counts_steps(self.make_scheduler)
         steps = {counted: max(int(self.trainer.estimated_stepping_batches), 1)} if counted else {}
         scheduler = made("scheduler", self.make_scheduler, optimizer, **steps)
@@ -186,16 +212,6 @@ class Module(pl.LightningModule):
         if gradient_clip_val is not None:
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
-    def _on_before_batch_transfer(self, batch: Any, dataloader_idx: int = 0) -> Any:
-        """Call none of Lightning's hooks on a batch's way to the device: nothing here uses them."""
-        return batch
-
-    def _apply_batch_transfer_handler(
-        self, batch: Any, device: torch.device | None = None, dataloader_idx: int = 0
-    ) -> Any:
-        """Move a batch that is not on the device yet, without the hooks before and after."""
-        return tuple(tensor.to(device or self.device) for tensor in batch)
-
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
         """Step the scheduler, except one that reads the score: Lightning steps that only after the checkpoint."""
         if not isinstance(scheduler, ReduceLROnPlateau):
@@ -206,12 +222,8 @@ class Module(pl.LightningModule):
         return self.network(x)  # type: ignore[no-any-return]
 
     def _step(self, part: str, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        x, y = batch
-        logits = self.network(x)
-        if logits.dim() == 3:  # text: every position is a sample
-            logits, y = logits.flatten(0, 1), y.flatten()
-        loss = self.loss(logits, y)
-        self.meters[part].add(len(x), quantities(self.task, logits.detach(), y, loss.detach()))
+        loss, logits, y = passed(self.network, self.loss, batch)
+        self.meters[part].add(len(batch[0]), quantities(self.task, logits.detach(), y, loss.detach()))
         return loss, logits, y
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

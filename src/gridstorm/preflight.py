@@ -1,13 +1,15 @@
 """What is known of a plan before it is trained: whether every model can be built, and how long it will all take."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from typing import Any
 
 from gridstorm import job
+from gridstorm.fusing import Fusing
 from gridstorm.launcher import Died, Launcher
 from gridstorm.recipe import Composed
 from gridstorm.refusal import Problem, Refusal
@@ -53,26 +55,49 @@ class Preflight:
             Refusal: Some cannot be built; every problem is in it.
         """
         distinct = {_shape(run.composed): run.composed for trial in trials for run in trial.runs[:1]}
-        new = {key: self.launcher.submit(job.inspect, one) for key, one in distinct.items() if key not in self._facts}
+        new = {key: one for key, one in distinct.items() if key not in self._facts}
         for _ in range(self.launcher.places - len(new) if new else 0):
             self.launcher.submit(job.inspect, next(iter(distinct.values())))  # an idle place imports what data need
-        found = {key: _answer(future) for key, future in new.items()}
+        found = dict(zip(new, self._answers(job.inspect, new.values()), strict=True))
         problems = [problem for facts in found.values() for problem in facts.get("problems", ())]
         if problems:
             raise Refusal(problems)
         self._facts |= {key: Facts(**facts) for key, facts in found.items()}
 
-    def estimate(self, trials: Sequence[Trial], drawn: int | None = None) -> "Estimate":
+    def _answers(self, question: Callable[[Any], Any], about: Iterable[Any]) -> list[Any]:
+        """Ask workers the same of several things, once more where a process died; return what they answer.
+
+        Raises:
+            Refusal: One fails, or its process dies again and again.
+        """
+        asked = [(one, self.launcher.submit(question, one)) for one in about]
+        return [self._answer(question, one, future) for one, future in asked]
+
+    def _answer(self, question: Callable[[Any], Any], about: Any, future: "Future[Any]", retries: int = 2) -> Any:
+        try:
+            return future.result()
+        except Exception as error:  # of the user's own code, of its process, or of the server that workers come from
+            if isinstance(error, Died) and retries:
+                return self._answer(question, about, self.launcher.submit(question, about), retries - 1)
+            said = f"its process ended: {error}" if isinstance(error, Died) else f"{type(error).__name__}: {error}"
+            fact, remedy = f"It cannot be built; {said.rstrip('.')}.", "Try one configuration alone, without -m."
+            raise Refusal([Problem("configuration", fact, remedy)]) from error
+
+    def gains(self, groups: Sequence[list[Composed]], measured: bool) -> list[Any]:
+        """Return for each group of configurations what `gridstorm.job.gain` says of training them together."""
+        return self._answers(partial(job.gain, measured=measured), groups)
+
+    def estimate(self, trials: Sequence[Trial], fusing: Fusing, drawn: int | None = None) -> "Estimate":
         """Train each configuration of another pace for a few steps, and estimate the whole sweep.
 
         Args:
             trials: Those of the sweep; where they are drawn, some that stand for them.
+            fusing: Which runs are trained together.
             drawn: How many will be drawn, None where `trials` are all.
         """
         distinct = {_pace(run.composed): run.composed for trial in trials for run in trial.runs}
-        asked = {key: self.launcher.submit(job.pilot, one) for key, one in distinct.items()}
-        pilots = {key: _answer(future) for key, future in asked.items()}
-        return Estimate(trials, pilots, self.launcher.places, drawn or len(trials), drawn is not None)
+        pilots = dict(zip(distinct, self._answers(job.pilot, distinct.values()), strict=True))
+        return Estimate(trials, pilots, fusing, self.launcher.places, drawn or len(trials), drawn is not None)
 
 
 @dataclass(frozen=True)
@@ -82,6 +107,7 @@ class Estimate:
     Args:
         trials: Those of the sweep, or some that stand for them.
         pilots: What was measured, by pace.
+        fusing: Which runs are trained together.
         places: How many runs are trained at a time.
         count: How many trials the sweep has.
         drawn: Whether `trials` only stand for those that will be drawn.
@@ -89,13 +115,17 @@ class Estimate:
 
     trials: Sequence[Trial]
     pilots: Mapping[str, Mapping[str, float]]
+    fusing: Fusing
     places: int
     count: int
     drawn: bool
 
     def seconds(self, trial: Trial) -> float:
         """Return the expected time of the runs of a trial."""
-        return sum(self.pilots[_pace(run.composed)]["seconds"] for run in trial.runs)
+        gains = self.fusing.gains
+        return sum(
+            self.pilots[_pace(run.composed)]["seconds"] / gains.get(self.fusing.key(run), 1.0) for run in trial.runs
+        )
 
     def bytes(self, trial: Trial) -> float:
         """Return the room that the checkpoints of a trial need."""
@@ -129,7 +159,7 @@ def printed(trials: Sequence[Trial], preflight: Preflight, estimate: Estimate) -
         f"expected time  {duration(estimate.total(trials))} with {estimate.places} at a time",
         f"checkpoints    {room / 2**20:.1f} MiB",
     ]
-    return "\n".join([table([header, *rows], right=(2, 3, 4)), "", *lines])
+    return "\n".join([table([header, *rows], right=(2, 3, 4)), "", *lines, *filter(None, [str(estimate.fusing)])])
 
 
 def within(trials: list[Trial], estimate: Estimate, budget: float, trim: bool) -> tuple[list[Trial], int]:
@@ -177,15 +207,6 @@ def duration(value: float) -> str:
         return f"{value:.3g}s"
     unit = "m" if value < 6000 else "h" if value < 172800 else "d"
     return f"{value / UNITS[unit]:.3g}{unit}"
-
-
-def _answer(future: "Future[Any]") -> Any:
-    try:
-        return future.result()
-    except Exception as error:  # of the user's own code, of its process, or of the server that workers come from
-        said = f"its process ended: {error}" if isinstance(error, Died) else f"{type(error).__name__}: {error}"
-        fact, remedy = f"It cannot be built; {said.rstrip('.')}.", "Try one configuration alone, without -m."
-        raise Refusal([Problem("configuration", fact, remedy)]) from error
 
 
 def _shape(composed: Composed) -> str:

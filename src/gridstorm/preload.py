@@ -13,6 +13,7 @@ import tensorboard.plugins.hparams.api_pb2
 import tensorboard.plugins.hparams.plugin_data_pb2
 import torch._dynamo  # an optimizer's first step would load it, which takes a second
 
+import gridstorm.fused
 import gridstorm.run
 import gridstorm.tensorboard
 

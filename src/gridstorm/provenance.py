@@ -24,7 +24,9 @@ VERSIONS = (
     "scikit-learn",
     "tensorboard",
 )
-OURS = ("gridstorm.module", "gridstorm.run")  # with the targets of a recipe, all of our code that decides a number
+OURS = tuple(
+    f"gridstorm.{name}" for name in ("module", "run", "randomness", "stack", "ensemble", "member", "group", "fused")
+)  # with the targets of a recipe, all of our code that decides a number
 
 
 def environment(device: str, fingerprint: str) -> dict[str, Any]:

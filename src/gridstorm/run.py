@@ -335,7 +335,7 @@ def test(record: Record, trainer: pl.Trainer, module: Module, data: Any) -> dict
 def at_best(record: Record, best_epoch: int | None) -> dict[str, float]:
     """Return what the curves show at the end of the best epoch, of the last one where there is no best."""
     rows = record.rows()
-    ends = [row for row in rows if row["epoch"] == best_epoch] or rows
+    ends = [row for row in rows if row["epoch"] == best_epoch] or rows or [{}]
     return {name: value for name, value in ends[-1].items() if name.startswith(("train/", "val/", "opt/"))}
 
 

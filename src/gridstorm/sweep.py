@@ -17,7 +17,8 @@ from omegaconf import DictConfig
 
 from gridstorm.display import Display
 from gridstorm.engine import Engine
-from gridstorm.history import History, Known, read, state
+from gridstorm.fusing import Fusing
+from gridstorm.history import History, Known, read, state, to_go
 from gridstorm.job import PRELOAD
 from gridstorm.launcher import Launcher
 from gridstorm.plan import Plan, checked
@@ -87,7 +88,8 @@ def carry_out(plan: Plan, search: Search | None, trials: list[Trial], preflight:
     settings, learning = plan.settings, learns(search)
     budget = seconds("sweep.budget", settings["budget"])
     if settings["dry_run"] or budget:
-        estimate = preflight.estimate(trials, int(settings["n_trials"]) if learning else None)
+        fusing = fusing_for(plan, [] if learning else trials, preflight)
+        estimate = preflight.estimate(trials, fusing, int(settings["n_trials"]) if learning else None)
         if budget:
             trials, settings["n_trials"] = within(trials, estimate, budget, settings["trim"])
         if settings["dry_run"]:
@@ -106,12 +108,12 @@ def carry_out(plan: Plan, search: Search | None, trials: list[Trial], preflight:
             cutting = search if prunes(plan) and not halving(plan) else None
             proposals = Planned(trials, cutting, halving(plan), settings["seed"])
         proposals.begin()
-        return train(plan, proposals, history, preflight.launcher)
+        return train(plan, proposals, history, preflight)
     finally:
         history.close()
 
 
-def train(plan: Plan, proposals: Planned, history: History, launcher: Launcher) -> int:
+def train(plan: Plan, proposals: Planned, history: History, preflight: Preflight) -> int:
     """Carry out what is left of a sweep, print what came out, and return the exit status."""
     monitor, mode = plan.config["monitor"], plan.config["mode"]
     history.number(proposals.trials)
@@ -128,17 +130,32 @@ def train(plan: Plan, proposals: Planned, history: History, launcher: Launcher) 
     engine = Engine(
         history.directory,
         proposals,
-        launcher,
+        preflight.launcher,
         retries=plan.settings["retries"],
         timeout=seconds("sweep.timeout", plan.settings["timeout"]),
         told=told,
+        fusing=fusing_for(plan, [] if isinstance(proposals, Learning) else proposals.trials, preflight),
     )
-    with Display(proposals.total, launcher.places, monitor, mode) as display:
+    with Display(proposals.total, preflight.launcher.places, monitor, mode) as display:
         status = engine.run(display)
     print(f"\n{report(history.directory, proposals.trials, monitor, mode)}")
     if status > 1:
         print("Stopped. The same command goes on.")
     return status
+
+
+def fusing_for(plan: Plan, trials: Sequence[Trial], preflight: Preflight) -> Fusing:
+    """Return which runs are trained together: of trials that are drawn one by one as many as are asked for at once."""
+    wanted = {"off": 1, False: 1}.get(plan.settings["fuse"], plan.settings["fuse"])
+    fusing = Fusing(wanted)
+    if wanted == 1:
+        return fusing
+    if trials:
+        runs = [run for trial in trials for run in trial.runs if to_go(run, prunes(plan))]
+        fusing.look(runs, preflight.launcher.places, preflight.gains)
+    elif wanted != "auto":
+        fusing.horizon = fusing.unseen = int(wanted)
+    return fusing
 
 
 def learner(plan: Plan, search: Search, history: History, preflight: Preflight) -> Learning:
