@@ -118,7 +118,7 @@ def test_seeds_are_one_row_and_every_run_is_one_session(server: Server, trials: 
     assert {name: len(group["sessions"]) for name, group in groups.items()} == {
         "01-adam,lr=0.01/my grid (1)": 2,
         "02-sgd,lr=0.1,nesterov=false/my grid (1)": 1,
-        "03-sgd,lr=1000000000000.0,nesterov=true/my grid (1)": 1,
+        "03-sgd,lr=1e12,nesterov=true/my grid (1)": 1,
     }
     assert len({name[:13] for name in groups}) == 3
 
