@@ -4,6 +4,7 @@ Every run keeps its own module, callbacks and record (`Member`). Shared are the 
 backward, and the optimizer's step.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
@@ -16,6 +17,8 @@ from gridstorm.ensemble import Ensemble
 from gridstorm.member import Column, Member, Meters
 from gridstorm.module import Batch, Lean, epoch_seed
 from gridstorm.stack import joined, share
+
+SAVE_SECONDS = 1.0  # between two checkpoints of each run: what a group that is killed trains again
 
 
 class Zipped:
@@ -83,6 +86,7 @@ class Group(Lean):
         self.whole = self.ensemble.whole  # registered: Lightning moves it to the device
         self.meters = {"train": Meters(), "val": Meters()}
         self._added = False
+        self._saved = time.monotonic()
 
     def configure_optimizers(self) -> Any:
         """Stack the runs, and return what steps all of them."""
@@ -182,8 +186,11 @@ class Group(Lean):
 
     def on_train_epoch_end(self) -> None:
         """Let each run log, save, judge and stop; those that stop leave the others."""
+        due = time.monotonic() - self._saved >= SAVE_SECONDS
         for member in self.members:
+            member.time_to_save = due
             member.tell("on_train_epoch_end")
+        self._saved = time.monotonic() if due else self._saved
         self.trainer.callback_metrics.update(self.members[0].callback_metrics)
         self._let_go(self.current_epoch + 1)
 

@@ -15,7 +15,7 @@ from gridstorm.config import Composed
 from gridstorm.module import Meter, Module
 from gridstorm.record import Record
 from gridstorm.run import Recorder, Stopping, conclude
-from gridstorm.stack import Stack, fast
+from gridstorm.stack import Stack, copied, fast
 from gridstorm.target import build
 
 
@@ -75,6 +75,7 @@ class Member:
 
     stack: Stack
     number: int  # its row in the stack
+    time_to_save = True  # whether the group saves at this epoch's end
     current_epoch: int  # set where it leaves the group
 
     def __init__(self, composed: Composed, record: Record, module: Module, data: Any, trainer: pl.Trainer) -> None:
@@ -133,12 +134,25 @@ class Member:
         return [self]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state of the optimizer as that of a run alone."""
-        return self.stack.apart(self.optimizer.state_dict(), self.alone)
+        """Return a copy of the optimizer's state as that of a run alone."""
+        own = self.optimizer.state_dict()
+        state = {number: {key: copied(value) for key, value in row.items()} for number, row in own["state"].items()}
+        return self.stack.apart({**own, "state": state}, self.alone)
 
     def save_checkpoint(self, path: Path, weights_only: bool = False) -> None:
         """Write a checkpoint from which the run can go on, alone or in a group."""
         torch.save(Saver(self).dump_checkpoint(weights_only), path)
+
+    @property
+    def due(self) -> bool:
+        """Whether a checkpoint is written at this epoch's end: at the run's last one in any case."""
+        epochs, steps = self.trainer.max_epochs or 0, self.trainer.max_steps
+        over = self.trainer.current_epoch + 1 >= epochs > 0 or 0 < steps <= self.trainer.global_step
+        return self.time_to_save or self.should_stop or over
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return what `save_checkpoint` would write, as it is now."""
+        return Saver(self).dump_checkpoint(False)
 
     def tell(self, event: str) -> None:
         """Tell the run's callbacks and its module, in the order in which Lightning does at an epoch's end."""

@@ -22,6 +22,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -94,7 +95,7 @@ class Record:
             return cls(directory)
         raise AssertionError("the suffixes have no end")
 
-    @property
+    @cached_property
     def composed(self) -> Composed:
         """The configuration with which the run was started."""
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where it is there: ten times faster
@@ -208,7 +209,7 @@ class Record:
         trial = (origin.get("trial") or {}).get("name", self.directory.name)  # runs of one trial are one row
         group = f"{trial}/{self.directory.parent.resolve().name}"  # its first 13 characters are shown
         self.events.hparams(hyperparameters(composed), group, environment["started"])
-        config = markdown(_dumped(composed.config), "yaml")
+        config = markdown((self.directory / "config.yaml").read_text(), "yaml")
         self.events.text("config", f"{markdown(origin['command'], 'sh')}\n\n{config}")
         data = find(composed.config["data"]["_target_"])
         names = METRICS.get(data.constant("task") if data else "", {})

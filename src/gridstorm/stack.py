@@ -120,7 +120,7 @@ class Stack:
             of_row = optimizer["state"].get(slot.group, {})
             own = {
                 # A copy of what the parameters share: loaded as one tensor, it would count each of them as a step.
-                key: slot.cut(value) if _is_row(value, self.sizes[slot.group]) else _copied(value)
+                key: slot.cut(value) if _is_row(value, self.sizes[slot.group]) else copied(value)
                 for key, value in of_row.items()
             }
             if own:
@@ -140,7 +140,7 @@ class Stack:
             for key, value in owns[0].items():
                 values = [own[key] for own in owns]
                 fits = all(getattr(one, "shape", None) == slot.shape for one, slot in zip(values, slots, strict=True))
-                joined = torch.cat([one.flatten() for one in values]) if fits and _any_dim(slots) else _copied(value)
+                joined = torch.cat([one.flatten() for one in values]) if fits and _any_dim(slots) else copied(value)
                 state.setdefault(group, {})[key] = joined
         groups = [{**group, **flags, "params": [number]} for number, group in enumerate(saved["param_groups"])]
         return {"state": state, "param_groups": groups}
@@ -202,5 +202,6 @@ def _any_dim(slots: Sequence[Slot]) -> bool:
     return any(len(slot.shape) for slot in slots)
 
 
-def _copied(value: Any) -> Any:
+def copied(value: Any) -> Any:
+    """Return a copy of a tensor, and anything else as it is."""
     return value.clone() if isinstance(value, Tensor) else value

@@ -23,6 +23,7 @@ class Checkpoint(LightningCheckpoint):
         """Take the metric that decides which state is the best, and whether it is better when smaller (`min`)."""
         self.monitor, self.mode = monitor, mode
         self.best_score: float | None = None
+        self._kept: dict[str, Any] | None = None  # the best state, where it is not written yet
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Have files written where they belong; Lightning writes to memory, to a temporary folder, and then there."""
@@ -30,14 +31,24 @@ class Checkpoint(LightningCheckpoint):
             trainer.strategy.checkpoint_io = Straight()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save the state."""
+        """Save the state; of a run that trains with many others, whose `due` says so, only once in a while."""
         better = self._is_better(float(trainer.callback_metrics.get(self.monitor, math.nan)))
+        if getattr(trainer, "due", True):
+            self._write(trainer, better)
+        elif better:
+            self._kept = trainer.snapshot()  # type: ignore[attr-defined]
+
+    def _write(self, trainer: pl.Trainer, better: bool) -> None:
         directory = self._directory(trainer)
-        beside, last = directory / f".last.{os.getpid()}", directory / "last.ckpt"
+        beside, last, best = directory / f".last.{os.getpid()}", directory / "last.ckpt", directory / "best.ckpt"
+        if self._kept and not better:
+            torch.save(self._kept, beside)
+            beside.replace(best)
+        self._kept = None
         trainer.save_checkpoint(beside, weights_only=False)
         if trainer.is_global_zero:
             if better:
-                _link(beside, directory / "best.ckpt")
+                _link(beside, best)
             beside.replace(last)
 
     def state_dict(self) -> dict[str, Any]:
