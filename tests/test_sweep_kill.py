@@ -40,6 +40,7 @@ def server() -> Iterator[int]:
     from gridstorm.job import PRELOAD
     from gridstorm.launcher.processes import serve_forks
 
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]  # one of another file's, which has imported something else
     serve_forks([*PRELOAD, "gridstorm.launcher.processes"], 1)
     number = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
     before = os.waitpid
