@@ -47,7 +47,9 @@ def test_runs_that_differ_in_numbers_alone_are_one_group_and_every_place_has_wor
 
 
 def test_what_changes_a_shape_or_the_order_of_work_makes_groups_of_their_own(composed: Compose) -> None:
-    cells = [(f"optimizer.lr={lr}", width) for width in ("model.width=8", "model.width=16") for lr in (0.1, 0.2, 0.3)]
+    cells: list[tuple[str, ...]] = [
+        (f"optimizer.lr={lr}", width) for width in ("model.width=8", "model.width=16") for lr in (0.1, 0.2, 0.3)
+    ]
     cells += [("optimizer.lr=0.1", "data.batch_size=32"), ("optimizer=sgd",)]
     found = runs(composed, *cells)
     assert grouped(looked(found), found, places=1) == [[0, 1, 2], [3, 4, 5], [6], [7]]
