@@ -28,4 +28,5 @@ bench:  ## all benchmarks, one after another, on a quiet machine
 	$(PYTHON) -m bench.grid
 	$(PYTHON) -m bench.results
 	OMP_NUM_THREADS=1 $(PYTHON) -m bench.asha
+	OMP_NUM_THREADS=1 $(PYTHON) -m bench.fused
 	$(PYTHON) -m bench.score
