@@ -56,6 +56,7 @@ def same(one: Path, two: Path) -> bool:
     return equal and rows(one) == rows(two) and result(one)["score"] == result(two)["score"]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("moment", range(10))
 def test_a_killed_run_goes_on_to_the_same_numbers(composed: Compose, whole: Path, tmp_path: Path, moment: int) -> None:
@@ -82,6 +83,7 @@ def start(directory: Path, *overrides: str) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_run_ends_cleanly_and_says_how_to_go_on(tmp_path: Path, number: signal.Signals, status: int) -> None:
     process = start(tmp_path / "stopped", "trainer.max_epochs=10000")
@@ -93,6 +95,7 @@ def test_a_stopped_run_ends_cleanly_and_says_how_to_go_on(tmp_path: Path, number
     assert not (tmp_path / "stopped" / "result.json").exists()
 
 
+@pytest.mark.slow
 def test_kill_and_resume_from_the_command_line(tmp_path: Path) -> None:
     process = start(tmp_path / "killed", "trainer.max_epochs=60")
     process.kill()

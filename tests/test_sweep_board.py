@@ -66,6 +66,9 @@ def carried_out(run: Run) -> None:
     run.refresh()
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def trials(tmp_path_factory: pytest.TempPathFactory) -> list[Trial]:
     """A sweep: a trial of two seeds, of which one run was killed and went on, one of one seed, one that diverges."""

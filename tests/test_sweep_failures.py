@@ -98,6 +98,7 @@ def test_a_sweep_of_which_nothing_succeeds_ends_in_a_sentence(sweep: Sweep, monk
     assert not (done.directory / "best.yaml").exists()
 
 
+@pytest.mark.slow
 def test_a_process_that_died_is_tried_again_as_often_as_asked(tmp_path: Path) -> None:
     grid = ("model._target_=broken.IsKilled", "optimizer.lr=0.1,0.2", "trainer.max_epochs=1", "sweep.name=grid")
     done = command_line(tmp_path, *grid, "sweep.retries=2")
