@@ -19,8 +19,8 @@ ORDER = (
     "refusal", "task", "annotation", "source", "target", "limits", "resolve", "fit", "check", "suggestion", "preset",
     "overrides", "origin", "recipe", "grouping", "flags", "config", "picture", "tensorboard", "table", "provenance",
     "record", "module", "card", "review", "run", "randomness", "stack", "ensemble", "member", "group", "fused",
-    "preload", "space", "trial", "fusing", "plan", "history", "job", "preflight", "search", "proposals", "display",
-    "leaderboard", "board", "report", "engine", "sweep", "cli",
+    "preload", "space", "trial", "fusing", "plan", "history", "job", "preflight", "search", "proposals",
+    "leaderboard", "display", "board", "report", "engine", "sweep", "cli",
 )  # fmt: skip
 TRAINING = {
     "module", "card", "review", "run", "randomness", "stack", "ensemble", "member", "group", "fused", "preload",

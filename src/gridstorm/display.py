@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from gridstorm.leaderboard import number
 from gridstorm.preflight import duration
 from gridstorm.trial import BAD, OVER, Run, Trial, ranked
 
@@ -100,8 +101,3 @@ def outcome(run: Run) -> str:
         return f"{run.status}, without a score"
     told = f"{result['monitor']} {number(run.score)} in epoch {result['best_epoch']}, {result['seconds']:.1f} s"
     return told if run.status == "done" else f"{run.status} after {result['epochs']} epochs, {told}"
-
-
-def number(value: float | None) -> str:
-    """Return a number with four digits, a dash for none."""
-    return "-" if value is None else f"{value:.4g}"

@@ -13,7 +13,7 @@ from typing import Any
 
 from gridstorm import job
 from gridstorm.display import Display
-from gridstorm.fusing import Fusing
+from gridstorm.fusing import Fusing, Member
 from gridstorm.history import create, ended_badly, reopen, write_manifest
 from gridstorm.launcher import Died, Launcher
 from gridstorm.preflight import duration
@@ -24,9 +24,6 @@ from gridstorm.trial import Run, Trial
 MANIFEST_SECONDS = 1.0
 POLL_SECONDS = 0.2
 PRUNING_POLL_SECONDS = 0.02  # an epoch of a small model takes as long
-
-
-Member = tuple[Trial, Run]
 
 
 @dataclass

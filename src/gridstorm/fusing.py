@@ -97,8 +97,10 @@ class Fusing:
 
     def __str__(self) -> str:
         """Return in a line for each what is trained together, and what is not and why."""
+        measured = self.gains if self.wanted == "auto" else {}
         lines = [
-            f"trained together, at most {self.sizes[name]}: {self.gains[name]:.2g} times faster" for name in self.sizes
+            f"trained together, at most {size}" + (f": {measured[name]:.2g} times faster" if name in measured else "")
+            for name, size in self.sizes.items()
         ]
         lines += [f"trained apart, {count}: {reason}" for reason, count in self.reasons.items() if count]
         return "\n".join(lines)

@@ -1,7 +1,6 @@
 """What the directory of a sweep says: its runs, matched by signature, and the manifest that other tools read."""
 
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from gridstorm.recipe import Composed
-from gridstorm.record import Record, hold, records
+from gridstorm.record import Record, hold, records, write_whole
 from gridstorm.refusal import Problem, Refusal
 from gridstorm.trial import BAD, Run, Trial
 
@@ -76,7 +75,7 @@ class History:
             self._lock.close()
 
     def adopt(self, trials: Sequence[Trial], stale: Callable[[Composed, Known], bool] = lambda *_: False) -> None:
-        """Give the runs of these trials the directories that stand for them, and number the trials.
+        """Give the runs of these trials the directories that stand for them, and their trials the numbers of these.
 
         Args:
             trials: What is planned.
@@ -90,8 +89,7 @@ class History:
                 known = standing.get(run.composed.signature)
                 if known and not stale(run.composed, known):
                     run.record, run.result = known.record, known.result
-                    trial.number, trial.ask = int(known.trial["number"]), known.trial["ask"]
-                    trial.attrs = known.trial["attrs"]
+                    trial.number = int(known.trial["number"])
 
     def number(self, trials: Sequence[Trial]) -> None:
         """Number the trials that have no number, in their order, with numbers that no directory has."""
@@ -181,9 +179,7 @@ def write_manifest(directory: Path, trials: Sequence[Trial], told: Mapping[str, 
         }
         for trial in trials
     ]
-    beside = directory / f".{MANIFEST}.{os.getpid()}"
-    beside.write_text(json.dumps({**told, "trials": rows}, indent=1))
-    beside.replace(directory / MANIFEST)
+    write_whole(directory / MANIFEST, json.dumps({**told, "trials": rows}, indent=1))
 
 
 def to_go(run: Run, pruning: bool) -> bool:

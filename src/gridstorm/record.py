@@ -288,18 +288,23 @@ class Record:
 
     def write(self, name: str, text: str, sync: bool = False) -> None:
         """Write a file whole or not at all; with `sync` it is on the disk when this returns."""
-        beside = self.directory / f".{name}.{os.getpid()}"
-        with beside.open("w") as file:
-            file.write(text)
-            if sync:
-                file.flush()
-                os.fsync(file.fileno())
-        beside.rename(self.directory / name)
+        write_whole(self.directory / name, text, sync)
 
 
 def _dumped(config: Mapping[str, Any]) -> str:
     """Return a configuration as YAML, by libyaml where it is there: ten times faster."""
     return yaml.dump(config, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=False)
+
+
+def write_whole(file: Path, text: str, sync: bool = False) -> None:
+    """Write a file whole or not at all; with `sync` it is on the disk when this returns."""
+    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    with beside.open("w", encoding="utf-8") as opened:
+        opened.write(text)
+        if sync:
+            opened.flush()
+            os.fsync(opened.fileno())
+    beside.replace(file)
 
 
 def hold(file: Path, seconds: float = 0.0) -> IO[str] | None:

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import re
 import shlex
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from gridstorm.board import address, write_board
 from gridstorm.leaderboard import best, cause, causes, leaderboard, name, number, swept
 from gridstorm.overrides import GROUPS, OF_SWEEPS
 from gridstorm.preset import PRESETS
+from gridstorm.record import write_whole
 from gridstorm.trial import BAD, Run, Trial, ranked
 
 FIGURES = ("score", "best_epoch", "epochs", "seconds", "parameters")
@@ -52,13 +52,6 @@ def report(directory: Path, trials: Sequence[Trial], monitor: str, mode: str) ->
         ),
     ]
     return "\n\n".join(parts)
-
-
-def write_whole(file: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(file)
 
 
 def write_results(directory: Path, trials: Sequence[Trial], mode: str) -> Path:

@@ -204,9 +204,6 @@ def adopt(plan: Plan, history: History, trials: Sequence[Trial], preflight: Pref
         return bool(changed) and policy != "keep"
 
     history.adopt(trials, stale)
-    for trial in trials:
-        for run in trial.runs:
-            run.refresh() if run.record else None
     told = [f"{count} runs were made with {reason}" for reason, count in reasons.items()]
     if told and policy is None:
         remedy = (
