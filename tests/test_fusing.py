@@ -30,10 +30,10 @@ def looked(found: list[Run], wanted: str | int = "auto", gain: float = 3.0, why:
 
 
 def grouped(fusing: Fusing, found: list[Run], places: int = 2) -> list[list[int]]:
-    """Return the numbers of the runs of one job after another."""
-    waiting, jobs = [(Trial({}, [run]), run) for run in found], []
+    """Return the numbers of the runs of one job after another, where each place is free again before the next."""
+    waiting, jobs = [(Trial({}, [run]), run) for run in found], list[list[int]]()
     numbers = {id(run): number for number, run in enumerate(found)}
-    while group := fusing.group(waiting, places):
+    while group := fusing.group(waiting, places, sum(map(len, jobs[len(jobs) - places + 1 :]))):
         waiting = [one for one in waiting if one not in group]
         jobs.append([numbers[id(run)] for _, run in group])
     return jobs
@@ -41,7 +41,8 @@ def grouped(fusing: Fusing, found: list[Run], places: int = 2) -> list[list[int]
 
 def test_runs_that_differ_in_numbers_alone_are_one_group_and_every_place_has_work(composed: Compose) -> None:
     found = runs(composed, *((f"optimizer.lr={0.1 / n}", f"model.dropout={0.1 / n}", f"seed={n}") for n in range(1, 9)))
-    assert grouped(looked(found), found) == [[0, 1, 2, 3], [4, 5], [6], [7]]
+    assert grouped(looked(found), found) == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert grouped(looked(found, wanted=3), found) == [[0, 1, 2], [3, 4, 5], [6, 7]]
     assert grouped(looked(found), found, places=1) == [[0, 1, 2, 3, 4, 5, 6, 7]]
     assert grouped(looked(found, wanted=3), found, places=1) == [[0, 1, 2], [3, 4, 5], [6, 7]]
 

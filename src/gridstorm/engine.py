@@ -101,7 +101,8 @@ class Engine:
             return self.again.popleft()
         while len(self.waiting) < self.fusing.horizon and (found := self.proposals.next()):
             self.waiting.append(found)
-        members = self.fusing.group(self.waiting, self.launcher.places)
+        busy = sum(run.running for one in self.busy.values() for _, run in one.members)
+        members = self.fusing.group(self.waiting, self.launcher.places, busy)
         for member in members:
             self.waiting.remove(member)
         return members

@@ -75,10 +75,13 @@ class Fusing:
         epochs = sum(int(run.composed.config["trainer"]["max_epochs"] or 1) for run in members)
         return self.wanted != "auto" or epochs >= WORTH
 
-    def group(self, waiting: Sequence[Member], places: int) -> list[Member]:
+    def group(self, waiting: Sequence[Member], places: int, busy: int = 0) -> list[Member]:
         """Return the next runs to be trained together: the first one that waits, and those like it.
 
-        Every place is to have work, so that a group has at most its share of them.
+        Args:
+            waiting: What is to be trained.
+            places: How many jobs run at a time. A group has at most a place's share, so that every place has work.
+            busy: How many runs are in training already.
         """
         if not waiting:
             return []
@@ -87,7 +90,7 @@ class Fusing:
         if most == 1 or not name or why_not(waiting[0][1].composed):
             return [waiting[0]]
         alike = [one for one in waiting if self.key(one[1]) == name]
-        return alike[: min(most, math.ceil(len(alike) / places))]
+        return alike[: min(most, math.ceil((len(waiting) + busy) / places))]
 
     @staticmethod
     def key(run: Run) -> str:
