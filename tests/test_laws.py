@@ -18,12 +18,13 @@ SOURCE, CONF = ROOT / "src" / "gridstorm", ROOT / "conf"
 ORDER = (
     "refusal", "task", "annotation", "source", "target", "limits", "resolve", "fit", "check", "suggestion", "preset",
     "overrides", "origin", "recipe", "grouping", "flags", "config", "picture", "tensorboard", "table", "provenance",
-    "record", "module", "card", "review", "run", "randomness", "stack", "ensemble", "member", "group", "fused",
-    "preload", "space", "trial", "fusing", "plan", "history", "job", "preflight", "search", "proposals",
+    "record", "module", "card", "review", "run", "operators", "randomness", "stack", "ensemble", "member", "group",
+    "fused", "preload", "space", "trial", "fusing", "plan", "history", "job", "preflight", "search", "proposals",
     "leaderboard", "display", "board", "report", "engine", "sweep", "cli",
 )  # fmt: skip
 TRAINING = {
-    "module", "card", "review", "run", "randomness", "stack", "ensemble", "member", "group", "fused", "preload",
+    "module", "card", "review", "run", "operators", "randomness", "stack", "ensemble", "member", "group", "fused",
+    "preload",
 }  # fmt: skip
 LIGHT = [stem for stem in ORDER if stem not in TRAINING]
 HEAVY = {

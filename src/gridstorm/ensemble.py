@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from gridstorm.module import Batch, Module, passed, quantities
+from gridstorm.module import Batch, Module, is_plain, passed, quantities
 from gridstorm.randomness import Rates, Streams
 from gridstorm.stack import Stack
 
@@ -25,7 +25,7 @@ class Pass(nn.Module):
     def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Return the loss and what the batch adds to the metrics."""
         loss, logits, y = passed(self.network, self.loss, (x, y))
-        return loss, quantities(self.task, logits.detach(), y, loss.detach())
+        return loss, quantities(self.task, logits.detach(), y, loss.detach(), is_plain(self.loss))
 
 
 class Ensemble:

@@ -18,7 +18,8 @@ from gridstorm.member import Column, Member, Meters
 from gridstorm.module import Batch, Lean, epoch_seed
 from gridstorm.stack import joined, share
 
-SAVE_SECONDS = 1.0  # between two checkpoints of each run: what a group that is killed trains again
+SAVE_SECONDS = 1.0  # between two checkpoints of each run at least: what a group that is killed trains again
+SAVE_SHARE = 0.05  # of its time that a group may take to save
 
 
 class Zipped:
@@ -86,7 +87,7 @@ class Group(Lean):
         self.whole = self.ensemble.whole  # registered: Lightning moves it to the device
         self.meters = {"train": Meters(), "val": Meters()}
         self._added = False
-        self._saved = time.monotonic()
+        self._saved, self._pause = time.monotonic(), SAVE_SECONDS
 
     def configure_optimizers(self) -> Any:
         """Stack the runs, and return what steps all of them."""
@@ -186,11 +187,14 @@ class Group(Lean):
 
     def on_train_epoch_end(self) -> None:
         """Let each run log, save, judge and stop; those that stop leave the others."""
-        due = time.monotonic() - self._saved >= SAVE_SECONDS
+        started = time.monotonic()
+        due = started - self._saved >= self._pause
         for member in self.members:
             member.time_to_save = due
             member.tell("on_train_epoch_end")
-        self._saved = time.monotonic() if due else self._saved
+        if due:
+            self._saved = time.monotonic()
+            self._pause = max(SAVE_SECONDS, (self._saved - started) / SAVE_SHARE)
         self.trainer.callback_metrics.update(self.members[0].callback_metrics)
         self._let_go(self.current_epoch + 1)
 

@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from gridstorm.check import COUNTED
+from gridstorm.loss.cross_entropy import CrossEntropy
 from gridstorm.target import refused
 
 Batch = tuple[Tensor, Tensor]
@@ -48,7 +49,7 @@ class Meter:
         return (sums[1:] / sums[0]).tolist()
 
 
-def quantities(task: str, logits: Tensor, y: Tensor, loss: Tensor) -> tuple[Tensor, ...]:
+def quantities(task: str, logits: Tensor, y: Tensor, loss: Tensor, plain: bool = False) -> tuple[Tensor, ...]:
     """Return what a batch adds to the metrics of `task`: means over the batch, the loss first.
 
     Args:
@@ -56,12 +57,22 @@ def quantities(task: str, logits: Tensor, y: Tensor, loss: Tensor) -> tuple[Tens
         logits: Predictions, [N, C] or [N, 1].
         y: Targets, [N] int64 or [N, 1] float.
         loss: The batch's loss, a scalar.
+        plain: Whether that is the cross entropy itself.
     """
     if task == "classification":
-        return loss, (logits.argmax(-1) == y).float().mean()
+        return loss, (logits.max(-1).indices == y).float().mean()  # argmax takes longer
     if task == "regression":
         return loss, (logits - y).square().mean(), y.mean(), y.square().mean()
-    return loss, F.cross_entropy(logits, y)
+    return loss, loss if plain else F.cross_entropy(logits, y)
+
+
+def is_plain(loss: nn.Module) -> bool:
+    """Tell whether a loss is the mean cross entropy and nothing else."""
+    smoothing = getattr(loss, "label_smoothing", None)
+    known = type(loss) is CrossEntropy
+    if type(loss) is nn.CrossEntropyLoss:
+        known = loss.weight is None and loss.reduction == "mean" and loss.ignore_index == -100
+    return known and isinstance(smoothing, float | int) and smoothing == 0
 
 
 def passed(network: nn.Module, loss: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
@@ -223,7 +234,8 @@ class Module(Lean):
 
     def _step(self, part: str, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         loss, logits, y = passed(self.network, self.loss, batch)
-        self.meters[part].add(len(batch[0]), quantities(self.task, logits.detach(), y, loss.detach()))
+        values = quantities(self.task, logits.detach(), y, loss.detach(), is_plain(self.loss))
+        self.meters[part].add(len(batch[0]), values)
         return loss, logits, y
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -25,7 +25,8 @@ VERSIONS = (
     "tensorboard",
 )
 OURS = tuple(
-    f"gridstorm.{name}" for name in ("module", "run", "randomness", "stack", "ensemble", "member", "group", "fused")
+    f"gridstorm.{name}"
+    for name in ("module", "run", "operators", "randomness", "stack", "ensemble", "member", "group", "fused")
 )  # with the targets of a recipe, all of our code that decides a number
 
 

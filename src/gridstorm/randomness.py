@@ -4,13 +4,15 @@ Alone, a run seeds torch's generator at every epoch and its dropout layers draw 
 each run has a stream of its own, drawn in that order, and `torch.func.vmap` is handed what was drawn.
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+
+from gridstorm.operators import RULES, outside, stacking
 
 # These multiply their input with what they make of ones: what is drawn is the same for every run of a stream.
 DROPOUTS = {F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, torch.dropout, torch.feature_dropout}
@@ -23,33 +25,6 @@ RANDOM = {
 
 class Rates(tuple[float, ...]):
     """A dropout rate that differs between runs [K]; whatever else a network does with one is a TypeError."""
-
-
-def outside(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
-    """Call a function of tensors [K, ...] from within `vmap`, where each stands for one of its K slices."""
-    return Outside.apply(function, *tensors)  # type: ignore[no-any-return,no-untyped-call]
-
-
-class Outside(torch.autograd.Function):
-    """What `outside` calls: a function with a batching rule of its own."""
-
-    @staticmethod
-    def forward(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
-        """Refuse to be called where nothing is stacked."""
-        raise AssertionError("nothing is stacked here")
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        """Keep nothing: the function is differentiated as it is."""
-
-    @staticmethod
-    def vmap(info: Any, in_dims: Any, function: Callable[..., Tensor], *tensors: Tensor) -> tuple[Tensor, int]:
-        """Call the function."""
-        stacked = [
-            tensor.expand(info.batch_size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
-            for tensor, dim in zip(tensors, in_dims[1:], strict=True)
-        ]
-        return function(*stacked), 0
 
 
 class Streams(TorchFunctionMode):
@@ -82,17 +57,15 @@ class Streams(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Call `func`, for every run with its own stream where it draws."""
+        """Call `func`, for every run with its own stream where it draws, else by its rule if it has one."""
         given = dict(kwargs or {})
         if func in DROPOUTS:
             return self._drop(func, *args, **given)
         if func in RANDOM:
             return self._each(func, args, given)
-        if func is F.scaled_dot_product_attention:
-            return self._attend(args, given)
-        if func is F.cross_entropy and isinstance(given.get("label_smoothing"), Tensor):
-            return smoothed(*args, **given)
-        return func(*args, **given)
+        if func is F.scaled_dot_product_attention and (given.get("dropout_p") or len(args) > 4):
+            return self._each(func, args, given)
+        return (RULES.get(func, func) if stacking() else func)(*args, **given)
 
     def _drop(self, func: Any, input: Tensor, p: Any = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
         rates = p if isinstance(p, Rates) else [p] * len(self.stream)
@@ -118,29 +91,13 @@ class Streams(TorchFunctionMode):
             for run, number in enumerate(self.stream):
                 own = [value[run] if isinstance(value, Rates) else value for value in values]
                 for place, tensor in zip(places, tensors, strict=True):
-                    own[place] = tensor[run]
+                    own[place] = tensor[run].contiguous()  # as alone: numbers are drawn in the order of the memory
                 self.states[number] = before[number]  # the run before may have been of the same stream
                 named = dict(zip(given, own[len(args) :], strict=True))
                 outputs.append(self._drawn(number, func, *own[: len(args)], **named))
             return torch.stack(outputs)
 
         return outside(call, self.mine, *(values[place] for place in places))
-
-    def _attend(self, args: Sequence[Any], given: dict[str, Any]) -> Tensor:
-        """Attend with all runs' queries as one batch: torch's own rule under vmap loops over the runs."""
-        func: Callable[..., Tensor] = F.scaled_dot_product_attention
-        if given.get("dropout_p") or len(args) > 4:
-            return self._each(func, args, given)
-        query, key, value = args[:3]
-        if query.dim() != 4 or len(args) > 3 or given.get("attn_mask") is not None:
-            with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
-                return func(*args, **given)
-
-        def attend(*stacked: Tensor) -> Tensor:
-            together = func(*(tensor.flatten(0, 1) for tensor in stacked), **given)
-            return together.view(*stacked[0].shape[:2], *together.shape[1:])
-
-        return outside(attend, query, key, value)
 
     def _drawn(self, number: int, func: Any, *args: Any, **given: Any) -> Tensor:
         """Call `func` with the generators where this stream left them."""
@@ -152,9 +109,3 @@ class Streams(TorchFunctionMode):
 
     def _taken(self) -> list[Tensor]:
         return [generator.get_state() for generator in self.generators]
-
-
-def smoothed(*args: Any, label_smoothing: Tensor, **given: Any) -> Tensor:
-    """Return cross entropy, which is linear in the smoothing, where this is a tensor: torch's own takes a number."""
-    hard, even = (F.cross_entropy(*args, **{**given, "label_smoothing": share}) for share in (0.0, 1.0))
-    return (1 - label_smoothing) * hard + label_smoothing * even
