@@ -28,11 +28,12 @@ from gridstorm.target import build
 
 TEXT = ("data=python_text", "model=transformer", "trainer.limit_train_batches=20", "trainer.limit_val_batches=5")
 SHAPES: dict[str, Sequence[str]] = {
-    "mlp": ("trainer.max_epochs=10",),
-    "dropout": ("trainer.max_epochs=10", "model.dropout=0.1"),
-    "cnn": ("trainer.max_epochs=2", "model=cnn"),
-    "transformer": ("trainer.max_epochs=2", *TEXT, "model.depth=1", "model.width=32", "data.context=32"),
+    "mlp": (),
+    "dropout": ("model.dropout=0.1",),
+    "cnn": ("model=cnn",),
+    "transformer": (*TEXT, "model.depth=1", "model.width=32", "data.context=32"),
 }
+EPOCHS = {"mlp": 10, "dropout": 10, "cnn": 2, "transformer": 2}
 SIZES = {"mlp": (1, 4, 16, 64), "dropout": (64,), "cnn": (1, 4, 16), "transformer": (1, 4, 16)}
 RATES = (1e-4, 3e-4, 1e-3, 2e-3, 3e-3, 5e-3, 1e-2, 2e-2)
 DECAYS = (0.0, 1e-4, 1e-3, 1e-2)
@@ -41,7 +42,7 @@ REPETITIONS = 3
 
 def cells(shape: str, size: int) -> list[Composed]:
     """Return the first cells of the grid: two seeds, eight learning rates, four weight decays."""
-    config = composed("threads=1", *SHAPES[shape]).config
+    config = composed("threads=1", f"trainer.max_epochs={EPOCHS[shape]}", *SHAPES[shape]).config
     grid = islice(product(DECAYS, RATES, (0, 1)), size)
     return [
         Composed(

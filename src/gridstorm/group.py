@@ -18,7 +18,7 @@ from gridstorm.member import Column, Member, Meters
 from gridstorm.module import Batch, Lean, epoch_seed
 from gridstorm.stack import joined, share
 
-SAVE_SECONDS = 1.0  # between two checkpoints of each run at least: what a group that is killed trains again
+SAVE_SECONDS = 2.0  # between two checkpoints of each run at least: what a group that is killed trains again
 SAVE_SHARE = 0.05  # of its time that a group may take to save
 
 

@@ -21,6 +21,7 @@ from gridstorm.refusal import Refusal
 
 PRELOAD = ("gridstorm.preload",)  # what is imported once for all workers
 PILOT_STEPS = 20
+TRY_STEPS, TRY_SECONDS = 4, 0.25  # of an epoch of a try-out: at least so many steps, and about so long
 
 
 def carry_out(directories: Sequence[str]) -> None:
@@ -126,6 +127,10 @@ def gain(composed: Sequence[Composed], measured: bool = True) -> dict[str, Any]:
     if why or not measured:
         return {"why": why, "gain": 1.0, "bytes": 0.0}
     [alone], _ = _tried(composed[:1])
+    most = int(TRY_SECONDS / (len(composed) * _epoch(alone) / PILOT_STEPS))
+    if (steps := max(TRY_STEPS, most)) < PILOT_STEPS:
+        composed = [_short(one, steps, steps) for one in composed]
+        [alone], _ = _tried(composed[:1])
     before = _memory()
     together, _ = _tried(composed)
     used = (_memory() - before) / len(composed)
@@ -154,8 +159,13 @@ def _tried(composed: Sequence[Composed]) -> tuple[list[dict[str, Any]], float]:
     return found, whole
 
 
-def _short(composed: Composed) -> Composed:
-    trainer = {**composed.config["trainer"], "max_epochs": 2, "limit_train_batches": PILOT_STEPS}
+def _short(composed: Composed, steps: int = PILOT_STEPS, val_steps: int | None = None) -> Composed:
+    """Return a configuration for two epochs of so many steps at most, validated with so many batches at most."""
+    trainer = {**composed.config["trainer"], "max_epochs": 2}
+    for name, most in (("limit_train_batches", steps), ("limit_val_batches", val_steps)):
+        asked = trainer.get(name)
+        if most is not None and not (isinstance(asked, int) and asked < most):
+            trainer[name] = most
     return replace(composed, config={**composed.config, "trainer": trainer, "name": None})
 
 

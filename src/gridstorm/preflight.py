@@ -85,7 +85,10 @@ class Preflight:
 
     def gains(self, groups: Sequence[list[Composed]], measured: bool) -> list[Any]:
         """Return for each group of configurations what `gridstorm.job.gain` says of training them together."""
-        return self._answers(partial(job.gain, measured=measured), groups)
+        question = partial(job.gain, measured=measured)
+        for _ in range(self.launcher.places - len(groups) if groups else 0):
+            self.launcher.submit(question, groups[0])  # an idle place loads what a first stacked step needs
+        return self._answers(question, groups)
 
     def estimate(self, trials: Sequence[Trial], fusing: Fusing, drawn: int | None = None) -> "Estimate":
         """Train each configuration of another pace for a few steps, and estimate the whole sweep.

@@ -1,0 +1,118 @@
+"""Whole sweeps on all cores with runs trained as one, against the same cells in other ways.
+
+    python -m bench.together [mlp] [cnn] [transformer]
+
+Wall time from the first run's start to the last one's end, and of the whole command, with its start-up, checks, try-outs
+and report. `one after another` is our own run in one process. The usual sweep is bench/hydra_basic.py under Hydra's basic
+launcher, with one thread, which its users would have to know of; it trains the perceptron alone.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+from bench.compare import ROOT, machine, turns
+from bench.fused import DECAYS, RATES, SHAPES
+from gridstorm.table import table
+
+REPETITIONS = 3
+EPOCHS = 10
+GRID = {
+    "lr": ",".join(map(str, RATES)),
+    "weight_decay": ",".join(map(str, DECAYS)),
+    "seed": "0,1",
+}
+FEW = {**GRID, "weight_decay": "0.0"}  # 16 cells
+WAYS = {
+    "fused, a worker on each core": (),
+    "each alone, a worker on each core": ("sweep.fuse=off",),
+    "one after another": ("sweep.fuse=off", "launcher=in_process"),
+}
+Times = tuple[float, float]  # from the first start to the last end, and of the whole command
+
+
+def ours(shape: str, *told: str) -> Times:
+    """Return the seconds of a sweep of ours."""
+    grid = GRID if shape == "mlp" else FEW
+    given = [f"{name if name == 'seed' else f'optimizer.{name}'}={values}" for name, values in grid.items()]
+    command = [
+        "train.py",
+        "-m",
+        "sweep.name=grid",
+        "threads=1",
+        f"trainer.max_epochs={EPOCHS}",
+        *SHAPES[shape],
+        *given,
+        *told,
+    ]
+    return swept(command, "output_dir", "grid/*/origin.json", "grid/*/result.json")
+
+
+def usual() -> Times:
+    """Return the seconds of the plain script."""
+    command = [
+        "bench/hydra_basic.py",
+        "-m",
+        f"max_epochs={EPOCHS}",
+        *(f"{name}={values}" for name, values in GRID.items()),
+    ]
+    return swept(command, "hydra.sweep.dir", "*/.hydra/config.yaml", "*/checkpoints/last.ckpt")
+
+
+def swept(command: list[str], where: str, made: str, over: str) -> Times:
+    """Return the seconds of a command.
+
+    Args:
+        command: The script and its arguments.
+        where: The key of the directory that it writes to.
+        made: A pattern for a file that is written at a run's start.
+        over: One for a file that is written at its end.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.time()
+        subprocess.run(
+            [sys.executable, *command, f"{where}={folder}"],
+            cwd=ROOT,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            check=True,
+            capture_output=True,
+        )
+        whole = time.time() - start
+        starts, ends = ([file.stat().st_mtime for file in Path(folder).glob(pattern)] for pattern in (made, over))
+    if len(starts) != len(ends) or len(ends) not in (16, 64):
+        raise AssertionError(f"{len(starts)} cells were begun and {len(ends)} trained.")
+    return max(ends) - min(starts), whole
+
+
+def compare(shape: str) -> None:
+    """Print a table for one shape of model."""
+    contest: dict[str, Callable[[], Times]] = {name: partial(ours, shape, *told) for name, told in WAYS.items()}
+    if shape == "mlp":
+        contest["the usual sweep, one after another"] = usual
+    measured: dict[tuple[str, int], list[float]] = {}
+    for name, times in turns(contest, REPETITIONS).items():
+        for number, values in enumerate(zip(*times, strict=True)):
+            measured[name, number] = sorted(values)
+    first = next(iter(contest))
+    rows = [(f"{shape}, {64 if shape == 'mlp' else 16} cells", "training, s", "times", "whole command, s", "times")]
+    for name in contest:
+        middles = [(measured[name, n][REPETITIONS // 2], measured[first, n][REPETITIONS // 2]) for n in (0, 1)]
+        rows.append((name, *chain.from_iterable((f"{own:.1f}", f"{own / fused:.1f}") for own, fused in middles)))
+    print(table(rows, right=(1, 2, 3, 4)), end="\n\n", flush=True)
+
+
+def main() -> None:
+    """Print the tables."""
+    print(f"Median of {REPETITIONS} turns; {machine()} a process\n")
+    for shape in sys.argv[1:] or ("mlp", "cnn", "transformer"):
+        compare(shape)
+
+
+if __name__ == "__main__":
+    main()
