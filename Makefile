@@ -29,4 +29,6 @@ bench:  ## all benchmarks, one after another, on a quiet machine
 	$(PYTHON) -m bench.results
 	OMP_NUM_THREADS=1 $(PYTHON) -m bench.asha
 	OMP_NUM_THREADS=1 $(PYTHON) -m bench.fused
+	$(PYTHON) -m bench.together
+	OMP_NUM_THREADS=1 $(PYTHON) -m bench.parts
 	$(PYTHON) -m bench.score

@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from gridstorm.config import Composed, accept
 
 Name = TypeVar("Name", bound=Hashable)
+Value = TypeVar("Value")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -25,12 +26,12 @@ def composed(*overrides: str) -> Composed:
     return accept(config, whole.hydra)
 
 
-def turns(contestants: Mapping[Name, Callable[[], float]], repetitions: int) -> dict[Name, list[float]]:
+def turns(contestants: Mapping[Name, Callable[[], Value]], repetitions: int) -> dict[Name, list[Value]]:
     """Return what each contestant measures, time after time.
 
     They take turns, forwards and backwards, so that a busy moment of the machine hits them all.
     """
-    measured: dict[Name, list[float]] = {name: [] for name in contestants}
+    measured: dict[Name, list[Value]] = {name: [] for name in contestants}
     names = list(contestants)
     for number in range(repetitions):
         for name in reversed(names) if number % 2 else names:

@@ -19,8 +19,8 @@ from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import Parameter
 
 from bench.compare import composed, machine, medians
+from gridstorm import fused
 from gridstorm.config import Composed
-from gridstorm.fused import fit
 from gridstorm.record import Record
 from gridstorm.run import network_for, prepared, quiet, train
 from gridstorm.table import table
@@ -63,7 +63,7 @@ def timed(shape: str, size: int, together: bool) -> float:
         records = [Record.create(Path(folder), f"{number}", one, "") for number, one in enumerate(cells(shape, size))]
         start = time.perf_counter()
         if together and size > 1:
-            fit(records)
+            fused.fit(records)
         else:
             for record in records:
                 train(record.composed, lambda record=record: record, alone=False)  # type: ignore[misc]

@@ -2,9 +2,9 @@
 
     python -m bench.together [mlp] [cnn] [transformer]
 
-Wall time from the first run's start to the last one's end, and of the whole command, with its start-up, checks, try-outs
-and report. `one after another` is our own run in one process. The usual sweep is bench/hydra_basic.py under Hydra's basic
-launcher, with one thread, which its users would have to know of; it trains the perceptron alone.
+Wall time from the first run's start to the last one's end, and of the whole command, with its start-up, checks,
+try-outs and report. `one after another` is our own run in one process. The usual sweep is bench/hydra_basic.py under
+Hydra's basic launcher, with one thread, which its users would have to know of; it trains the perceptron alone.
 """
 
 import os
@@ -14,7 +14,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
-from itertools import chain
 from pathlib import Path
 
 from bench.compare import ROOT, machine, turns
@@ -95,15 +94,13 @@ def compare(shape: str) -> None:
     contest: dict[str, Callable[[], Times]] = {name: partial(ours, shape, *told) for name, told in WAYS.items()}
     if shape == "mlp":
         contest["the usual sweep, one after another"] = usual
-    measured: dict[tuple[str, int], list[float]] = {}
-    for name, times in turns(contest, REPETITIONS).items():
-        for number, values in enumerate(zip(*times, strict=True)):
-            measured[name, number] = sorted(values)
-    first = next(iter(contest))
-    rows = [(f"{shape}, {64 if shape == 'mlp' else 16} cells", "training, s", "times", "whole command, s", "times")]
-    for name in contest:
-        middles = [(measured[name, n][REPETITIONS // 2], measured[first, n][REPETITIONS // 2]) for n in (0, 1)]
-        rows.append((name, *chain.from_iterable((f"{own:.1f}", f"{own / fused:.1f}") for own, fused in middles)))
+    times = turns(contest, REPETITIONS)
+    medians = {name: [sorted(values)[REPETITIONS // 2] for values in zip(*times[name], strict=True)] for name in times}
+    fused = next(iter(medians.values()))
+    cells = 64 if shape == "mlp" else 16
+    rows = [(f"{shape}, {cells} cells", "training, s", "times", "whole command, s", "times")]
+    for name, (training, whole) in medians.items():
+        rows.append((name, f"{training:.1f}", f"{training / fused[0]:.1f}", f"{whole:.1f}", f"{whole / fused[1]:.1f}"))
     print(table(rows, right=(1, 2, 3, 4)), end="\n\n", flush=True)
 
 
