@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
@@ -13,6 +14,13 @@ from gridstorm import fused
 from gridstorm.config import Composed
 from gridstorm.record import Record
 from gridstorm.run import train
+
+DOUBLE = "trainer.precision=64-true"
+SHORT = ("trainer.max_epochs=3", "model.width=16")
+TEXT = ("data=python_text", "model=transformer", "model.depth=1", "model.width=16", "model.heads=2",
+        "data.context=16", "trainer.limit_train_batches=20", "trainer.limit_val_batches=5")  # fmt: skip
+OTHERS = (["optimizer.lr=0.004"], ["seed=1"])
+RESUMED_ALONE = 1e-6  # Lightning loads the weights of a run alone before it doubles their precision
 
 
 def record(parent: Path, name: str, one: Composed) -> Record:
@@ -74,3 +82,9 @@ def off(one: Path, two: Path, names: Sequence[str] = ("train/", "val/")) -> floa
         if name.startswith(tuple(names))
     ]
     return max(float(abs(value - other) / max(abs(value), 1e-9)) for value, other in pairs)
+
+
+def mine(monkeypatch: pytest.MonkeyPatch, name: str, *overrides: str) -> Composed:
+    """Return the configuration of a network of `unfit`."""
+    monkeypatch.setenv("GRIDSTORM_ALLOW", "unfit")
+    return composed(f"model._target_=unfit.{name}", "trainer.max_epochs=3", DOUBLE, *overrides)

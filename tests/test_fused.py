@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from composing import composed
 from conftest import result, rows
@@ -20,12 +20,7 @@ from gridstorm.fused import fusible, train_together
 from gridstorm.group import Group
 from gridstorm.record import Record
 from gridstorm.run import network_for, quiet, train
-from groups import alone, apart, cells, off, record, together
-
-DOUBLE = "trainer.precision=64-true"
-SHORT = ("trainer.max_epochs=3", "model.width=16")
-TEXT = ("data=python_text", "model=transformer", "model.depth=1", "model.width=16", "model.heads=2",
-        "data.context=16", "trainer.limit_train_batches=20", "trainer.limit_val_batches=5")  # fmt: skip
+from groups import DOUBLE, OTHERS, RESUMED_ALONE, SHORT, TEXT, alone, apart, cells, mine, off, record, together
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +44,6 @@ def equal(parent: Path, all_cells: Sequence[Composed], tolerance: float = 1e-10)
     return twos
 
 
-OTHERS = (["optimizer.lr=0.004"], ["seed=1"])
 MODELS = {
     "linear": ["model=linear"],
     "mlp with dropout": ["model.dropout=0.2"],
@@ -196,7 +190,6 @@ def interrupted(directories: Sequence[Path], epoch: int) -> None:
         (directory / "config.yaml").write_text(config.replace(f"max_epochs: {epoch}", "max_epochs: 4"))
 
 
-RESUMED_ALONE = 1e-6  # Lightning loads the weights of a run alone before it doubles their precision
 HARD = [DOUBLE, "model.width=16", "model.dropout=0.2", "scheduler=plateau", "scheduler.patience=0", "optimizer=adamw"]
 
 
@@ -271,27 +264,6 @@ def test_runs_that_diverge_stop_early_or_are_stopped_leave_and_the_others_do_not
         assert math.isclose(result(one)["score"] or 0, found[number]["score"] or 0, rel_tol=1e-4)
 
 
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"),
-                                   RuntimeError("DefaultCPUAllocator: can't allocate memory")])  # fmt: skip
-def test_where_memory_runs_out_the_halves_go_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, capsys: pytest.CaptureFixture[str]
-) -> None:
-    three = cells([DOUBLE, *SHORT], *OTHERS)
-    before = Group.training_step
-
-    def step(group: Group, batch: Any, batch_idx: int) -> Tensor:
-        if len(group.members) > 2 and group.current_epoch == 1:
-            raise error
-        return before(group, batch, batch_idx)
-
-    monkeypatch.setattr(Group, "training_step", step)
-    records = [record(tmp_path, f"{number}", one) for number, one in enumerate(three)]
-    train_together(records)
-    for one, two in zip(alone(tmp_path, three), records, strict=True):
-        assert off(one, two.directory, ("",)) < RESUMED_ALONE
-    assert "3 runs could not go on together; their halves do." in capsys.readouterr().out
-
-
 def test_a_run_that_fails_fails_alone(tmp_path: Path) -> None:
     warm = ["scheduler=warmup_cosine", *SHORT]
     three = [*cells(warm, ["seed=1"]), composed(*warm, "scheduler.warmup_steps=100000")]
@@ -299,12 +271,6 @@ def test_a_run_that_fails_fails_alone(tmp_path: Path) -> None:
     train_together(records)
     assert [result(one.directory)["status"] for one in records] == ["done", "done", "failed"]
     assert "does not end within the run's" in result(records[2].directory)["error"]
-
-
-def mine(monkeypatch: pytest.MonkeyPatch, name: str, *overrides: str) -> Composed:
-    """Return the configuration of a network of `unfit`."""
-    monkeypatch.setenv("GRIDSTORM_ALLOW", "unfit")
-    return composed(f"model._target_=unfit.{name}", "trainer.max_epochs=3", DOUBLE, *overrides)
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,14 @@ def runs(composed: Compose, *cells: tuple[str, ...]) -> list[Run]:
     return [Run(composed(LONG, *cell), 0) for cell in cells]
 
 
-def looked(found: list[Run], wanted: str | int = "auto", gain: float = 3.0, why: str | None = None) -> Fusing:
+def looked(
+    found: list[Run], wanted: str | int = "auto", gain: float = 3.0, why: str | None = None, free: float = 1e9
+) -> Fusing:
     """Return what is found out, where every group gains so much, or cannot be stacked for a reason."""
 
     def tried(groups: Sequence[list[Composed]], measured: bool) -> list[Any]:
         assert measured == (wanted == "auto")
-        return [{"why": why, "gain": gain, "bytes": 1e6} for _ in groups]
+        return [{"why": why, "gain": gain, "bytes": 1e6, "free": free} for _ in groups]
 
     fusing = Fusing(wanted)
     fusing.look(found, 2, tried)
@@ -76,10 +78,10 @@ def test_few_and_short_runs_are_not_measured(composed: Compose) -> None:
     assert "finding out would take longer" in str(looked(found))
 
 
-def test_memory_limits_a_group(composed: Compose, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gridstorm.fusing.free_memory", lambda: 8e6)
+def test_memory_limits_a_group(composed: Compose) -> None:
     found = runs(composed, *((f"optimizer.lr={lr}",) for lr in (0.1, 0.2, 0.3, 0.4)))
-    assert grouped(looked(found), found, places=1) == [[0, 1], [2, 3]]
+    assert grouped(looked(found, free=8e6), found, places=1) == [[0, 1], [2, 3]]
+    assert grouped(looked(found, wanted=3, free=8e6), found, places=1) == [[0, 1], [2, 3]]
 
 
 def compared(fused: Swept, apart: Swept) -> None:

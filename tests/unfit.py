@@ -90,3 +90,13 @@ class CountsItself(Plain):
         if self.training:
             self.steps = self.steps + 1
         return super().forward(x) / (1 + self.steps)
+
+
+class Hungry(Plain):
+    """Asks for 200 MiB in each pass, for a moment."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits [N, num_outputs]."""
+        y = super().forward(x)
+        y.new_empty(200 * 2**20 // y.element_size())
+        return y

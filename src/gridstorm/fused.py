@@ -2,21 +2,24 @@
 
 import copy
 import ctypes
+import os
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from gridstorm.config import Composed
 from gridstorm.data import InMemory
 from gridstorm.ensemble import Ensemble
 from gridstorm.group import Group, Zipped
 from gridstorm.member import Member
-from gridstorm.module import Batch, Module, epoch_seed
+from gridstorm.module import Batch, Module, epoch_seed, passed
 from gridstorm.record import Record
 from gridstorm.run import begin, module_for, network_for, prepared, said, threads, train, trainer_for
 
@@ -138,6 +141,40 @@ def fusible(composed: Composed) -> str | None:
     except Exception as error:
         return f"its pass cannot be stacked ({said(error)})"
     return None if agree else "in a stack it gives another loss than alone"
+
+
+def needs(composed: Composed) -> dict[str, float]:
+    """Return the `bytes` of memory that a run needs in a stack, and how many are `free` where it would be trained.
+
+    What a pass keeps for its way back counts twice, for the gradients, and its weights five times: with gradients by
+    layer and by row, and two moments of the optimizer.
+    """
+    module, data = next(_built([composed]))
+    kept: dict[int, torch.UntypedStorage] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        passed(module.network, module.loss, next(iter(data.train_dataloader())))
+    weights = sum(one.numel() * one.element_size() for one in module.parameters())
+    double = 2 if "64" in str(composed.config["trainer"].get("precision")) else 1
+    device = trainer_for(composed, bar=False).strategy.root_device
+    return {
+        "bytes": float(double * (2 * sum(one.nbytes() for one in kept.values()) + 5 * weights)),
+        "free": _free_memory(device),
+    }
+
+
+def _free_memory(device: torch.device) -> float:
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    if (told := Path("/proc/meminfo")).is_file():  # what files fill is free too, which sysconf does not say
+        [line] = [line for line in told.read_text().splitlines() if line.startswith("MemAvailable")]
+        return float(line.split()[1]) * 1024
+    return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
 
 
 def _agree(ensemble: Ensemble, modules: Sequence[Module], batch: Batch, training: bool) -> bool:

@@ -1,7 +1,6 @@
 """Which runs of a sweep are trained together, as one stacked model, and why others are not."""
 
 import math
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -39,13 +38,13 @@ class Fusing:
     reasons: Counter[str] = field(default_factory=Counter)
 
     def look(
-        self, runs: Sequence[Run], places: int, tried: Callable[[Sequence[list[Composed]], bool], list[Any]]
+        self, runs: Sequence[Run], sharing: int, tried: Callable[[Sequence[list[Composed]], bool], list[Any]]
     ) -> None:
         """Find out which of these runs can be trained together, and whether it pays.
 
         Args:
             runs: What is to be trained.
-            places: How many jobs run at a time.
+            sharing: How many jobs share one memory.
             tried: Returns for each group of configurations, measured or not, what `gridstorm.job.gain` says of it.
         """
         groups: dict[str, list[Run]] = {}
@@ -66,7 +65,7 @@ class Fusing:
             if said["why"] or (self.wanted == "auto" and said["gain"] < PAYS):
                 self.reasons[said["why"] or f"it was measured not to pay ({said['gain']:.2g} times)"] += len(members)
                 continue
-            room = int(SHARE * free_memory() / places / said["bytes"]) if said["bytes"] else len(members)
+            room = int(SHARE * said["free"] / sharing / said["bytes"])
             most = len(members) if self.wanted == "auto" else int(self.wanted)
             self.sizes[name], self.gains[name] = max(1, min(room, most)), said["gain"]
         self.horizon = len(runs) if self.sizes else 1
@@ -107,8 +106,3 @@ class Fusing:
         ]
         lines += [f"trained apart, {count}: {reason}" for reason, count in self.reasons.items() if count]
         return "\n".join(lines)
-
-
-def free_memory() -> float:
-    """Return the bytes of memory that are free on this machine."""
-    return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))

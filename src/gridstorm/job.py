@@ -117,24 +117,23 @@ def gain(composed: Sequence[Composed], measured: bool = True) -> dict[str, Any]:
 
     Returns:
         `why` they cannot be stacked, None if they can; `gain`: how many times less time they take; `bytes` of memory
-        that each of them needs in the stack, as far as it shows.
+        that each of them needs in the stack, and how many are `free`.
     """
-    from gridstorm.fused import fusible
+    from gridstorm.fused import fusible, needs
     from gridstorm.run import quiet
 
     with quiet():
         why = fusible(composed[0])
+        found = {"why": why, "gain": 1.0} | ({} if why else needs(composed[0]))
     if why or not measured:
-        return {"why": why, "gain": 1.0, "bytes": 0.0}
+        return found
     [alone], _ = _tried(composed[:1])
     most = int(TRY_SECONDS / (len(composed) * _epoch(alone) / PILOT_STEPS))
     if (steps := max(TRY_STEPS, most)) < PILOT_STEPS:
         composed = [_short(one, steps, steps) for one in composed]
         [alone], _ = _tried(composed[:1])
-    before = _memory()
     together, _ = _tried(composed)
-    used = (_memory() - before) / len(composed)
-    return {"why": None, "gain": len(composed) * _epoch(alone) / _epoch(together[0]), "bytes": max(used, 0.0)}
+    return found | {"gain": len(composed) * _epoch(alone) / _epoch(together[0])}
 
 
 def _tried(composed: Sequence[Composed]) -> tuple[list[dict[str, Any]], float]:
@@ -173,14 +172,3 @@ def _epoch(tried: dict[str, Any]) -> float:
     """Return the seconds of the second epoch: the first one warms up."""
     first, last = tried["seconds"][-2:]
     return float(max(last - first, 1e-3))
-
-
-def _memory() -> float:
-    """Return the bytes that this process, or its GPU, has needed at most until now."""
-    import resource
-
-    import torch
-
-    if torch.cuda.is_available():
-        return float(torch.cuda.max_memory_allocated())
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0

@@ -152,7 +152,7 @@ def fusing_for(plan: Plan, trials: Sequence[Trial], preflight: Preflight) -> Fus
         return fusing
     if trials:
         runs = [run for trial in trials for run in trial.runs if to_go(run, prunes(plan))]
-        fusing.look(runs, preflight.launcher.places, preflight.gains)
+        fusing.look(runs, preflight.launcher.sharing, preflight.gains)
     elif wanted != "auto":
         fusing.horizon = fusing.unseen = int(wanted)
     return fusing

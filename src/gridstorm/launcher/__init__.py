@@ -50,6 +50,11 @@ class Launcher(Executor, ABC):
     def places(self) -> int:
         """How many jobs run at a time, at least 1."""
 
+    @property
+    def sharing(self) -> int:
+        """How many jobs share one memory, at least 1."""
+        return self.places
+
     def prepare(self, preload: Sequence[str], gpu: bool = False) -> None:
         """Make ready in the background, before the first job: the modules the jobs import, whether they use GPUs."""
 

@@ -68,6 +68,11 @@ class Processes(Launcher):
         return max(1, cores() // (1 if self._threads == "auto" else self._threads))
 
     @property
+    def sharing(self) -> int:
+        """How many jobs share one memory, at least 1: those of one GPU, where there is one."""
+        return -(-self.places // len(self._devices)) if self._devices else self.places
+
+    @property
     def threads(self) -> int:
         """CPU threads of each worker, at least 1."""
         return max(1, cores() // self.places) if self._threads == "auto" else self._threads
