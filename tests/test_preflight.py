@@ -1,10 +1,15 @@
 """How long a sweep would take, in words and against a budget."""
 
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
 import pytest
 
 from conftest import Compose
 from gridstorm.fusing import Fusing
-from gridstorm.preflight import Estimate, _pace, _shape, duration, seconds, within
+from gridstorm.launcher.in_process import InProcess
+from gridstorm.preflight import Estimate, Preflight, _pace, _shape, duration, seconds, within
 from gridstorm.refusal import Refusal
 from gridstorm.trial import Run, Trial
 
@@ -67,3 +72,23 @@ def test_numbers_of_the_optimizer_change_neither_shape_nor_pace(composed: Compos
     assert _shape(three) == _shape(one)
     assert _pace(three) != _pace(one)
     assert _shape(composed("model.width=64")) != _shape(one)
+
+
+class Counting(InProcess):
+    """Two places; remembers how many jobs it was given."""
+
+    places = 2
+    given = 0
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        self.given += 1
+        found: Future[Any] = Future()
+        found.set_result({"why": None, "gain": 2.0})
+        return found
+
+
+@pytest.mark.parametrize(("groups", "jobs"), [(0, 0), (1, 2), (3, 3)])
+def test_a_place_that_would_be_idle_tries_a_group_too(composed: Compose, groups: int, jobs: int) -> None:
+    launcher = Counting()
+    found = Preflight(launcher).gains([[composed()]] * groups, measured=True)
+    assert (len(found), launcher.given) == (groups, jobs)

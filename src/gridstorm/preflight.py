@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
@@ -86,9 +86,11 @@ class Preflight:
     def gains(self, groups: Sequence[list[Composed]], measured: bool) -> list[Any]:
         """Return for each group of configurations what `gridstorm.job.gain` says of training them together."""
         question = partial(job.gain, measured=measured)
-        for _ in range(self.launcher.places - len(groups) if groups else 0):
-            self.launcher.submit(question, groups[0])  # an idle place loads what a first stacked step needs
-        return self._answers(question, groups)
+        # An idle place does so too: it loads what a first stacked step needs.
+        idle = [self.launcher.submit(question, groups[0]) for _ in range(self.launcher.places - len(groups)) if groups]
+        found = self._answers(question, groups)
+        wait(idle)
+        return found
 
     def estimate(self, trials: Sequence[Trial], fusing: Fusing, drawn: int | None = None) -> "Estimate":
         """Train each configuration of another pace for a few steps, and estimate the whole sweep.
