@@ -3,7 +3,11 @@
 import os
 import platform
 import statistics
-from collections.abc import Callable, Hashable, Mapping
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
@@ -42,6 +46,32 @@ def turns(contestants: Mapping[Name, Callable[[], Value]], repetitions: int) -> 
 def medians(contestants: Mapping[Name, Callable[[], float]], repetitions: int) -> dict[Name, float]:
     """Return the median of what each contestant measures in its turns."""
     return {name: statistics.median(values) for name, values in turns(contestants, repetitions).items()}
+
+
+def swept(
+    command: Sequence[str], where: str, made: str, over: str, cells: int, threads: str | None = None
+) -> tuple[float, float]:
+    """Return the seconds of a sweep from its first run's start to its last one's end, and of the whole command.
+
+    Args:
+        command: The script and its arguments.
+        where: The key of the directory that it writes to.
+        made: A pattern for a file that is written at each run's start.
+        over: One for a file that is written at its end.
+        cells: How many runs there must be.
+        threads: OMP_NUM_THREADS, None where it is not set.
+    """
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    environment |= {"OMP_NUM_THREADS": threads} if threads else {}
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.monotonic()
+        arguments = [sys.executable, *command, f"{where}={folder}"]
+        subprocess.run(arguments, cwd=ROOT, env=environment, check=True, capture_output=True)
+        whole = time.monotonic() - start
+        starts, ends = ([file.stat().st_mtime for file in Path(folder).glob(pattern)] for pattern in (made, over))
+    if not len(starts) == len(ends) == cells:
+        raise AssertionError(f"{command[0]} began {len(starts)} cells and trained {len(ends)}, not {cells}.")
+    return max(ends) - min(starts), whole
 
 
 def machine(threads: str = "one thread") -> str:

@@ -2,8 +2,9 @@
 
     python -m bench.fused [mlp] [dropout] [cnn] [transformer]
 
-Wall time of whole runs in one process on one thread: each cell has its own directory, curves, event file and checkpoint
-at every epoch. The floor is the stacked step alone in plain PyTorch: no validation, no metrics, no files, no Lightning.
+Wall time of whole runs in one process on one thread: each cell has its own directory, curves, event file and
+checkpoints. A run alone saves at every epoch's end, a group at its last one's and every two seconds. The floor is the
+stacked step alone in plain PyTorch: no validation, no metrics, no files, no Lightning.
 """
 
 import sys

@@ -9,15 +9,10 @@ number of samples, batches, epochs, validation and checkpoints. Ours checks the 
 after a kill and ends in a table; all that is in its time.
 """
 
-import os
-import subprocess
 import sys
-import tempfile
-import time
 from functools import partial
-from pathlib import Path
 
-from bench.compare import ROOT, machine, medians
+from bench.compare import machine, medians, swept
 from gridstorm.table import table
 
 REPETITIONS = 3
@@ -30,33 +25,17 @@ OURS = [
 PLAIN = ["bench/hydra_basic.py", "-m", "max_epochs=5", f"lr={RATES}", f"weight_decay={DECAYS}"]
 
 
-def seconds(command: list[str], where: str, over: str, threads: str | None = None) -> float:
-    """Return the wall time of a command that leaves 64 of the files `over`.
-
-    Args:
-        command: The script and its arguments.
-        where: The key of the directory that it writes to.
-        over: A pattern for a file that stands for a run which is over.
-        threads: OMP_NUM_THREADS, None where it is not set.
-    """
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-    environment |= {"OMP_NUM_THREADS": threads} if threads else {}
-    with tempfile.TemporaryDirectory() as folder:
-        start = time.monotonic()
-        arguments = [sys.executable, *command, f"{where}={folder}"]
-        subprocess.run(arguments, cwd=ROOT, env=environment, check=True, capture_output=True)
-        taken = time.monotonic() - start
-        if (num := len([*Path(folder).glob(over)])) != 64:
-            raise AssertionError(f"{command[0]} trained {num} cells, not 64.")
-    return taken
+def seconds(command: list[str], where: str, made: str, over: str, threads: str | None = None) -> float:
+    """Return the wall time of a command that trains 64 cells, as `bench.compare.swept` is told of it."""
+    return swept(command, where, made, over, 64, threads)[1]
 
 
 def main() -> None:
     """Print the table; end with status 1 where the target is missed."""
-    plain = partial(seconds, PLAIN, "hydra.sweep.dir", "*/checkpoints/last.ckpt")
+    plain = partial(seconds, PLAIN, "hydra.sweep.dir", "*/.hydra/config.yaml", "*/checkpoints/last.ckpt")
     ours, usual = "train.py, a worker on each core", "plain script, torch's own threads"
     contest = {
-        ours: partial(seconds, OURS, "output_dir", "grid/*/result.json"),
+        ours: partial(seconds, OURS, "output_dir", "grid/*/origin.json", "grid/*/result.json"),
         usual: plain,
         "plain script, OMP_NUM_THREADS=1": partial(plain, threads="1"),
     }

@@ -16,6 +16,7 @@ import torch
 
 from bench.compare import machine
 from bench.fused import timed
+from bench.together import CELLS
 from gridstorm import fused
 from gridstorm.callbacks.checkpoint import Checkpoint
 from gridstorm.group import Group, Zipped
@@ -23,7 +24,6 @@ from gridstorm.member import Member
 from gridstorm.record import Record
 from gridstorm.table import table
 
-CELLS = {"mlp": 64, "cnn": 16, "transformer": 16}
 PARTS: dict[str, list[tuple[Any, str]]] = {
     "forward": [(Group, "training_step")],
     "backward": [(Group, "backward")],

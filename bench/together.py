@@ -7,16 +7,11 @@ try-outs and report. `one after another` is our own run in one process. The usua
 Hydra's basic launcher, with one thread, which its users would have to know of; it trains the perceptron alone.
 """
 
-import os
-import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
-from bench.compare import ROOT, machine, turns
+from bench.compare import machine, swept, turns
 from bench.fused import DECAYS, RATES, SHAPES
 from gridstorm.table import table
 
@@ -27,6 +22,7 @@ GRID = {
     "weight_decay": ",".join(map(str, DECAYS)),
     "seed": "0,1",
 }
+CELLS = {"mlp": 64, "cnn": 16, "transformer": 16}
 FEW = {**GRID, "weight_decay": "0.0"}  # 16 cells
 WAYS = {
     "fused, a worker on each core": (),
@@ -50,7 +46,7 @@ def ours(shape: str, *told: str) -> Times:
         *given,
         *told,
     ]
-    return swept(command, "output_dir", "grid/*/origin.json", "grid/*/result.json")
+    return swept(command, "output_dir", "grid/*/origin.json", "grid/*/result.json", CELLS[shape], threads="1")
 
 
 def usual() -> Times:
@@ -61,32 +57,7 @@ def usual() -> Times:
         f"max_epochs={EPOCHS}",
         *(f"{name}={values}" for name, values in GRID.items()),
     ]
-    return swept(command, "hydra.sweep.dir", "*/.hydra/config.yaml", "*/checkpoints/last.ckpt")
-
-
-def swept(command: list[str], where: str, made: str, over: str) -> Times:
-    """Return the seconds of a command.
-
-    Args:
-        command: The script and its arguments.
-        where: The key of the directory that it writes to.
-        made: A pattern for a file that is written at a run's start.
-        over: One for a file that is written at its end.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        start = time.time()
-        subprocess.run(
-            [sys.executable, *command, f"{where}={folder}"],
-            cwd=ROOT,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            check=True,
-            capture_output=True,
-        )
-        whole = time.time() - start
-        starts, ends = ([file.stat().st_mtime for file in Path(folder).glob(pattern)] for pattern in (made, over))
-    if len(starts) != len(ends) or len(ends) not in (16, 64):
-        raise AssertionError(f"{len(starts)} cells were begun and {len(ends)} trained.")
-    return max(ends) - min(starts), whole
+    return swept(command, "hydra.sweep.dir", "*/.hydra/config.yaml", "*/checkpoints/last.ckpt", 64, threads="1")
 
 
 def compare(shape: str) -> None:
@@ -97,8 +68,7 @@ def compare(shape: str) -> None:
     times = turns(contest, REPETITIONS)
     medians = {name: [sorted(values)[REPETITIONS // 2] for values in zip(*times[name], strict=True)] for name in times}
     fused = next(iter(medians.values()))
-    cells = 64 if shape == "mlp" else 16
-    rows = [(f"{shape}, {cells} cells", "training, s", "times", "whole command, s", "times")]
+    rows = [(f"{shape}, {CELLS[shape]} cells", "training, s", "times", "whole command, s", "times")]
     for name, (training, whole) in medians.items():
         rows.append((name, f"{training:.1f}", f"{training / fused[0]:.1f}", f"{whole:.1f}", f"{whole / fused[1]:.1f}"))
     print(table(rows, right=(1, 2, 3, 4)), end="\n\n", flush=True)
@@ -107,7 +77,7 @@ def compare(shape: str) -> None:
 def main() -> None:
     """Print the tables."""
     print(f"Median of {REPETITIONS} turns; {machine()} a process\n")
-    for shape in sys.argv[1:] or ("mlp", "cnn", "transformer"):
+    for shape in sys.argv[1:] or CELLS:
         compare(shape)
 
 

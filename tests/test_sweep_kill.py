@@ -80,28 +80,28 @@ def state(directory: Path) -> dict[str, Any]:
     return found
 
 
-@pytest.fixture(scope="module")
-def undisturbed(server: int, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], float]:
-    """What an undisturbed sweep leaves, and how long it takes."""
-    parent = tmp_path_factory.mktemp("undisturbed")
+def left_alone(parent: Path, grid: Sequence[str]) -> tuple[dict[str, Any], float]:
+    """Return what a sweep leaves that nothing disturbs, and how long it takes."""
     started = time.monotonic()
-    child = sweep_in_child(parent, parent / "log", APART)
+    child = sweep_in_child(parent, parent / "log", grid)
     child.join()
     assert child.exitcode == 0, (parent / "log").read_text()
     return state(parent / "grid"), time.monotonic() - started
+
+
+@pytest.fixture(scope="module")
+def undisturbed(server: int, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], float]:
+    """What an undisturbed sweep leaves, and how long it takes."""
+    return left_alone(tmp_path_factory.mktemp("undisturbed"), APART)
 
 
 @pytest.fixture(scope="module")
 def together(server: int, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], float]:
-    """What an undisturbed sweep leaves whose runs are trained together, and how long it takes."""
+    """The same of a sweep whose runs are trained together."""
     parent = tmp_path_factory.mktemp("together")
     sweep_in_child(parent, parent / "plan", (*TOGETHER, "sweep.dry_run=true")).join()
     assert "trained together, at most 12" in (parent / "plan").read_text()
-    started = time.monotonic()
-    child = sweep_in_child(parent, parent / "log", TOGETHER)
-    child.join()
-    assert child.exitcode == 0, (parent / "log").read_text()
-    return state(parent / "grid"), time.monotonic() - started
+    return left_alone(parent, TOGETHER)
 
 
 @pytest.mark.slow
