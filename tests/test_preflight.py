@@ -8,6 +8,7 @@ import pytest
 
 from conftest import Compose
 from gridstorm.fusing import Fusing
+from gridstorm.job import PILOT_STEPS, _short
 from gridstorm.launcher.in_process import InProcess
 from gridstorm.preflight import Estimate, Preflight, _pace, _shape, duration, seconds, within
 from gridstorm.refusal import Refusal
@@ -92,3 +93,9 @@ def test_a_place_that_would_be_idle_tries_a_group_too(composed: Compose, groups:
     launcher = Counting()
     found = Preflight(launcher).gains([[composed()]] * groups, measured=True)
     assert (len(found), launcher.given) == (groups, jobs)
+
+
+def test_a_pilot_takes_as_many_steps_as_it_divides_its_time_by(composed: Compose) -> None:
+    few = composed("trainer.limit_train_batches=2", "trainer.limit_val_batches=3")
+    assert _short(few, PILOT_STEPS, None).config["trainer"]["limit_train_batches"] == PILOT_STEPS
+    assert [_short(few, 5, most).config["trainer"]["limit_val_batches"] for most in (None, 2, 9)] == [3, 2, 3]

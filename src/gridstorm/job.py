@@ -127,22 +127,28 @@ def gain(composed: Sequence[Composed], measured: bool = True) -> dict[str, Any]:
         found = {"why": why, "gain": 1.0} | ({} if why else needs(composed[0]))
     if why or not measured:
         return found
-    [alone], _ = _tried(composed[:1])
+    limits: tuple[int, int | None] = PILOT_STEPS, None
+    [alone], _ = _tried(composed[:1], *limits)
     most = int(TRY_SECONDS / (len(composed) * _epoch(alone) / PILOT_STEPS))
     if (steps := max(TRY_STEPS, most)) < PILOT_STEPS:
-        composed = [_short(one, steps, steps) for one in composed]
-        [alone], _ = _tried(composed[:1])
-    together, _ = _tried(composed)
+        limits = steps, steps
+        [alone], _ = _tried(composed[:1], *limits)
+    together, _ = _tried(composed, *limits)
     return found | {"gain": len(composed) * _epoch(alone) / _epoch(together[0])}
 
 
-def _tried(composed: Sequence[Composed]) -> tuple[list[dict[str, Any]], float]:
+def _tried(
+    composed: Sequence[Composed], steps: int = PILOT_STEPS, val_steps: int | None = None
+) -> tuple[list[dict[str, Any]], float]:
     """Train for two short epochs in a folder that is thrown away; return each run's seconds and bytes, and the time."""
     from gridstorm.run import quiet
 
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, quiet():
-        made = [Record.create(Path(folder), str(number), _short(one), "") for number, one in enumerate(composed)]
+        made = [
+            Record.create(Path(folder), str(number), _short(one, steps, val_steps), "")
+            for number, one in enumerate(composed)
+        ]
         carry_out([str(record.directory) for record in made])
         whole = time.monotonic() - started
         found = [
@@ -158,13 +164,12 @@ def _tried(composed: Sequence[Composed]) -> tuple[list[dict[str, Any]], float]:
     return found, whole
 
 
-def _short(composed: Composed, steps: int = PILOT_STEPS, val_steps: int | None = None) -> Composed:
-    """Return a configuration for two epochs of so many steps at most, validated with so many batches at most."""
-    trainer = {**composed.config["trainer"], "max_epochs": 2}
-    for name, most in (("limit_train_batches", steps), ("limit_val_batches", val_steps)):
-        asked = trainer.get(name)
-        if most is not None and not (isinstance(asked, int) and asked < most):
-            trainer[name] = most
+def _short(composed: Composed, steps: int, val_steps: int | None) -> Composed:
+    """Return a configuration for two epochs of so many steps, validated with so many batches at most."""
+    trainer = {**composed.config["trainer"], "max_epochs": 2, "limit_train_batches": steps}
+    asked = trainer.get("limit_val_batches")
+    if val_steps is not None and not (isinstance(asked, int) and asked < val_steps):
+        trainer["limit_val_batches"] = val_steps
     return replace(composed, config={**composed.config, "trainer": trainer, "name": None})
 
 
