@@ -22,6 +22,14 @@ def nap(seconds: float) -> tuple[float, float]:
     return began, time.monotonic()
 
 
+def wait_for(file: str) -> bool:
+    """Return once there is such a file, or after a minute whether there is."""
+    end = time.monotonic() + 60
+    while not Path(file).exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    return Path(file).exists()
+
+
 def process(*_: Any) -> tuple[int, int]:
     """Return this process and the one that forked it."""
     return os.getpid(), os.getppid()

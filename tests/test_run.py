@@ -126,9 +126,7 @@ def test_what_only_building_shows_is_refused_in_words_and_leaves_nothing(
 def test_explain_prints_a_model_of_any_size_without_allocating_it(
     composed: Compose, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    started = time.monotonic()
     run(composed(f"output_dir={tmp_path}", "explain=true", "model.width=1000000", "model.depth=3"))
-    assert time.monotonic() - started < 5
     shown = capsys.readouterr().out
     assert "hidden2.linear (Linear)  W 1000000x1000000  b 1000000  1,000,001,000,000" in shown
     assert "model.width                        1000000        command line" in shown
