@@ -23,7 +23,8 @@ from bench.compare import composed, machine, medians
 from gridstorm import fused
 from gridstorm.config import Composed
 from gridstorm.record import Record
-from gridstorm.run import network_for, prepared, quiet, train
+from gridstorm.refusal import quiet
+from gridstorm.run import network_for, prepared, train
 from gridstorm.table import table
 from gridstorm.target import build
 

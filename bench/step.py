@@ -28,7 +28,8 @@ from bench.compare import composed, machine, medians
 from bench.template import template
 from gridstorm.config import Composed
 from gridstorm.record import Record
-from gridstorm.run import Recorder, begin, module_for, network_for, prepared, quiet, trainer_for
+from gridstorm.refusal import quiet
+from gridstorm.run import Recorder, begin, module_for, network_for, prepared, trainer_for
 from gridstorm.table import table
 from gridstorm.target import build
 
@@ -102,8 +103,8 @@ def ours(setting: Setting, directory: Path, *overrides: str, recorded: bool = Tr
     one, data = setting.prepare(*overrides)
     module, trainer = module_for(one, network_for(one, data), data), trainer_for(one)
     record = Record.create(directory, "run", one, "bench")
-    begin(record, trainer, data)
-    trainer.loggers = [Recorder(record)] if recorded else []
+    begin(one, record, trainer, data)
+    trainer.loggers = [Recorder(record, module)] if recorded else []
     seconds = timed(trainer, module, datamodule=data)
     record.close()
     setting.weights = list(module.network.parameters())

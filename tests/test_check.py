@@ -85,7 +85,7 @@ WRONG = {
     "foo=1": "No run reads this key. Remove it.",
     "regularization.l2=1": "No run reads this key. Did you mean 'regularization.l1'?",
     "model._args_=[1]": "MLP takes no '_args_'. Choose one of: activation, depth, dropout, norm, width.",
-    "model._convert_=nothing": "There is no _convert_ called 'nothing'. Choose one of: all, none, object, partial.",
+    "model._convert_=nothing": "There is no _convert_ called 'nothing'. Choose one of: all, object.",
     # not a target that may be built
     "model._target_=os.system": (
         "Configuration may only build classes of gridstorm's choices, torch and Lightning. "

@@ -18,7 +18,9 @@ def trials(composed: Compose, parent: Path) -> list[Trial]:
     """One that is done, one that failed, one that is running."""
     one = composed()
     record = Record.create(parent, "03-lr=0.3", one, "")
-    (record.directory / "metrics.jsonl").write_text('{"epoch": 2, "step": 40, "val/loss": 0.75}\n')
+    (record.directory / "metrics.jsonl").write_text(
+        '{"step": 40, "epoch": 2, "samples": 9, "seconds": 1, "val/loss": 0.75}\n'
+    )
     return [
         Trial({"optimizer.lr": 0.1}, [Run(one, 0, result=DONE)], 1),
         Trial({"optimizer.lr": 0.2}, [Run(one, 0, result={"status": "failed", "error": "died: killed"})], 2),

@@ -19,7 +19,8 @@ from gridstorm.config import Composed
 from gridstorm.fused import fusible, train_together
 from gridstorm.group import Group
 from gridstorm.record import Record
-from gridstorm.run import network_for, quiet, train
+from gridstorm.refusal import quiet
+from gridstorm.run import network_for, train
 from groups import DOUBLE, OTHERS, RESUMED_ALONE, SHORT, TEXT, alone, apart, cells, mine, off, record, together
 
 
@@ -134,8 +135,8 @@ def test_what_else_decides_numbers_is_equal(tmp_path: Path, name: str) -> None:
     equal(tmp_path, cells([DOUBLE, "model.width=16", *TRAINERS[name]], *OTHERS))
 
 
-# Training magnifies rounding, by up to 1e5 where a gradient is noise that an optimizer makes a step of: in double precision
-# that leaves twelve digits on any machine.
+# Training magnifies rounding, by up to 1e5 where a gradient is noise that an optimizer makes a step of: of double
+# precision that leaves ten digits on any machine.
 WHOLE = {
     "default": [],
     "mlp": ["seed=1"],

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gridstorm.fused import train_together
 from gridstorm.group import Group
-from gridstorm.run import quiet
+from gridstorm.refusal import quiet
 from groups import DOUBLE, OTHERS, RESUMED_ALONE, SHORT, TEXT, alone, cells, mine, off, record
 
 
@@ -32,7 +32,7 @@ from pathlib import Path
 from composing import composed
 from groups import together
 from gridstorm.fused import needs
-from gridstorm.run import quiet
+from gridstorm.refusal import quiet
 
 with quiet():
     all_cells = [composed(*sys.argv[2:], "trainer.max_epochs=1", f"optimizer.lr=0.001{n}") for n in range(34)]

@@ -74,10 +74,10 @@ def test_the_directory_belongs_to_one_sweep_at_a_time(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_sweep_left_half_made_is_cleared_away(tmp_path: Path) -> None:
-    (tmp_path / ".0123456789abcdef" / "checkpoints").mkdir(parents=True)
-    (tmp_path / ".sweep.json.4711").touch()
+    (tmp_path / ".gridstorm-trial-0123456789abcdef" / "checkpoints").mkdir(parents=True)
+    (tmp_path / ".gridstorm-sweep.json.4711").touch()
     History(tmp_path, "val/loss", "min").close()
-    assert [file.name for file in tmp_path.iterdir()] == [".lock"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".lock", "sweep.json"]
 
 
 def test_the_first_line_counts_runs_and_names_why_some_failed(tmp_path: Path, trials: list[Trial]) -> None:

@@ -31,7 +31,7 @@ def whole(*texts: str) -> config.Composed:
 SPACES: dict[str, Sequence[str]] = {
     "plain values": ("optimizer.lr=0.1,0.01", "data.batch_size=16,32", "model.dropout=0.1,0"),
     "groups": ("model=mlp,cnn", "optimizer=sgd,adam,adamw", "scheduler=constant,cosine"),
-    "copied values": ("seed=3,4", "scheduler=one_cycle", "optimizer.lr=0.1,0.2", "monitor=val/loss,train/loss"),
+    "copied values": ("seed=3,4", "scheduler=one_cycle", "optimizer.lr=0.1,0.2", "data.split_seed=5,6"),
     "whole sections": ("regularization={l1:0.1},{l1:0.2}", "optimizer.betas=[0.9,0.99],[0.8,0.9]"),
     "added keys": ("+optimizer.amsgrad=true,false", "++model.width=8,16"),
     "computed values": ("model.width=8,16", "output_dir=${model.width}x${model.depth}", "model.depth=1,2"),

@@ -144,7 +144,7 @@ def test_what_a_crash_cut_short_is_forgotten(composed: Compose, whole: Path, tmp
     (directory / "result.json").unlink()
     with (directory / "metrics.jsonl").open("a") as lines:
         lines.write(json.dumps({"step": 10**6})[:9])
-    half = [directory / ".metrics.jsonl.4711", directory / "checkpoints" / ".last.4711"]
+    half = [directory / ".gridstorm-metrics.jsonl.4711", directory / "checkpoints" / ".gridstorm-last.4711"]
     for file in half:
         file.touch()
     again = in_child(composed(f"resume={directory}"))

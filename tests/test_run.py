@@ -1,7 +1,6 @@
 """A run, from its configuration to its record."""
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 

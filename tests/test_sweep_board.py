@@ -17,7 +17,8 @@ import pytest
 from composing import composed
 from gridstorm.board import address, page, pattern, write_board
 from gridstorm.record import Record
-from gridstorm.run import quiet, train
+from gridstorm.refusal import quiet
+from gridstorm.run import train
 from gridstorm.space import label
 from gridstorm.trial import Run, Trial
 from tensorboard_server import Server, tensorboard
@@ -28,7 +29,8 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from gridstorm.record import Record
-from gridstorm.run import quiet, train
+from gridstorm.refusal import quiet
+from gridstorm.run import train
 record, log = Record(Path(sys.argv[1])), Record.log
 def dies(self, counters, values):
     log(self, counters, values)

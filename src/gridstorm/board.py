@@ -22,9 +22,9 @@ def write_board(directory: Path, trials: Sequence[Trial], monitor: str, mode: st
         monitor: The name of the score.
         mode: Whether it is better when it is smaller (`min`) or larger (`max`).
     """
-    before = [*directory.glob("events.out.tfevents.*")]
-    from gridstorm.tensorboard import EventFile
+    from gridstorm.tensorboard import EventFile, written_by_us
 
+    before = written_by_us(directory)
     with EventFile(directory) as file:
         file.text("leaderboard", page(directory.resolve().name, trials, monitor, mode))
     for old in before:

@@ -1,8 +1,9 @@
 """Everything that is wrong with a composed configuration, found at once and before torch is loaded."""
 
 import ast
+import inspect
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from omegaconf import DictConfig
 
 from gridstorm.annotation import accepts, describe, kind, literals, shown, written
 from gridstorm.fit import fit
-from gridstorm.limits import ANY, RANGES, TRAINER_TYPES, TYPES, Range
+from gridstorm.limits import ANY, RANGES, TRAINER_TYPES, TYPES, Range, is_file, misnamed
 from gridstorm.refusal import Problem, closest, did_you_mean
 from gridstorm.resolve import copies, resolve, source
 from gridstorm.target import LIBRARIES, SPECIAL, Target, find, problem, targets
@@ -33,7 +34,14 @@ COUNTED = ("total_steps", "T_max")
 
 
 def check(config: DictConfig, folders: Collection[Path] = (), unknown: Collection[str] = ()) -> list[Problem]:
-    """Return everything that is wrong with `config`; an empty list says that it can be run.
+    """Return everything that is wrong with `config`; an empty list says that it can be run."""
+    return resolved(config, folders, unknown)[1]
+
+
+def resolved(
+    config: DictConfig, folders: Collection[Path] = (), unknown: Collection[str] = ()
+) -> tuple[dict[str, Any], list[Problem]]:
+    """Resolve a configuration, once: return its plain values, and everything that is wrong with these very values.
 
     Args:
         config: The composed configuration, interpolations unresolved, without Hydra's node.
@@ -42,7 +50,7 @@ def check(config: DictConfig, folders: Collection[Path] = (), unknown: Collectio
     """
     plain, unresolved = resolve(config)
     found = check_values(plain, folders, unknown)
-    return unresolved + told_once(found, copies(config), unresolved, unknown) if found else unresolved
+    return plain, unresolved + told_once(found, copies(config), unresolved, unknown) if found else unresolved
 
 
 def check_values(
@@ -116,10 +124,12 @@ def _root(plain: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _places(plain: Mapping[str, Any]) -> Iterator[Problem]:
     """A run's name is that of one directory, and what is to be resumed is there."""
-    name, resume = plain.get("name"), plain.get("resume")
-    if isinstance(name, str) and (name in ("", ".", "..") or "/" in name):
-        yield Problem(f"name={name}", "It is not the name of one directory.", "Write output_dir=DIRECTORY name=NAME.")
-    if isinstance(resume, str) and not (Path(resume) / "config.yaml").is_file():
+    resume, sweep = plain.get("resume"), plain.get("sweep")
+    names = {"name": plain.get("name"), "sweep.name": sweep.get("name") if isinstance(sweep, dict) else None}
+    for key, name in names.items():
+        if isinstance(name, str) and (wrong := misnamed(key, name)):
+            yield wrong
+    if isinstance(resume, str) and not is_file(Path(resume, "config.yaml")):
         remedy = "Name the directory that a run printed at its end."
         yield Problem(f"resume={resume}", "There is no run in this directory.", remedy)
 
@@ -196,3 +206,14 @@ def _example(key: str, limit: Range) -> str:
     good = limit.example if isinstance(limit.example, tuple) else (limit.example,)
     text = ",".join(f"{one:g}" for one in good)
     return f"{key}=[{text}]" if isinstance(limit.example, tuple) else f"{key}={text}"
+
+
+def counts_steps(scheduler: Callable[..., Any]) -> str | None:
+    """Return the argument in which a scheduler (a partial) wants the number of steps and has none; None if it does not.
+
+    OneCycleLR and CosineAnnealingLR call it `total_steps` and `T_max`.
+    """
+    function = getattr(scheduler, "func", scheduler)
+    given = getattr(scheduler, "keywords", {})
+    takes = inspect.signature(function).parameters
+    return next((name for name in COUNTED if name in takes and name not in given), None)

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gridstorm.config import plainly, recheck
+from gridstorm.config import plainly
 from gridstorm.record import COUNTERS, Record
+from gridstorm.refusal import quiet
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,10 +29,9 @@ def rerun(directory: Path) -> int:
         Refusal: There is no run in `directory`, or its configuration is not one that may be run.
     """
     first = Record(directory)
-    composed = recheck(first.composed)
-    from gridstorm.run import quiet, train
+    from gridstorm.run import as_started, train
 
-    made: list[Record] = []
+    composed, made = as_started(first), list[Record]()
 
     def beside() -> Record:
         made.append(

@@ -10,18 +10,19 @@ from dataclasses import replace
 from typing import Any
 
 from hydra._internal.hydra import Hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from gridstorm.check import check
+from gridstorm.check import check_values, resolved, told_once
 from gridstorm.flags import NAME, SHOWS, hydra_for, read_flags
 from gridstorm.origin import origins
-from gridstorm.overrides import FAILURES, GROUPS, Overrides, folders, words
+from gridstorm.overrides import FAILURES, GROUPS, OURS, Overrides, folders, of_hydra, words
 from gridstorm.recipe import CONDITIONAL, Composed
 from gridstorm.refusal import Problem, Refusal, plainly
-from gridstorm.resolve import copies, leaves, resolve
+from gridstorm.resolve import copies, interpolated, leaves, no_data
 
 __all__ = ["Composed", "Overrides", "accept", "compose", "door", "leaves", "plainly", "recheck", "without_hydra"]
 
@@ -42,13 +43,13 @@ def accept(config: DictConfig, hydra: DictConfig | None = None) -> Composed:
         Refusal: Something is wrong with the configuration; every problem is in it.
     """
     node: Any = HydraConfig.get() if hydra is None else hydra
-    if problems := _problems(config, node):
+    plain, problems = _checked(config, node)
+    if problems:
         raise Refusal(problems)
-    plain, _ = resolve(config)
     for section in plain.values():
         if isinstance(section, dict):
             section.pop(CONDITIONAL, None)  # what a sweep may vary is no argument
-    return Composed(plain, _given(node), _choices(node), _origins(config, node))
+    return Composed(plain, _given(node), _choices(node), _origins(plain, config, node), interpolated(config))
 
 
 def recheck(composed: Composed) -> Composed:
@@ -57,7 +58,7 @@ def recheck(composed: Composed) -> Composed:
     Raises:
         Refusal: Something is wrong with it; every problem is in it.
     """
-    if problems := check(OmegaConf.create(composed.config)):
+    if problems := no_data(composed.config) or told_once(check_values(composed.config), {}):
         raise Refusal(problems)
     return composed
 
@@ -73,7 +74,8 @@ def compose(overrides: Overrides) -> DictConfig:
     if config is not None:
         with _known_to_hydra(config):
             for cell in overrides.cells(config):
-                problems += _problems(without_hydra(cell), cell.hydra, overrides.unknown)
+                problems += _checked(without_hydra(cell), cell.hydra, overrides.unknown)[1]
+            problems += of_hydra(overrides.loader, config.hydra)
     if problems or config is None:
         raise Refusal(problems)
     return config
@@ -96,11 +98,13 @@ def without_hydra(config: DictConfig) -> DictConfig:
     return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
-def _problems(config: DictConfig, hydra: DictConfig, unknown: Collection[str] = ()) -> list[Problem]:
-    """Return what is wrong with a configuration, and say of a preset's value or a choice's that it is theirs."""
-    problems = check(config, folders(hydra), unknown)
-    known = _origins(config, hydra) if problems else {}
-    return [replace(one, key=f"{one.key}{_place(one, known)}") for one in problems]
+def _checked(
+    config: DictConfig, hydra: DictConfig, unknown: Collection[str] = ()
+) -> tuple[dict[str, Any], list[Problem]]:
+    """Return a configuration's plain values and what is wrong with them, saying of a preset's or a choice's whose."""
+    plain, problems = resolved(config, folders(hydra), unknown)
+    known = _origins(plain, config, hydra) if problems else {}
+    return plain, [replace(one, key=f"{one.key}{_place(one, known)}") for one in problems]
 
 
 def _place(problem: Problem, known: Mapping[str, str]) -> str:
@@ -117,8 +121,8 @@ def _choices(hydra: DictConfig) -> dict[str, str]:
     return {group: str(choice) for group, choice in chosen.items() if choice}
 
 
-def _origins(config: DictConfig, hydra: DictConfig) -> dict[str, str]:
-    return origins(resolve(config)[0], copies(config), _given(hydra), _choices(hydra), folders(hydra))
+def _origins(plain: Mapping[str, Any], config: DictConfig, hydra: DictConfig) -> dict[str, str]:
+    return origins(plain, copies(config), _given(hydra), _choices(hydra), folders(hydra))
 
 
 def _given(hydra: DictConfig) -> list[str]:
@@ -138,15 +142,28 @@ def _start(main: Callable[..., Any], flags: argparse.Namespace) -> None:
     """Start a run or a sweep, composed here and once, where Hydra alone would compose it twice."""
     hydra = hydra_for(main, flags)
     config = compose(_overrides(hydra, flags))
+    for key, value in OURS.items():
+        OmegaConf.update(config.hydra, key, value, merge=key in ("run", "sweep"))  # these are typed, and merged alone
     hydra.compose_config = lambda **_: config  # type: ignore[method-assign]
     start = hydra.multirun if flags.multirun or config.hydra.mode == RunMode.MULTIRUN else hydra.run
     start(flags.config_name or NAME, inspect.unwrap(main), flags.overrides)
 
 
 def _show(main: Callable[..., Any], flags: argparse.Namespace) -> None:
-    """Let Hydra print its help, the configuration or completions; the values are not checked."""
+    """Let Hydra print its help, the configuration or completions; the values are not checked, and nothing is built."""
     try:
-        main()
+        hydra, name = hydra_for(main, flags), flags.config_name or NAME
+        composed = hydra.compose_config
+        # Help would set up the logging that a configuration describes, which can name any code.
+        hydra.compose_config = lambda **given: composed(**{**given, "with_log_configuration": False})  # type: ignore[method-assign]
+        if flags.help or flags.hydra_help:
+            (hydra.app_help if flags.help else hydra.hydra_help)(name, get_args_parser(), flags)
+        elif flags.cfg:
+            hydra.show_cfg(name, flags.overrides, flags.cfg, flags.package, flags.resolve)
+        elif flags.info:
+            hydra.show_info(flags.info, name, flags.overrides)
+        else:
+            hydra.shell_completion(name, flags.overrides)
         sys.stdout.flush()
     except BrokenPipeError:  # whoever reads has read enough, such as `| head`; nothing is left to be flushed at the end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -19,6 +19,7 @@ from gridstorm.launcher import Died, Launcher
 from gridstorm.preflight import duration
 from gridstorm.proposals import Planned, curve
 from gridstorm.record import RESULT, Record
+from gridstorm.refusal import Refusal
 from gridstorm.trial import Run, Trial
 
 MANIFEST_SECONDS = 1.0
@@ -93,7 +94,8 @@ class Engine:
         """Give every free place a job."""
         while len(self.busy) < self.launcher.places and not self.signals and (members := self._next()):
             directories = [str(self._ready(*member).directory) for member in members]
-            self.busy[self.launcher.submit(job.carry_out, directories)] = Job(members)
+            planned = [run.composed.signature for _, run in members]
+            self.busy[self.launcher.submit(job.carry_out, directories, planned)] = Job(members)
 
     def _next(self) -> list[Member]:
         """Return the runs of the next job: some whose process died, or new ones that can be trained together."""
@@ -183,7 +185,7 @@ class Engine:
         try:
             run.record.fail(error)
             run.refresh()
-        except OSError as full:
+        except (OSError, Refusal) as full:  # such as a full disk, or a record that was damaged meanwhile
             run.result = {"status": "failed", "error": f"{error} ({full})", "score": None, "seconds": 0.0}
 
     def _note(self, at_once: bool = False) -> None:

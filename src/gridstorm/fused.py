@@ -19,9 +19,10 @@ from gridstorm.data import InMemory
 from gridstorm.ensemble import Ensemble
 from gridstorm.group import Group, Zipped
 from gridstorm.member import Member
-from gridstorm.module import Batch, Module, epoch_seed, passed
+from gridstorm.module import HOOKS, Batch, Module, epoch_seed, hooks, passed
 from gridstorm.record import Record
-from gridstorm.run import begin, module_for, network_for, prepared, said, threads, train, trainer_for
+from gridstorm.refusal import said, warned
+from gridstorm.run import begin, module_for, network_for, prepared, threads, train, trainer_for
 
 MALLOC = {-1: 2**31 - 1, -3: 2**25}  # glibc's M_TRIM_THRESHOLD and M_MMAP_THRESHOLD (mallopt(3)), bytes
 PROBE = 8  # samples that are passed to see whether a network can be stacked
@@ -76,22 +77,26 @@ def fit(records: Sequence[Record]) -> None:
     _keep_memory()
     composed = [record.composed for record in records]
     built = [*_built(composed)]
+    if own := hooks(built[0][1], HOOKS):
+        raise ValueError(f"The data's {own[0]} is for runs alone.")
     threads(composed[0].config["threads"], built[0][0].network)
     trainer = trainer_for(replace(composed[0], config={**composed[0].config, "callbacks": {}}), bar=False)
     members = []
     for record, one, (module, data) in zip(records, composed, built, strict=True):
         record.hold()
         data.trainer = trainer
-        begin(record, trainer, data)
+        begin(one, record, trainer, data)
         members.append(Member(one, record, module, data, trainer))
     distinct = {id(data): data for _, data in built}
     sources = [[*distinct].index(id(data)) for _, data in built]
     batches = Zipped([data.train_dataloader() for data in distinct.values()])
     group, file = Group(members, batches, sources), records[0].last_checkpoint
     val = Zipped([built[0][1].val_dataloader()])
-    trainer.fit(group, batches, val, ckpt_path=file, weights_only=True if file else None)
-    for member in members:
-        member.conclude()
+    with warned() as alerts:
+        group.alerts = alerts
+        trainer.fit(group, batches, val, ckpt_path=file, weights_only=True if file else None)
+        for member in members:
+            member.conclude(alerts)
 
 
 def _keep_memory() -> None:
@@ -129,6 +134,8 @@ def fusible(composed: Composed) -> str | None:
     seeds = [composed.config["seed"] + number for number in range(2)]
     both = [replace(composed, config={**composed.config, "seed": seed}) for seed in seeds]
     built = [*_built(both)]
+    if own := hooks(built[0][1], HOOKS):
+        return f"the data's {own[0]} is for runs alone"
     x, y = (part[:PROBE] for part in next(iter(built[0][1].train_dataloader())))
     batch = torch.stack([x, x.flip(0)]), torch.stack([y, y.flip(0)])
     modules = [module for module, _ in built]

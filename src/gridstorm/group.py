@@ -79,6 +79,7 @@ class Group(Lean):
     """
 
     strict_loading = False
+    alerts: Sequence[str] = ()  # what was warned of so far
 
     def __init__(self, members: list[Member], batches: Zipped, sources: Sequence[int]) -> None:
         super().__init__()
@@ -215,7 +216,7 @@ class Group(Lean):
         for member in self.members:
             if member.should_stop:
                 member.current_epoch = epochs
-                member.conclude()
+                member.conclude(self.alerts)
         self.members[:] = [self.members[number] for number in stay]
         self.ensemble.keep(stay)
         for number, member in enumerate(self.members):

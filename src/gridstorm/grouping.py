@@ -6,7 +6,7 @@ This is what is known before anything is built; whether a network runs in a stac
 import json
 from typing import Any
 
-from gridstorm.recipe import RECIPE, Composed
+from gridstorm.recipe import Composed
 from gridstorm.target import find
 
 # Each of their steps treats every weight by itself, so that the weights of all layers can stand in one row.
@@ -15,7 +15,10 @@ ELEMENTWISE = (
 )  # fmt: skip
 FREE = ("optimizer", "scheduler", "early_stopping")  # sections in which every number may differ
 FREE_NAMES = ("label_smoothing", "seed", "l1")  # and elsewhere the numbers with such a last name, or one with `dropout`
-CALLBACKS = ("Checkpoint", "EarlyStopping", "ProgressBar")
+CHECKPOINT = "gridstorm.callbacks.checkpoint.Checkpoint"
+PROGRESS_BAR = "gridstorm.callbacks.progress_bar.ProgressBar"
+EARLY_STOPPING = "pytorch_lightning.callbacks.early_stopping.EarlyStopping"
+CALLBACKS = (CHECKPOINT, PROGRESS_BAR, EARLY_STOPPING)
 # What a group leaves to Lightning's defaults, with the values that mean them.
 TRAINER: dict[str, tuple[Any, ...]] = {
     "strategy": ("auto",),
@@ -33,10 +36,9 @@ TRAINER: dict[str, tuple[Any, ...]] = {
 
 def key(composed: Composed) -> str:
     """Return what runs must have in common to be trained as one: equal texts can be one group."""
-    config = composed.config
-    common = {name: config[name] for name in (*RECIPE, "trainer", "threads")}
-    callbacks = {name: node for name, node in _callbacks(composed).items() if _class(node) != "ProgressBar"}
-    stopping = {name: node for name, node in callbacks.items() if _class(node) == "EarlyStopping"}
+    common = composed.recipe | {name: composed.config[name] for name in ("trainer", "threads")}
+    callbacks = {name: node for name, node in _callbacks(composed).items() if _path(node) != PROGRESS_BAR}
+    stopping = {name: node for name, node in callbacks.items() if _path(node) == EARLY_STOPPING}
     rest = {name: node for name, node in callbacks.items() if name not in stopping}
     common |= {"callbacks": rest, "early_stopping": stopping}
     return json.dumps({name: _without(node, name, name in FREE) for name, node in common.items()}, sort_keys=True)
@@ -47,14 +49,14 @@ def why_not(composed: Composed) -> str | None:
     config = composed.config
     optimizer = find(str(config["optimizer"]["_target_"]))
     if optimizer is None or not optimizer.path.startswith("torch.optim.") or optimizer.name not in ELEMENTWISE:
-        name = _class(config["optimizer"])
+        name = _path(config["optimizer"]).rpartition(".")[2]
         return f"the steps of {name} are not known to treat every weight by itself"
     for name, known in TRAINER.items():
         value = config["trainer"].get(name)
         if value is not None and value not in known:
             return f"trainer.{name}={value} is for runs alone"
     for name, node in _callbacks(composed).items():
-        if _class(node) not in CALLBACKS:
+        if _path(node) not in CALLBACKS:
             return f"callbacks.{name} watches one run"
     return "logger watches one run" if config["logger"] else None
 
@@ -63,8 +65,10 @@ def _callbacks(composed: Composed) -> dict[str, Any]:
     return composed.config["callbacks"] or {}
 
 
-def _class(node: dict[str, Any]) -> str:
-    return str(node["_target_"]).rpartition(".")[2]
+def _path(node: dict[str, Any]) -> str:
+    """Return where a target is defined, by whatever path it is named."""
+    target = find(str(node["_target_"]))
+    return target.path if target else str(node["_target_"])
 
 
 def _without(node: Any, name: str, free: bool) -> Any:

@@ -1,6 +1,7 @@
 """What the directory of a sweep says: its runs, matched by signature, and the manifest that other tools read."""
 
 import json
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -9,12 +10,15 @@ from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
+from gridstorm.limits import LONGEST, component
 from gridstorm.recipe import Composed
-from gridstorm.record import Record, hold, records, write_whole
-from gridstorm.refusal import Problem, Refusal
+from gridstorm.record import FORMAT, TEMPORARY, TRIAL, Record, clear, hold, refuse_unknown_format, write_whole
+from gridstorm.refusal import Problem, Refusal, unreadable
 from gridstorm.trial import BAD, Run, Trial
 
 MANIFEST = "sweep.json"
+TOLD = ("number", "name", "seed", "values", "ask", "attrs")  # what a run's origin.json says of its trial
+RESULTS = ("status", "score", "monitor", "mode")  # and what is needed of its result
 
 
 @dataclass(frozen=True)
@@ -26,12 +30,14 @@ class Known:
         signature: Of its recipe.
         trial: What its trial is: number, name, seed, values, ask, attrs.
         result: What came out; empty while it is not over.
+        format: Of its record.
     """
 
     record: Record
     signature: str
     trial: dict[str, Any]
     result: dict[str, Any]
+    format: int = FORMAT
 
 
 class History:
@@ -41,9 +47,11 @@ class History:
         """Read and hold the directory, which is made if it is missing.
 
         Raises:
-            Refusal: Another sweep works in it, or its scores are of another metric.
+            Refusal: It is not a sweep's, another sweep works in it, or its scores are of another metric.
         """
         self.directory, self.monitor, self.mode = directory, monitor, mode
+        self.aside: list[str] = []  # in words, the runs that are damaged or not what was planned
+        refuse_what_is_no_sweep(directory)
         try:
             directory.mkdir(parents=True, exist_ok=True)
             self._lock: IO[str] | None = hold(directory / ".lock", seconds=1.0)
@@ -54,8 +62,10 @@ class History:
             fact = "Another sweep is at work in this directory."
             raise Refusal([Problem(str(directory), fact, "Wait until it is over, or give another sweep.name.")])
         try:
-            clear(directory)
-            self.known = read(directory)
+            clear_all(directory)
+            if not (directory / MANIFEST).exists():
+                write_manifest(directory, [], {})  # the mark of a sweep's directory
+            self.known = read(directory, self.aside)
             self._refuse_other_scores()
         except Refusal:
             self.close()
@@ -81,15 +91,30 @@ class History:
             trials: What is planned.
             stale: Tells which directories do not count.
         """
-        standing: dict[str, Known] = {}
-        for one in sorted(self.known, key=lambda one: (bool(one.result), int(one.trial["number"]))):
-            standing[one.signature] = one
+        standing: dict[str, list[Known]] = {}
+        for one in sorted(self.known, key=lambda one: (not one.result, -int(one.trial["number"]))):
+            standing.setdefault(one.signature, []).append(one)
         for trial in trials:
             for run in trial.runs:
-                known = standing.get(run.composed.signature)
+                usable = (one for one in standing.get(run.composed.signature, ()) if self._is_usable(one, run))
+                known = next(usable, None)
                 if known and not stale(run.composed, known):
                     run.record, run.result = known.record, known.result
                     trial.number = int(known.trial["number"])
+
+    def _is_usable(self, known: Known, run: Run) -> bool:
+        """Tell whether what would be trained in a directory is what was planned; of what is done only results count."""
+        if known.result.get("status") == "done":
+            return True
+        try:
+            composed, links = known.record.composed, known.record.links()
+        except Refusal as refusal:
+            self.aside.append(_aside(known.record, refusal))
+            return False
+        if links or composed.signature != run.composed.signature:
+            reason = f"{links[0]} is a symbolic link" if links else "its config.yaml is not what was planned"
+            self.aside.append(f"{known.record.directory}: {reason}")
+        return not links and composed.signature == run.composed.signature
 
     def number(self, trials: Sequence[Trial]) -> None:
         """Number the trials that have no number, in their order, with numbers that no directory has."""
@@ -99,28 +124,84 @@ class History:
             trial.number = trial.number or next(free)
 
 
-def clear(directory: Path) -> None:
-    """Remove what a sweep that was killed left half written; only who holds the directory may do so."""
-    for left in directory.glob(".*"):
-        if left.is_dir():
+def refuse_what_is_no_sweep(directory: Path) -> None:
+    """Refuse a directory that holds something else than a sweep, which has `sweep.json` in it or a run of one.
+
+    Raises:
+        Refusal: It does, or a later Gridstorm made the sweep.
+    """
+    if not directory.is_dir():
+        return
+    manifest = _manifest(directory)
+    refuse_unknown_format(directory / MANIFEST, manifest)
+    others = [file.name for file in directory.iterdir() if file.name != ".lock" and not file.name.startswith(TEMPORARY)]
+    if others and "trials" not in manifest and not read(directory):
+        fact = f"The directory is no sweep's, and holds other things, such as {min(others)}."
+        raise Refusal([Problem(str(directory), fact, "Give another sweep.name or output_dir.")])
+
+
+def _manifest(directory: Path) -> dict[str, Any]:
+    """Return what sweep.json holds; nothing where there is none, or none that is ours."""
+    try:
+        found = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def clear_all(directory: Path) -> None:
+    """Remove what a sweep that was killed left half made; only who holds the directory may do so."""
+    clear(directory)
+    for left in directory.glob(f"{TRIAL}*"):
+        if left.is_dir() and not left.is_symlink():
             shutil.rmtree(left)
-        elif left.name != ".lock":
-            left.unlink()
 
 
-def read(directory: Path) -> list[Known]:
-    """Return the runs of a sweep's directory, by name."""
+def records(parent: Path) -> list[Record]:
+    """Return the runs in a folder, by name."""
+    if not parent.is_dir():
+        return []
+    with os.scandir(parent) as entries:
+        names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+    return [Record(parent / name) for name in names if (parent / name / "config.yaml").is_file()]
+
+
+def read(directory: Path, aside: list[str] | None = None) -> list[Known]:
+    """Return the runs of a sweep's directory, by name; those that are damaged are told in words to `aside`."""
     found = []
     for record in records(directory):
-        origin = record.origin
-        if origin.get("trial"):
-            found.append(Known(record, origin["signature"], origin["trial"], record.result or {}))
+        try:
+            if known := _known(record):
+                found.append(known)
+        except Refusal as refusal:
+            if aside is not None:
+                aside.append(_aside(record, refusal))
     return found
+
+
+def _known(record: Record) -> Known | None:
+    """Return a run that a sweep made, None for any other; a Refusal says that its record is damaged."""
+    origin, result = record.origin, record.result
+    trial, made = origin.get("trial"), origin.get("format", 0)
+    if not trial:
+        return None
+    for name, content, keys in (("origin.json", trial, TOLD), ("result.json", result, RESULTS)):
+        if content is not None and not (isinstance(content, dict) and content.keys() >= {*keys}):
+            raise unreadable(record.directory / name, "something is missing in it")
+    # Before there were formats, signatures left out callbacks and devices: what they would be now is in the recipe.
+    signature = origin["signature"] if made and "signature" in origin else record.composed.signature
+    return Known(record, signature, trial, result or {}, made)
+
+
+def _aside(record: Record, refusal: Refusal) -> str:
+    [problem, *_] = refusal.problems
+    reason = problem.fact[:1].lower() + problem.fact[1:].rstrip(".")
+    return f"{record.directory}: {Path(problem.key).name}: {reason}"
 
 
 def create(directory: Path, trial: Trial, run: Run, width: int) -> Record:
     """Make a run's directory: `07-cnn,lr=0.01`, with `,s=1` where a trial has several seeds."""
-    name = f"{trial.number:0{width}}-{trial.label[:120]}"
+    name = component(f"{trial.number:0{width}}-{trial.label}", LONGEST - len(f",s={run.seed}"))
     told: dict[str, Any] = {
         "number": trial.number,
         "name": name,
@@ -179,7 +260,7 @@ def write_manifest(directory: Path, trials: Sequence[Trial], told: Mapping[str, 
         }
         for trial in trials
     ]
-    write_whole(directory / MANIFEST, json.dumps({**told, "trials": rows}, indent=1))
+    write_whole(directory / MANIFEST, json.dumps({"format": FORMAT, **told, "trials": rows}, indent=1))
 
 
 def to_go(run: Run, pruning: bool) -> bool:

@@ -15,34 +15,54 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from gridstorm.config import recheck
 from gridstorm.recipe import Composed
-from gridstorm.record import Record
-from gridstorm.refusal import Refusal
+from gridstorm.record import Record, no_link
+from gridstorm.refusal import Problem, Refusal, quiet, said
 
 PRELOAD = ("gridstorm.preload",)  # what is imported once for all workers
 PILOT_STEPS = 20
 TRY_STEPS, TRY_SECONDS = 4, 0.25  # of an epoch of a try-out: at least so many steps, and about so long
 
 
-def carry_out(directories: Sequence[str]) -> None:
+def carry_out(directories: Sequence[str], planned: Sequence[str]) -> None:
     """Train the runs in these directories, several as one stacked model, each from its last checkpoint if it has one.
 
     Whatever comes out is in the directories; an exception is that run's failure and no one else's.
+
+    Args:
+        directories: Of the runs.
+        planned: The signature of each, which what its record says is to have.
     """
-    from gridstorm.run import quiet, said, train
+    from gridstorm.run import train
 
     found = [Record(Path(directory)) for directory in directories]
     with output_to(found[0].directory / "output.txt"), quiet():
         if len(found) > 1:
             from gridstorm.fused import train_together
 
+            for record, signature in zip(found, planned, strict=True):
+                as_planned(record, signature)
             train_together(found)
             return
         [record] = found
         try:
-            train(record.composed, lambda: record, alone=False)
+            train(as_planned(record, planned[0]), lambda: record, alone=False)
         except Exception as error:
             record.fail(said(error), traceback.format_exc())
+
+
+def as_planned(record: Record, signature: str) -> Composed:
+    """Return what is to be trained in a directory, checked again.
+
+    Raises:
+        Refusal: It is wrong, or it is not what was planned.
+    """
+    composed = recheck(record.composed)
+    if composed.signature != signature:
+        fact = "It is not the configuration that was planned."
+        raise Refusal([Problem(str(record.directory / "config.yaml"), fact, "Restore it, or remove the directory.")])
+    return composed
 
 
 @contextmanager
@@ -52,7 +72,7 @@ def output_to(file: Path) -> Iterator[None]:
         yield
         return
     kept = {stream: os.dup(stream.fileno()) for stream in (sys.__stdout__, sys.__stderr__) if stream}
-    with file.open("a") as opened:
+    with open(file, "a", opener=no_link) as opened:
         for stream in kept:
             os.dup2(opened.fileno(), stream.fileno())
     try:
@@ -75,19 +95,21 @@ def inspect(composed: Composed) -> dict[str, Any]:
     """
     import torch
 
-    from gridstorm.run import fingerprint, module_for, network_for, prepared, quiet, trainer_for
+    from gridstorm.card import try_one_batch
+    from gridstorm.run import fingerprint, module_for, network_for, prepared, trainer_for
 
     try:
         with quiet():
             data = prepared(composed)
             with torch.device("meta"):
                 network = network_for(composed, data)
-                module_for(composed, network, data)
+                module = module_for(composed, network, data)
+            try_one_batch(composed, module, data)
             trainer_for(composed, bar=False)
     except Refusal as refusal:
         return {"problems": refusal.problems}
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    return {"data": fingerprint(data), "torch": torch.__version__, "parameters": parameters}
+    return {"data": fingerprint(composed, data), "torch": torch.__version__, "parameters": parameters}
 
 
 def pilot(composed: Composed) -> dict[str, float]:
@@ -97,7 +119,7 @@ def pilot(composed: Composed) -> dict[str, float]:
         `step` (seconds of a training step, with its share of the validation), `seconds` (of the whole run) and `bytes`
         of its checkpoints.
     """
-    from gridstorm.run import prepared, quiet
+    from gridstorm.run import prepared
 
     with quiet():
         total = len(prepared(composed).train_dataloader())
@@ -120,7 +142,6 @@ def gain(composed: Sequence[Composed], measured: bool = True) -> dict[str, Any]:
         that each of them needs in the stack, and how many are `free`.
     """
     from gridstorm.fused import fusible, needs
-    from gridstorm.run import quiet
 
     with quiet():
         why = fusible(composed[0])
@@ -141,19 +162,17 @@ def _tried(
     composed: Sequence[Composed], steps: int = PILOT_STEPS, val_steps: int | None = None
 ) -> tuple[list[dict[str, Any]], float]:
     """Train for two short epochs in a folder that is thrown away; return each run's seconds and bytes, and the time."""
-    from gridstorm.run import quiet
-
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, quiet():
         made = [
             Record.create(Path(folder), str(number), _short(one, steps, val_steps), "")
             for number, one in enumerate(composed)
         ]
-        carry_out([str(record.directory) for record in made])
+        carry_out([str(record.directory) for record in made], [record.composed.signature for record in made])
         whole = time.monotonic() - started
         found = [
             {
-                "seconds": [row["seconds"] for row in record.rows()],
+                "seconds": [*{row["epoch"]: row["seconds"] for row in record.rows()}.values()],
                 "bytes": float(sum(file.stat().st_size for file in (record.directory / "checkpoints").iterdir())),
                 "error": (record.result or {}).get("error"),
             }

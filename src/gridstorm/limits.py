@@ -1,7 +1,11 @@
 """The values that the keys of a configuration can take, beyond what their targets say of them."""
 
+import hashlib
 import math
 from dataclasses import dataclass
+from pathlib import Path
+
+from gridstorm.refusal import Problem
 
 # The keys that no target takes, and those of Lightning's that it writes down as any text.
 TYPES = {
@@ -35,6 +39,8 @@ TYPES = {
     "sweep.dry_run": "bool",
     "sweep.fuse": "Literal['auto', 'off'] | int",
 }
+NAMES = {"name": "Write output_dir=DIRECTORY name=NAME.", "sweep.name": "Write output_dir=DIRECTORY sweep.name=NAME."}
+LONGEST = 100  # bytes of the name of a directory that is made of values
 TRAINER_TYPES = {
     "trainer.accelerator": "Literal['auto', 'cpu', 'gpu', 'cuda', 'mps', 'tpu']",
     "trainer.precision": (
@@ -67,6 +73,39 @@ class Range:
         low = f"{'greater than' if self.above else 'at least'} {self.low:,}"
         high = f"{'less than' if self.below else 'at most'} {self.high:,}"
         return low if self.high == math.inf else f"{low} and {high}"
+
+
+def is_file(file: Path) -> bool:
+    """Tell whether there is a file, also where the text can be no path."""
+    try:
+        return file.is_file()
+    except (OSError, ValueError):  # too long, or with a zero byte in it
+        return False
+
+
+def misnamed(key: str, name: str) -> Problem | None:
+    """Return why a text is not the name of one directory, inside the one that it is made in; None if it is.
+
+    Names that begin with a dot are hidden, and left to what is not finished yet.
+    """
+    facts = {
+        "It is not the name of one directory.": name.strip() in ("", ".", "..") or bool({*name} & {*"/\\"}),
+        "It is the name of a hidden directory.": name.startswith("."),
+        "It holds what cannot be shown.": not name.isprintable(),
+        f"It is longer than {LONGEST} bytes.": len(name.encode(errors="replace")) > LONGEST,
+    }
+    fact = next((fact for fact, holds in facts.items() if holds), None)
+    return Problem(f"{key}={name}", fact, NAMES.get(key, "Write another one.")) if fact else None
+
+
+def component(text: str, longest: int = LONGEST) -> str:
+    """Return the name of one directory that shows a text; one that is too long ends in a digest of the whole."""
+    shown = "".join(one if one.isprintable() and one not in "/\\" else "_" for one in text).lstrip(".") or "_"
+    encoded = shown.encode(errors="replace")
+    if len(encoded) <= longest:
+        return encoded.decode()
+    end = hashlib.sha256(text.encode(errors="replace")).hexdigest()[:8]
+    return f"{encoded[: longest - 9].decode(errors='ignore')}-{end}"
 
 
 ANY = Range(0.1, low=-math.inf)  # of what has no range of its own

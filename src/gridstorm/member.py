@@ -1,5 +1,6 @@
 """One run of a group that trains together: it sees of the group's Trainer what would be its own in a run alone."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ class Member:
         kept = [one for one in built if not isinstance(one, pl.callbacks.ProgressBar)]
         self.callbacks = sorted(kept, key=lambda one: isinstance(one, pl.callbacks.Checkpoint))  # as Lightning's are
         self.callback_metrics: dict[str, Tensor] = {}
-        self.loggers = [Recorder(record)]
+        self.loggers = [Recorder(record, module)]
         self.should_stop = False
         self.saved = self._load()
 
@@ -160,7 +161,7 @@ class Member:
         getattr(self.module, event)()
         call._call_callback_hooks(self, event, monitoring_callbacks=True)  # type: ignore[arg-type]
 
-    def conclude(self) -> None:
-        """Write down what came out."""
+    def conclude(self, alerts: Sequence[str] = ()) -> None:
+        """Write down what came out, and what was warned of in the group."""
         over = self.module.current_epoch >= (self.trainer.max_epochs or 0)
-        conclude(self.composed, self.record, self.module, self.data, {}, None if over else self.stopping.why)
+        conclude(self.composed, self.record, self.module, self.data, {}, None if over else self.stopping.why, alerts)

@@ -4,7 +4,6 @@ A step logs nothing through Lightning: it keeps tensors, and a point of the curv
 `log_every_n_steps` steps and at each epoch's end. Lightning's `self.log` alone would cost more than the step.
 """
 
-import inspect
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -17,11 +16,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from gridstorm.check import COUNTED
+from gridstorm.check import counts_steps
 from gridstorm.loss.cross_entropy import CrossEntropy
 from gridstorm.target import refused
+from gridstorm.task import metrics
 
 Batch = tuple[Tensor, Tensor]
+TRANSFER = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
+HOOKS = (*TRANSFER, "teardown", "state_dict", "load_state_dict", "on_exception")  # which a group does not call
 NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 
@@ -78,27 +80,13 @@ def is_plain(loss: nn.Module) -> bool:
 def passed(network: nn.Module, loss: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
     """Return the loss of a batch, a scalar, the logits [N, C] and the targets [N]; in text every position is one."""
     x, y = batch
-    logits = network(x)
-    if logits.dim() == 3:
-        logits, y = logits.flatten(0, 1), y.flatten()
+    logits, y = aligned(network(x), y)
     return loss(logits, y), logits, y
 
 
-def metrics(task: str, means: Sequence[float], unit: float = 1.0) -> dict[str, float]:
-    """Return the metrics of `task` from the means of its quantities.
-
-    RMSE is in the target's own unit, `unit` being its standard deviation in training; R2 is one minus the squared
-    error over the variance of the targets; perplexity is exp(cross entropy), bits per byte the cross entropy / ln 2.
-    """
-    loss, rest = means[0], means[1:]
-    if task == "classification":
-        return {"loss": loss, "accuracy": rest[0]}
-    if task == "regression":
-        error, mean, square = rest
-        variance = square - mean**2
-        return {"loss": loss, "rmse": math.sqrt(error) * unit, "r2": 1 - error / variance if variance > 0 else math.nan}
-    nats = rest[0]
-    return {"loss": loss, "perplexity": math.exp(min(nats, 700.0)), "bits_per_byte": nats / math.log(2)}
+def aligned(logits: Tensor, y: Tensor) -> Batch:
+    """Return predictions [N, C] and targets [N] of every position of a text, and others as they are."""
+    return (logits.flatten(0, 1), y.flatten()) if logits.dim() == 3 else (logits, y)
 
 
 def parameter_groups(network: nn.Module, skip_norm_and_bias: bool) -> list[dict[str, Any]]:
@@ -126,8 +114,16 @@ def epoch_seed(seed: int, epoch: int) -> int:
     return (seed * 1_000_003 + epoch + 1) % 2**63
 
 
+def hooks(data: Any, names: Sequence[str]) -> list[str]:
+    """Return those of Lightning's hooks that a data module has of its own."""
+    own = {name: getattr(type(data), name, None) for name in names}
+    return [name for name, hook in own.items() if hook not in (None, getattr(pl.LightningDataModule, name))]
+
+
 class Lean(pl.LightningModule):
     """A LightningModule without those of Lightning's doings at each step that nothing here uses."""
+
+    _hooked: bool | None = None  # whether the data module has hooks on a batch's way
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute; the hook's name, which Lightning sets some forty times a step, without torch's checks."""
@@ -137,14 +133,21 @@ class Lean(pl.LightningModule):
             super().__setattr__(name, value)
 
     def _on_before_batch_transfer(self, batch: Any, dataloader_idx: int = 0) -> Any:
-        """Call none of Lightning's hooks on a batch's way to the device: nothing here uses them."""
-        return batch
+        """Call Lightning's hooks on a batch's way to the device only where the data module has some."""
+        return super()._on_before_batch_transfer(batch, dataloader_idx) if self._has_hooks() else batch
 
     def _apply_batch_transfer_handler(
         self, batch: Any, device: torch.device | None = None, dataloader_idx: int = 0
     ) -> Any:
-        """Move a batch that is not on the device yet, without the hooks before and after."""
+        """Move a batch that is not on the device yet, with the hooks that the data module has."""
+        if self._has_hooks():
+            return super()._apply_batch_transfer_handler(batch, device, dataloader_idx)
         return tuple(tensor.to(device or self.device) for tensor in batch)
+
+    def _has_hooks(self) -> bool:
+        if self._hooked is None:
+            self.__dict__["_hooked"] = bool(hooks(self.trainer.datamodule, TRANSFER))  # type: ignore[attr-defined]
+        return bool(self._hooked)
 
 
 class Module(Lean):
@@ -196,6 +199,7 @@ class Module(Lean):
         self._reported = 0
         self._optics: dict[str, float] = {}
         self._validated: dict[str, float] = {}
+        self._scored: float | None = None
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer and the scheduler, told when it is stepped.
@@ -287,8 +291,14 @@ class Module(Lean):
         self.meters["val"] = Meter()
 
     def on_validation_epoch_end(self) -> None:
-        """Tell Lightning's callbacks the validation metrics."""
+        """Tell Lightning's callbacks the validation metrics; inside an epoch they are a point of the curves too."""
+        if self.trainer.sanity_checking:
+            return
         self._validated = self._tell("val")
+        if not self.trainer.is_last_batch:
+            self._judge(self._validated)
+            self._point({**self._validated, **self._best()})
+            self._validated = {}
 
     def on_test_epoch_end(self) -> None:
         """Tell Lightning the test metrics, and collect the predictions of all processes."""
@@ -305,9 +315,11 @@ class Module(Lean):
         if self.diverged:
             self.trainer.should_stop = True
         self._judge({**whole, **self._validated})
-        best = {} if self.progress["best_score"] is None else {self._best_name: self.progress["best_score"]}
-        self._point({**self._train_metrics(), **self._validated, **best})
-        self._validated = {}
+        scheduler = self.lr_schedulers()
+        if isinstance(scheduler, ReduceLROnPlateau) and self._scored is not None:
+            scheduler.step(self._scored)
+        self._point({**self._train_metrics(), **self._validated, **self._best()})
+        self._validated, self._scored = {}, None
 
     def _is_point(self) -> bool:
         trainer = self.trainer
@@ -315,10 +327,10 @@ class Module(Lean):
         return trainer.is_last_batch or (trainer.fit_loop.epoch_loop.batch_idx + 1) % every == 0
 
     def _train_metrics(self) -> dict[str, float]:
-        """Return the training metrics since the last point."""
+        """Return the training metrics since the last point, and what the step before this one was like."""
         means = self.meters["train"].means(self._reported)
         self._reported = len(self.meters["train"].sizes)
-        return {f"train/{name}": value for name, value in metrics(self.task, means, self.unit).items()}
+        return {f"train/{name}": value for name, value in metrics(self.task, means, self.unit).items()} | self._optics
 
     def _tell(self, part: str) -> dict[str, float]:
         """Hand the metrics of a whole part to Lightning, whose callbacks read them; return them."""
@@ -331,32 +343,33 @@ class Module(Lean):
         return told
 
     def _judge(self, values: dict[str, float]) -> None:
-        """Remember the best score, in the precision in which the checkpoint compares it; step a plateau's lr."""
+        """Remember the best score, in the precision in which the checkpoint compares it."""
         if self.monitor not in values:
             return
         score, best = float(torch.tensor(values[self.monitor])), self.progress["best_score"]
         better = best is None or (score < best if self.mode == "min" else score > best)
         if math.isfinite(score) and better:
             self.progress |= {"best_score": score, "best_epoch": self.current_epoch + 1}
-        scheduler = self.lr_schedulers()
-        if isinstance(scheduler, ReduceLROnPlateau):
-            scheduler.step(score)
+        self._scored = score
 
-    @property
-    def _best_name(self) -> str:
-        return f"best/{self.monitor.partition('/')[2]}"
+    def _best(self) -> dict[str, float]:
+        name, score = f"best/{self.monitor.partition('/')[2]}", self.progress["best_score"]
+        return {} if score is None else {name: score}
 
-    def _point(self, values: dict[str, float]) -> None:
-        """Log one point of the curves to every logger."""
-        self.progress["seconds"] = time.monotonic() - self._started
-        counters = {
+    def counters(self) -> dict[str, float]:
+        """Return where the training is: what each point of the curves begins with."""
+        return {
             "step": self.trainer.global_step,
             "epoch": self.current_epoch + 1,
             "samples": self.progress["samples"],
             "seconds": round(self.progress["seconds"], 3),
         }
+
+    def _point(self, values: dict[str, float]) -> None:
+        """Log one point of the curves to every logger."""
+        self.progress["seconds"] = time.monotonic() - self._started
         norm = nn.utils.get_total_norm([parameter.detach() for parameter in self.network.parameters()])
-        row = {**counters, **values, **self._optics, "opt/weight_norm": float(norm)}
+        row = {**self.counters(), **values, "opt/weight_norm": float(norm)}
         if self.trainer.is_global_zero:
             for logger in self.loggers:
                 logger.log_metrics(row, self.trainer.global_step)
@@ -376,14 +389,3 @@ def made(key: str, partial: Callable[..., Any], *arguments: Any, **named: Any) -
         return partial(*arguments, **named)
     except ValueError as error:
         raise refused(key, error) from error
-
-
-def counts_steps(scheduler: Callable[..., Any]) -> str | None:
-    """Return the argument in which a scheduler (a partial) wants the number of steps and has none; None if it does not.
-
-    OneCycleLR and CosineAnnealingLR call it `total_steps` and `T_max`.
-    """
-    function = getattr(scheduler, "func", scheduler)
-    given = getattr(scheduler, "keywords", {})
-    takes = inspect.signature(function).parameters
-    return next((name for name in COUNTED if name in takes and name not in given), None)

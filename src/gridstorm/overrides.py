@@ -22,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gridstorm.annotation import shown
 from gridstorm.check import SECTIONS
-from gridstorm.preset import ENDING, PRESETS, problem
+from gridstorm.preset import ENDING, NO_IMPORT, PRESETS, may_import, problem
 from gridstorm.refusal import Problem, did_you_mean
 from gridstorm.resolve import leaves
 from gridstorm.suggestion import misplaced
@@ -40,6 +40,33 @@ IGNORED = {
     "hydra/launcher": ("Gridstorm launches its runs itself.", "Choose launcher=processes or launcher=in_process."),
     "hydra/sweeper": ("Gridstorm has a sweeper of its own.", "Choose sampler=grid, random, sobol, tpe, gp or cmaes."),
 }
+# Hydra's own node: what a run of ours has there. Whatever else is in it would be ignored, or could name any code.
+LOGGING = {"version": 1, "root": None, "disable_existing_loggers": False}
+OURS: dict[str, Any] = {
+    "run": {"dir": "."},
+    "sweep": {"dir": ".", "subdir": "."},
+    "launcher": {"_target_": "hydra._internal.core_plugins.basic_launcher.BasicLauncher"},
+    "sweeper": {"_target_": "hydra_plugins.gridstorm_sweeper.gridstorm_sweeper.GridstormSweeper"},
+    "hydra_logging": LOGGING,
+    "job_logging": LOGGING,
+    "output_subdir": None,
+}
+SEARCHED = "hydra.searchpath"
+AS_A_LIST = "It is no list of folders.", "Write 'hydra.searchpath=[file://FOLDER]'."
+KEPT: dict[str, Any] = {
+    **{"verbose": False, "job.chdir": None, "job.env_copy": []},
+    **{f"job.config.override_dirname.{key}": value for key, value in
+       (("kv_sep", "="), ("item_sep", ","), ("exclude_keys", []))},
+}  # fmt: skip
+OF_HYDRA = (
+    "help",
+    "hydra_help",
+    "mode",
+    "searchpath",
+    "overrides",
+    "runtime",
+)  # texts that it prints, and its own notes
+OF_JOBS = ("job.name", "job.id", "job.num", "job.override_dirname", "job.config_name")
 
 
 @dataclass
@@ -62,13 +89,15 @@ class Overrides:
     problems: list[Problem] = field(default_factory=list)
     unknown: set[str] = field(default_factory=set)
     _swept: list[Override] = field(default_factory=list)
+    _searched: list[str] = field(default_factory=list)
 
     def compose(self) -> DictConfig | None:
         """Return what the good overrides compose to, Hydra's node included; of a sweep, its first cell.
 
         None where the files do not compose, whatever the overrides say.
         """
-        parsed = [one for text in self.texts if (one := self._parsed(text))]
+        texts = sorted(self.texts, key=lambda text: SEARCHED not in text)  # where to look comes before what is there
+        parsed = [one for text in texts if (one := self._parsed(text))]
         groups = [one for one in parsed if one.is_hydra_override() or self._is_group(one)]
         config = self._composed([_first(one) for one in groups if self._is_chosen(one)])
         if config is None:
@@ -94,8 +123,7 @@ class Overrides:
 
     def options(self, group: str, kind: ObjectType = ObjectType.CONFIG) -> list[str]:
         """Return the choices of a group, or with `ObjectType.GROUP` the groups in it."""
-        searched = [text for text in self.texts if text.startswith("hydra.searchpath=")]
-        return self.loader.get_group_options(group, kind, overrides=searched)
+        return self.loader.get_group_options(group, kind, overrides=self._searched)
 
     def _choices(self) -> dict[str, list[str]]:
         return {group: self.options(group) for group in GROUPS}
@@ -117,16 +145,23 @@ class Overrides:
         except (HydraException, RecursionError):
             self.problems.append(self._unreadable(text))
             return None
-        if parsed.is_sweep_override() and not _values(parsed):
-            self.problems.append(Problem(text, "It spans no value.", f"List some: {key}=VALUE,VALUE."))
+        if wrong := self._wrong_values(key, text, parsed):
+            self.problems.append(Problem(text, *wrong))
             return None
+        self._searched += [text] if key == SEARCHED else []
+        return parsed
+
+    def _wrong_values(self, key: str, text: str, parsed: Override) -> tuple[str, str] | None:
+        if key == SEARCHED:
+            return unsearchable(parsed.value()) if text.startswith(f"{key}=[") else AS_A_LIST
+        if parsed.is_sweep_override() and not _values(parsed):
+            return "It spans no value.", f"List some: {key}=VALUE,VALUE."
         if parsed.is_sweep_override() and not self.sweep:
             remedy = "Add -m to train every combination."
             if parsed.value_type == ValueType.SIMPLE_CHOICE_SWEEP and "(" not in text and not self._is_group(parsed):
                 remedy = f"Add -m to train every combination, or write a list: {text.replace('=', '=[', 1)}]."
-            self.problems.append(Problem(text, "It holds several values, and one run has one.", remedy))
-            return None
-        return parsed
+            return "It holds several values, and one run has one.", remedy
+        return None
 
     def _unreadable(self, text: str) -> Problem:
         key, equals, value = text.partition("=")
@@ -217,6 +252,32 @@ class Overrides:
             self._swept += [one] if one.is_sweep_override() else []
         except FAILURES as error:
             self.problems.append(words(str(one.input_line), error))
+
+
+def of_hydra(loader: ConfigLoader, hydra: DictConfig) -> list[Problem]:
+    """Return what Hydra's own node holds that is neither ours nor Hydra's default, whatever set it."""
+    plain: Any = OmegaConf.to_container(hydra, resolve=False)
+    held = {key: value for key, value in leaves(plain) if key.split(".")[0] not in OF_HYDRA and key not in OF_JOBS}
+    ours = {**dict(leaves(OURS)), **KEPT}
+    if other := {key: value for key, value in held.items() if key not in ours or ours[key] != value}:
+        default = dict(leaves(OmegaConf.to_container(loader.load_configuration(None, [], RunMode.RUN).hydra)))
+        passed = {"run.dir", "output_subdir"} if "LOCAL_RANK" in os.environ else set()
+        other = {key: value for key, value in other.items() if key not in passed and default.get(key, ...) != value}
+    fact = "Gridstorm leaves nothing to this part of Hydra, which can name any code."
+    return [Problem(f"hydra.{key}={shown(value)}", fact, "Take it out.") for key, value in other.items()]
+
+
+def unsearchable(value: Any) -> tuple[str, str] | None:
+    """Return why folders cannot be searched for choices, None if they can."""
+    if not isinstance(value, list) or not all(isinstance(path, str) for path in value):
+        return AS_A_LIST
+    for path in value:
+        scheme, _, place = str(path).rpartition("://")
+        if scheme == "pkg" and not may_import(place):
+            return NO_IMPORT
+        if scheme not in ("file", "pkg", "") or (scheme != "pkg" and not Path(place).is_dir()):
+            return f"There is no folder {place}.", AS_A_LIST[1]
+    return None
 
 
 def folders(hydra: DictConfig) -> list[Path]:

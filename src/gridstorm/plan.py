@@ -18,8 +18,10 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from gridstorm import config
+from gridstorm.annotation import shown
 from gridstorm.check import check_values, told_once
 from gridstorm.config import Composed, Overrides
+from gridstorm.limits import component
 from gridstorm.overrides import GROUPS, OF_SWEEPS, folders
 from gridstorm.recipe import CONDITIONAL
 from gridstorm.refusal import Problem, Refusal
@@ -27,6 +29,8 @@ from gridstorm.resolve import copies, leaves, plainly_written, resolve
 from gridstorm.space import Axis, Point, axes, conditional
 from gridstorm.trial import Run, Trial
 
+ONE = (*OF_SWEEPS, "output_dir", "monitor", "mode")  # what the sweep itself reads
+ABSENT = object()
 SETTINGS = (*OF_SWEEPS, "output_dir", "threads")  # what does not change what is trained
 
 
@@ -58,7 +62,8 @@ class Base:
         Raises:
             Refusal: Something is wrong with it.
         """
-        plain = self._set(values) if self.simple else None
+        copied = self.simple and not any("${" in str(value) for value in values.values())
+        plain = self._set(values) if copied else None
         if plain is None:
             changed = deepcopy(self.config)
             for key, value in values.items():
@@ -66,7 +71,8 @@ class Base:
             return replace(config.accept(changed, self.whole.hydra), overrides=self.composed.overrides)
         if problems := check_values(plain, folders(self.whole.hydra)):
             raise Refusal(told_once(problems, self.copied))
-        return replace(self.composed, config=plain)
+        written = {key: text for key, text in self.composed.written.items() if key not in values}
+        return replace(self.composed, config=plain, written=written)
 
     def _set(self, values: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the plain configuration with `values` and what copies them; None where a section is among them."""
@@ -115,7 +121,7 @@ class Plan:
         first = self.first or config.compose(Overrides(self.loader, self.config_name, self.texts, sweep=True))
         plain, _ = resolve(config.without_hydra(first))
         self.config: dict[str, Any] = plain
-        self.settings: dict[str, Any] = plain["sweep"]
+        self.settings: dict[str, Any] = dict(plain["sweep"])
         self.parsed = OverridesParser.create(config_loader=self.loader).parse_overrides(list(self.texts))
         self._refuse_what_no_sweep_has()
         self.choices = {group: str(first.hydra.runtime.choices.get(group)) for group in GROUPS}
@@ -157,10 +163,32 @@ class Plan:
                 problems.append(
                     Problem(str(one.input_line), "It is asked of one run, and -m starts many.", "Leave out -m.")
                 )
-            elif re.split("[./]", key)[0] in (*OF_SWEEPS, "output_dir") and one.is_sweep_override():
+            elif re.split("[./]", key)[0] in ONE and one.is_sweep_override():
                 problems.append(Problem(str(one.input_line), "A sweep has one.", "Give one value."))
+        listed = [key for key in self.settings["params"] if re.split("[./]", str(key))[0] in ONE]
+        problems += [Problem(f"sweep.params.{key}", "A sweep has one.", "Take it out.") for key in listed]
         if problems:
             raise Refusal(problems)
+
+    def _refuse_other_settings(self, composed: Composed, chosen: Point) -> None:
+        """Refuse a choice, such as a preset, with which the sweep itself would be another one.
+
+        Raises:
+            Refusal: What the sweep reads differs from what it is for the first of all points.
+        """
+        here, there = ({key: config[key] for key in ONE} for config in (self.config, composed.config))
+        own, others = dict(leaves(here)), dict(leaves(there))
+        other = [key for key in {**own, **others} if own.get(key, ABSENT) != others.get(key, ABSENT)]
+        if other:
+            given = ", ".join(f"{key}={_shown(value)}" for key, value in chosen.items())
+            told = [
+                f"{key}={shown(values[key])}" if key in values else f"no {key}"
+                for key in other[:1]
+                for values in (others, own)
+            ]
+            fact = f"It has {told[0]}, and the first point {told[1]}: a sweep has one."
+            remedy = "Set it on the command line, where it holds for every point, or start a sweep for each."
+            raise Refusal([Problem(given, fact, remedy)])
 
     def _whole(self, axis: Axis) -> Axis:
         """Make an interval one of whole numbers where the key holds one: `model.depth=interval(1,4)`."""
@@ -266,7 +294,9 @@ class Plan:
             ]
             texts = [*hydra, *settings, *self.overrides({**(point or {}), **chosen})]
             whole = config.compose(Overrides(self.loader, self.config_name, texts, sweep=True))
-            self._bases[key] = Base(whole, config.accept(config.without_hydra(whole), whole.hydra))
+            base = Base(whole, config.accept(config.without_hydra(whole), whole.hydra))
+            self._refuse_other_settings(base.composed, chosen)
+            self._bases[key] = base
         return self._bases[key]
 
     def name(self) -> str:
@@ -277,11 +307,13 @@ class Plan:
         told = [text for text in self.texts if re.split("[./=]", text.lstrip("+~"))[0] not in SETTINGS]
         told += [f"{name}={self.settings[name]}" for name in ("params", "zip", "conditional")]
         told.append(str(self.config["sampler"]["_target_"]))
-        return f"{'-'.join(swept)[:40]}-{hashlib.sha256(chr(10).join(sorted(told)).encode()).hexdigest()[:6]}"
+        return (
+            f"{component('-'.join(swept)[:40])}-{hashlib.sha256(chr(10).join(sorted(told)).encode()).hexdigest()[:6]}"
+        )
 
 
 def checked(plan: Plan, points: Iterator[Point]) -> list[Trial]:
-    """Return the trials at these points; equal ones are one.
+    """Return the trials at these points; equal ones are one, which knows of the others.
 
     Raises:
         Refusal: Some are wrong; each problem is told once, with the number of configurations that have it.
@@ -294,7 +326,8 @@ def checked(plan: Plan, points: Iterator[Point]) -> list[Trial]:
         except Refusal as refusal:
             problems.update(refusal.problems)
         else:
-            trials.setdefault(trial.signature, trial)
+            same = trials.setdefault(trial.signature, trial)
+            same.merged += [] if same is trial else [trial.label]
     if problems:
         many = {one: f" (in {count} configurations)" if count > 1 else "" for one, count in problems.items()}
         raise Refusal([replace(one, fact=f"{one.fact[:-1]}{many[one]}.") for one in problems])

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.core_plugins.importlib_resources_config_source import ImportlibResourcesConfigSource
+from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
 from hydra.core.plugins import Plugins
@@ -16,10 +18,16 @@ from hydra.plugins.config_source import ConfigLoadError, ConfigResult
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 
+from gridstorm.limits import is_file
 from gridstorm.refusal import closest
+from gridstorm.target import ALLOW_VARIABLE, own_packages
 
 PRESETS = "experiment"
 ENDING = ".yaml"  # a value of the group that ends so is a path, not the name of a choice
+NO_IMPORT = (
+    "It would import a package, which can run any code.",
+    f"Name a folder (file://FOLDER), or allow your own: {ALLOW_VARIABLE}=PACKAGE python train.py ...",
+)
 REMEDY = "Name one that a sweep wrote, such as outputs/NAME/best.yaml."
 
 
@@ -43,7 +51,9 @@ class Presets(FileConfigSource):
 
     def is_config(self, config_path: str) -> bool:
         """Tell whether there is a file at a path of the group."""
-        return config_path.startswith(f"{PRESETS}/") and config_path.endswith(ENDING) and _is_file(_path(config_path))
+        return (
+            config_path.startswith(f"{PRESETS}/") and config_path.endswith(ENDING) and is_file(Path(_path(config_path)))
+        )
 
     def is_group(self, config_path: str) -> bool:
         """Return false: no choices are listed here."""
@@ -66,24 +76,33 @@ class PresetPath(SearchPathPlugin):
         search_path.prepend("gridstorm", f"{Presets.scheme()}://")
 
 
+class Packages(ImportlibResourcesConfigSource):
+    """Folders inside packages (`pkg://`), whose import runs their code: of Hydra, and of what is allowed."""
+
+    def __init__(self, provider: str, path: str) -> None:
+        if not may_import(path.rpartition("://")[2]):
+            raise ConfigLoadError("\n".join((f"{path}: {NO_IMPORT[0]}", NO_IMPORT[1])))
+        super().__init__(provider, path)
+
+
+def may_import(package: str) -> bool:
+    """Tell whether a package may be imported for the configurations in it."""
+    dotted = f"{package.replace('/', '.')}."
+    return dotted.startswith(("hydra.", "gridstorm.", *own_packages()))
+
+
 for plugin in (Presets, PresetPath):
     Plugins.instance().register(plugin)
+SourcesRegistry.instance().types[Packages.scheme()] = Packages
 
 
 def _path(config_path: str) -> str:
     return config_path.removeprefix(f"{PRESETS}/")
 
 
-def _is_file(path: str) -> bool:
-    try:
-        return Path(path).is_file()
-    except OSError:  # such as a name that is too long
-        return False
-
-
 def problem(path: str) -> tuple[str, str] | None:
     """Return why a file is no preset that may be used, in a sentence of fact and one of remedy; None if it is one."""
-    if not _is_file(path):
+    if not is_file(Path(path)):
         folder = Path(path).parent
         beside = [str(file) for file in folder.glob(f"*{ENDING}")] if folder.is_dir() else []
         close = closest(path, beside)

@@ -30,23 +30,24 @@ OURS = tuple(
 )  # with the targets of a recipe, all of our code that decides a number
 
 
-def environment(device: str, fingerprint: str) -> dict[str, Any]:
+def environment(device: str, made_by: Mapping[str, str]) -> dict[str, Any]:
     """Return what a run's numbers may depend on beside its recipe.
 
     Args:
         device: What trains, such as `cpu` or a GPU's name.
-        fingerprint: Of the data, as its data module gives it.
+        made_by: Names of the `code`, the `data` and the build of `torch`.
     """
     return {
         "started": time.time(),
         "commit": _git("rev-parse", "HEAD"),
         "python": platform.python_version(),
-        "versions": {**_versions()},
+        "versions": _versions() | {"torch": made_by["torch"]},
         "host": platform.node(),
         "platform": platform.platform(),
         "cores": os.cpu_count(),
         "device": device,
-        "data": fingerprint,
+        "data": made_by["data"],
+        "made_by": {**made_by},
     }
 
 

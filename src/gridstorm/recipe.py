@@ -2,16 +2,36 @@
 
 import hashlib
 import json
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
 from typing import Any
 
-RECIPE = ("data", "model", "loss", "optimizer", "scheduler", "regularization", "seed", "monitor", "mode")
-# The trainer's keys that decide numbers; the others say on what and how it is watched.
-RECIPE_TRAINER = (
-    "max_epochs", "min_epochs", "max_steps", "min_steps", "max_time", "precision", "gradient_clip_val",
-    "gradient_clip_algorithm", "accumulate_grad_batches", "overfit_batches", "limit_train_batches",
-    "limit_val_batches", "limit_test_batches", "check_val_every_n_epoch", "val_check_interval",
+from gridstorm.limits import component, is_file
+from gridstorm.target import LIBRARIES, find, targets
+
+# What cannot change a run's numbers, but for rounding; everything else is the recipe, whatever it is called.
+OUTSIDE = (
+    "name", "output_dir", "resume", "explain", "logger", "threads", "sweep", "sampler", "pruner", "launcher",
 )  # fmt: skip
+OUTSIDE_DATA = ("pin_memory", "pin_memory_device", "persistent_workers", "prefetch_factor")
+OUTSIDE_TRAINER = (
+    "accelerator", "log_every_n_steps", "profiler",
+    "enable_progress_bar", "enable_checkpointing", "enable_model_summary",
+)  # fmt: skip
+ORDER = (
+    "data", "model", "loss", "optimizer", "scheduler", "regularization",
+    "seed", "monitor", "mode", "trainer", "callbacks",
+)  # fmt: skip
+# Callbacks that only watch, by where they are defined: those that save, and those that draw a bar.
+WATCHING = (
+    "gridstorm.callbacks.checkpoint.",
+    "gridstorm.callbacks.progress_bar.",
+    "pytorch_lightning.callbacks.model_checkpoint.",
+    "pytorch_lightning.callbacks.progress.",
+)
 
 CONDITIONAL = "_sweep_"  # in a choice: what its own keys can take in a sweep, `{momentum: interval(0.5, 0.99)}`
 SHARES = ("overfit_batches", "limit_train_batches", "limit_val_batches", "limit_test_batches", "val_check_interval")
@@ -26,27 +46,93 @@ class Composed:
         overrides: The command line.
         choices: The choice of each group that has one.
         origins: For each dotted key `default`, `choice GROUP=NAME`, `preset NAME` or `command line`.
+        written: The keys that were written as interpolations, each with its text, such as `${seed}`.
     """
 
     config: dict[str, Any]
     overrides: list[str] = field(default_factory=list)
     choices: dict[str, str] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
+    written: dict[str, Any] = field(default_factory=dict)
 
     @property
     def recipe(self) -> dict[str, Any]:
         """The part of the configuration that decides the run's numbers."""
-        trainer = {key: value for key, value in self.config["trainer"].items() if key in RECIPE_TRAINER}
-        callbacks = self.config["callbacks"] or {}
-        stopping = {name: node for name, node in callbacks.items() if node["_target_"].endswith(".EarlyStopping")}
-        return {**{key: self.config[key] for key in RECIPE}, "trainer": trainer, "early_stopping": stopping}
+        kept = {key: value for key, value in self.config.items() if key not in OUTSIDE}
+        callbacks = self.config.get("callbacks") or {}
+        return (
+            {key: kept[key] for key in ORDER if key in kept}
+            | kept
+            | {
+                "data": _without(self.config["data"], OUTSIDE_DATA),
+                "trainer": _without(self.config["trainer"], OUTSIDE_TRAINER),
+                "callbacks": {name: node for name, node in callbacks.items() if not watches(node)},
+            }
+        )
 
-    @property
+    @cached_property
     def signature(self) -> str:
-        """Twelve hexadecimal digits that name the resolved recipe: equal recipes have equal signatures."""
-        stopping = sorted(map(_text, self.recipe["early_stopping"].values()))  # under whatever names
-        text = _text({**self.recipe, "early_stopping": stopping})
+        """Twelve hexadecimal digits that name the resolved recipe: equal recipes have equal signatures.
+
+        The content of each file that a callback, or a class of the user's own, is given counts as well; that of data is
+        told by their fingerprint.
+        """
+        recipe = self.recipe
+        callbacks = sorted(map(_text, recipe["callbacks"].values()))  # under whatever names
+        files = named_files([node for key, node in targets({**recipe, "data": None}) if _may_read(key, node)])
+        text = _text({**recipe, "callbacks": callbacks} | ({"files": files} if files else {}))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def default_name(composed: Composed) -> str:
+    """Return `yymmdd-hhmmss-DATA-MODEL`, of the choices' names."""
+    choices = [composed.choices.get(group, group) for group in ("data", "model")]
+    return component("-".join([now(), *choices]))
+
+
+def now() -> str:
+    """Return the time as `yymmdd-hhmmss`, which sorts and fits TensorBoard's thirteen characters of a trial's name."""
+    return time.strftime("%y%m%d-%H%M%S")
+
+
+def watches(node: Mapping[str, Any]) -> bool:
+    """Tell whether a callback only watches a run, so that it is no part of the recipe."""
+    target = find(str(node["_target_"]))
+    return target is not None and target.path.startswith(WATCHING)
+
+
+def named_files(node: Any) -> dict[str, str]:
+    """Return each file that stands anywhere in a plain configuration, with a digest of its content."""
+    return {text: digest(Path(text)) for text in sorted({*_paths(node)})}
+
+
+def digest(file: Path) -> str:
+    """Return twelve hexadecimal digits that name a file's content, read once until the file is written again."""
+    state = file.stat()
+    return _digest(file.resolve(), state.st_size, state.st_mtime_ns)
+
+
+@cache
+def _digest(file: Path, size: int, changed: int) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()[:12]
+
+
+def _may_read(key: str, node: Mapping[str, Any]) -> bool:
+    """Tell whether a text in a section may be the name of a file: in callbacks, and in what is no library's."""
+    return key.startswith("callbacks.") or str(node["_target_"]).partition(".")[0] not in LIBRARIES
+
+
+def _paths(node: Any) -> Iterator[str]:
+    if isinstance(node, dict | list):
+        for value in node.values() if isinstance(node, dict) else node:
+            yield from _paths(value)
+    elif isinstance(node, str) and is_file(Path(node)):
+        yield node
+
+
+def _without(node: Any, names: tuple[str, ...]) -> Any:
+    return {key: value for key, value in node.items() if key not in names} if isinstance(node, dict) else node
 
 
 def _text(node: Any) -> str:

@@ -1,17 +1,7 @@
 """A run's directory: all there is to know of one training, written so that a crash leaves no half file.
 
-config.yaml         the resolved configuration
-origin.json         the command, the overrides, and where each value came from
-environment.json    commit, versions, host, device, fingerprint of the data
-code.diff           what was not committed when the run started
-metrics.jsonl       a line for each point of the curves
-checkpoints/        best.ckpt and last.ckpt: tensors and plain configuration
-events.out...       the same for TensorBoard: a view, made anew from metrics.jsonl when a run goes on
-result.json         written last: its presence says that the run is over
-error.txt           the traceback of a run that failed
-output.txt          what a sweep's run printed
-stop                asks a run to stop at the end of its epoch or after so many, and says why
-.lock               held by the process that trains the run
+What is not finished has a name that begins with `.gridstorm-`; docs/record.md says what its
+files hold, who writes them, and what is deleted.
 """
 
 import json
@@ -19,17 +9,20 @@ import math
 import os
 import secrets
 import shutil
-import sys
 import time
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import yaml
 
-from gridstorm.config import Composed, leaves
-from gridstorm.refusal import Problem, Refusal
+from gridstorm.config import Composed
+from gridstorm.limits import is_file, misnamed
+from gridstorm.recipe import default_name
+from gridstorm.refusal import Problem, Refusal, unreadable
+from gridstorm.resolve import no_data
 from gridstorm.target import find
 from gridstorm.task import METRICS
 
@@ -37,7 +30,13 @@ if TYPE_CHECKING:
     from gridstorm.tensorboard import EventFile
 
 RESULT = "result.json"
+FORMAT = 1  # of what stands in the files; none written means 0
+TEMPORARY = ".gridstorm-"
+TRIAL = f"{TEMPORARY}trial-"  # begins the name of a directory that a sweep is about to give to a run
+FILES = ("config.yaml", "origin.json", "environment.json", "code.diff", "metrics.jsonl", "result.json", "error.txt",
+         "output.txt", "stop", ".lock", "checkpoints", "checkpoints/last.ckpt", "checkpoints/best.ckpt")  # fmt: skip
 HELD_SECONDS = 10.0  # how long a process that was killed may take to end
+NOTES: dict[str, type] = {"overrides": list, "choices": dict, "origins": dict, "written": dict}
 COUNTERS = ("step", "epoch", "samples", "seconds")
 
 
@@ -51,12 +50,13 @@ class Record:
             Refusal: There is no run in `directory`.
         """
         self.directory = directory
-        if not (directory / "config.yaml").is_file():
+        if not is_file(directory / "config.yaml"):
             fact = "There is no run in this directory (no config.yaml)."
             raise Refusal([Problem(str(directory), fact, "Name the directory that a run printed at its end.")])
         self._metrics: Any = None
         self._events: EventFile | None = None
         self._lock: IO[str] | None = None
+        self.fresh = False  # whether it was made just now
 
     @classmethod
     def create(
@@ -64,7 +64,8 @@ class Record:
     ) -> "Record":
         """Make the directory `parent/name` (`name-2` and so on where it is taken) with all that is known at the start.
 
-        It appears complete: the files are written to a hidden directory, which is then renamed.
+        It appears complete: the files are written to a hidden directory, which is then renamed. A ValueError says that
+        `name` would lead out of `parent`.
 
         Args:
             parent: The folder for the directory.
@@ -73,46 +74,76 @@ class Record:
             command: What was typed.
             trial: Of a sweep's run: the trial's number, its values and the like.
         """
-        hidden = parent / f".{secrets.token_hex(8)}"
+        chosen = name or default_name(composed)
+        if misnamed("name", chosen):
+            raise ValueError(f"{chosen!r} is not the name of one directory.")
+        hidden = parent / f"{TRIAL if trial else TEMPORARY}{secrets.token_hex(8)}"
         (hidden / "checkpoints").mkdir(parents=True)
-        (hidden / "config.yaml").write_text(_dumped(composed.config))
+        dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # libyaml's, where it is there: ten times faster
+        (hidden / "config.yaml").write_text(yaml.dump(composed.config, Dumper=dumper, sort_keys=False))
         origin = {
+            "format": FORMAT,
             "command": command,
             "signature": composed.signature,
             "trial": trial,
             "overrides": composed.overrides,
             "choices": composed.choices,
             "origins": composed.origins,
+            "written": composed.written,
         }
         (hidden / "origin.json").write_text(json.dumps(origin, indent=1))
-        for directory in numbered(parent, name or default_name(composed)):
+        directory, number = parent / chosen, 1
+        while True:
             try:
                 hidden.rename(directory)
             except OSError:  # taken: a run's directory is never empty, and rename replaces only empty ones
                 if not directory.exists():
                     raise
-                continue
-            return cls(directory)
-        raise AssertionError("the suffixes have no end")
+                number += 1
+                directory = parent / f"{chosen}-{number}"
+            else:
+                made = cls(directory)
+                made.fresh = True
+                return made
 
     @cached_property
     def composed(self) -> Composed:
         """The configuration with which the run was started."""
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where it is there: ten times faster
-        config = yaml.load((self.directory / "config.yaml").read_text(), Loader=loader)
-        origin = self.origin
-        return Composed(config, origin["overrides"], origin["choices"], origin["origins"])
+        config, origin = self._read("config.yaml", partial(yaml.load, Loader=loader)), self.origin
+        if wrong := no_data(config):
+            raise Refusal([replace(one, key=str(self.directory / one.key)) for one in wrong])
+        notes = (origin.get(name, kind()) for name, kind in NOTES.items())
+        return Composed(config, *notes)
 
     @property
     def result(self) -> dict[str, Any] | None:
         """What came out, None while the run is not over."""
-        file = self.directory / "result.json"
-        return json.loads(file.read_text()) if file.is_file() else None
+        return self._section(RESULT) if (self.directory / RESULT).is_file() else None
 
     @property
     def origin(self) -> dict[str, Any]:
-        """Where the run came from: command, overrides, signature, and of a sweep's run what its trial is."""
-        return json.loads((self.directory / "origin.json").read_text())  # type: ignore[no-any-return]
+        """Where the run came from: command, overrides, signature, and of a sweep's run what its trial is.
+
+        Raises:
+            Refusal: A later Gridstorm made the record.
+        """
+        origin = self._section("origin.json")
+        refuse_unknown_format(self.directory / "origin.json", origin)
+        return origin
+
+    def _section(self, name: str) -> dict[str, Any]:
+        found = self._read(name, json.loads)
+        if not isinstance(found, dict):
+            raise unreadable(self.directory / name, "it is no section")
+        return found
+
+    def _read(self, name: str, parse: Callable[[str], Any]) -> Any:
+        """Return what a file of the record holds; a Refusal names the file that cannot be read."""
+        try:
+            return parse((self.directory / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+            raise unreadable(self.directory / name, f"{error}".partition("\n")[0]) from error
 
     @property
     def begun(self) -> bool:
@@ -122,8 +153,7 @@ class Record:
     @property
     def environment(self) -> dict[str, Any]:
         """What the numbers may depend on beside the recipe; empty for a run that has not begun."""
-        file = self.directory / "environment.json"
-        return json.loads(file.read_text()) if file.is_file() else {}
+        return self._section("environment.json") if self.begun else {}
 
     @property
     def best_checkpoint(self) -> Path | None:
@@ -142,7 +172,7 @@ class Record:
     def rows(self) -> list[dict[str, Any]]:
         """Return the points of the curves, oldest first; a line that a crash cut short is left out."""
         file = self.directory / "metrics.jsonl"
-        lines = file.read_text().splitlines() if file.is_file() else []
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []
         return [row for line in lines if (row := _parsed(line)) is not None]
 
     def rows_after(self, place: int) -> tuple[list[dict[str, Any]], int]:
@@ -154,7 +184,9 @@ class Record:
             opened.seek(place)
             text = opened.read()
         whole = text[: text.rfind(b"\n") + 1]
-        return [row for line in whole.splitlines() if (row := _parsed(line.decode())) is not None], place + len(whole)
+        return [
+            row for line in whole.splitlines() if (row := _parsed(line.decode(errors="replace"))) is not None
+        ], place + len(whole)
 
     def stops_after(self, epochs: int) -> str | None:
         """Return why the run is asked to stop after so many epochs (`pruned`); None if it is to go on."""
@@ -173,12 +205,19 @@ class Record:
         for name in names:
             (self.directory / name).unlink(missing_ok=True)
 
+    def links(self) -> list[str]:
+        """Return the files that are symbolic links: to write to one would write outside of the directory."""
+        return [name for name in FILES if (self.directory / name).is_symlink()]
+
     def hold(self) -> None:
         """Keep every other process from training this run, until this one closes it or ends.
 
         Raises:
-            Refusal: Another process trains it.
+            Refusal: Another process trains it, or one of its files is a symbolic link.
         """
+        if links := self.links():
+            fact, remedy = "It is a symbolic link, which leads out of the record.", "Put the file itself in its place."
+            raise Refusal([Problem(str(self.directory / name), fact, remedy) for name in links])
         self._lock = hold(self.directory / ".lock", seconds=HELD_SECONDS)
         if self._lock is None:
             fact, remedy = "Another process trains this run.", "Wait until it is over, or stop that process."
@@ -186,14 +225,16 @@ class Record:
 
     def begin(self, step: int, environment: Mapping[str, Any]) -> None:
         """Start writing: forget the points after `step`, and make TensorBoard's view of the others."""
-        from gridstorm.tensorboard import EventFile
+        from gridstorm.tensorboard import EventFile, written_by_us
 
         self.write("environment.json", json.dumps(environment, indent=1))
         (self.directory / "result.json").unlink(missing_ok=True)
         kept = [row for row in self.rows() if row["step"] <= step]
         self.write("metrics.jsonl", "".join(json.dumps(row) + "\n" for row in kept))
-        for old in [*self.directory.glob("events.out.tfevents.*"), *self.directory.rglob(".*.[0-9]*")]:
-            old.unlink(missing_ok=True)  # the view is made anew, and what a crash left half written is not needed
+        for old in written_by_us(self.directory):
+            old.unlink(missing_ok=True)  # the view is made anew
+        for place in (self.directory, self.directory / "checkpoints"):
+            clear(place)
         self._metrics = (self.directory / "metrics.jsonl").open("a")
         self._events = EventFile(self.directory)
         self._introduce(environment)
@@ -203,12 +244,12 @@ class Record:
 
     def _introduce(self, environment: Mapping[str, Any]) -> None:
         """Write what TensorBoard shows of a run beside its curves: hyperparameters, configuration, charts."""
-        from gridstorm.tensorboard import markdown
+        from gridstorm.tensorboard import hyperparameters, markdown
 
         composed, origin = self.composed, self.origin
         trial = (origin.get("trial") or {}).get("name", self.directory.name)  # runs of one trial are one row
         group = f"{trial}/{self.directory.parent.resolve().name}"  # its first 13 characters are shown
-        self.events.hparams(hyperparameters(composed), group, environment["started"])
+        self.events.hparams(hyperparameters(composed.recipe, composed.choices), group, environment["started"])
         config = markdown((self.directory / "config.yaml").read_text(), "yaml")
         self.events.text("config", f"{markdown(origin['command'], 'sh')}\n\n{config}")
         data = find(composed.config["data"]["_target_"])
@@ -256,7 +297,7 @@ class Record:
         last = rows[-1] if rows else {"epoch": 0, "seconds": 0.0, "samples": 0}
         self.write("error.txt", trace or error)
         result = {name: config[name] for name in ("monitor", "mode")} | {
-            "signature": self.origin["signature"],
+            "signature": self.composed.signature,
             "status": "failed",
             "score": scores[-1] if scores else None,
             "best_epoch": None,
@@ -281,9 +322,9 @@ class Record:
             self._lock.close()
 
     def discard(self) -> None:
-        """Remove the directory of a run that was refused before its first point."""
+        """Remove the directory of a run that was made just now, and refused before its first point."""
         self.close()
-        if not self.rows():
+        if self.fresh and not self.rows():
             shutil.rmtree(self.directory)
 
     def write(self, name: str, text: str, sync: bool = False) -> None:
@@ -291,20 +332,33 @@ class Record:
         write_whole(self.directory / name, text, sync)
 
 
-def _dumped(config: Mapping[str, Any]) -> str:
-    """Return a configuration as YAML, by libyaml where it is there: ten times faster."""
-    return yaml.dump(config, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=False)
-
-
 def write_whole(file: Path, text: str, sync: bool = False) -> None:
     """Write a file whole or not at all; with `sync` it is on the disk when this returns."""
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    beside = file.with_name(f"{TEMPORARY}{file.name}.{os.getpid()}")
     with beside.open("w", encoding="utf-8") as opened:
         opened.write(text)
         if sync:
             opened.flush()
             os.fsync(opened.fileno())
     beside.replace(file)
+
+
+def clear(directory: Path) -> None:
+    """Remove the files that a killed process left half written; only who holds the directory may do so."""
+    for left in directory.glob(f"{TEMPORARY}*"):
+        if left.is_file() and not left.is_symlink():
+            left.unlink()
+
+
+def refuse_unknown_format(file: Path, content: Mapping[str, Any]) -> None:
+    """Refuse what a later Gridstorm wrote.
+
+    Raises:
+        Refusal: The format is none that is known here.
+    """
+    if content.get("format", 0) not in range(FORMAT + 1):
+        fact = f"Its format is {content['format']}, and this Gridstorm knows those up to {FORMAT}."
+        raise Refusal([Problem(str(file), fact, "Use the Gridstorm that wrote it, or a later one.")])
 
 
 def hold(file: Path, seconds: float = 0.0) -> IO[str] | None:
@@ -316,7 +370,7 @@ def hold(file: Path, seconds: float = 0.0) -> IO[str] | None:
     """
     import fcntl
 
-    opened, until = file.open("a"), time.monotonic() + seconds
+    opened, until = open(file, "a", opener=no_link), time.monotonic() + seconds  # noqa: SIM115
     while True:
         try:
             fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -329,60 +383,17 @@ def hold(file: Path, seconds: float = 0.0) -> IO[str] | None:
         return opened
 
 
-def records(parent: Path) -> list[Record]:
-    """Return the runs in a folder, by name."""
-    if not parent.is_dir():
-        return []
-    with os.scandir(parent) as entries:
-        names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
-    return [Record(parent / name) for name in names if (parent / name / "config.yaml").is_file()]
-
-
-def hyperparameters(composed: Composed) -> dict[str, bool | int | float | str]:
-    """Return the recipe as TensorBoard's table shows it: choices by name, single values by key, without the seeds."""
-    recipe = {key: value for key, value in composed.recipe.items() if key not in ("seed", "monitor", "mode")}
-    values = {
-        key: value for key, value in leaves(recipe) if key.rpartition(".")[2] not in ("seed", "_target_", "_partial_")
-    }
-    shown = {key: value for key, value in values.items() if isinstance(value, bool | int | float | str)}
-    groups = {group: composed.choices[group] for group in recipe if group in composed.choices and group != "trainer"}
-    return {**groups, **shown, **{key: str(value) for key, value in values.items() if isinstance(value, list)}}
-
-
-def default_name(composed: Composed) -> str:
-    """Return `yymmdd-hhmmss-DATA-MODEL`, of the choices' names."""
-    choices = [composed.choices.get(group, group) for group in ("data", "model")]
-    return "-".join([now(), *choices])
-
-
-def now() -> str:
-    """Return the time as `yymmdd-hhmmss`, which sorts and fits TensorBoard's thirteen characters of a trial's name."""
-    return time.strftime("%y%m%d-%H%M%S")
-
-
-def numbered(parent: Path, name: str) -> Iterator[Path]:
-    """Yield `parent/name`, `parent/name-2` and so on."""
-    yield parent / name
-    yield from (parent / f"{name}-{number}" for number in range(2, sys.maxsize))
-
-
-def folder(parent: Path, name: str) -> Path:
-    """Make and return `parent/name`, or the first of `name-2` and so on that no one else has made."""
-    parent.mkdir(parents=True, exist_ok=True)
-    for directory in numbered(parent, name):
-        try:
-            directory.mkdir()
-        except FileExistsError:
-            continue
-        return directory
-    raise AssertionError("the suffixes have no end")
+def no_link(file: str, flags: int) -> int:
+    """Open a file that is no symbolic link, which could lead anywhere."""
+    return os.open(file, flags | os.O_NOFOLLOW, 0o666)
 
 
 def _parsed(line: str) -> dict[str, Any] | None:
     try:
-        return json.loads(line)  # type: ignore[no-any-return]
-    except json.JSONDecodeError:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
         return None
+    return row if isinstance(row, dict) and row.keys() >= {*COUNTERS} else None
 
 
 def _number(value: float | None) -> float | None:

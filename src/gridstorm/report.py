@@ -12,6 +12,7 @@ from typing import Any
 from hydra.core.override_parser.types import Override, Quote, QuotedString
 from omegaconf import OmegaConf
 
+from gridstorm.annotation import shown
 from gridstorm.board import address, write_board
 from gridstorm.leaderboard import best, cause, causes, leaderboard, name, number, swept
 from gridstorm.overrides import GROUPS, OF_SWEEPS
@@ -20,8 +21,7 @@ from gridstorm.record import write_whole
 from gridstorm.trial import BAD, Run, Trial, ranked
 
 FIGURES = ("score", "best_epoch", "epochs", "seconds", "parameters")
-# Keys that our choices copy from elsewhere: written as copies, a later seed=1 or optimizer.lr=0.1 reaches them too.
-COPIES = {"seed": "seed", "monitor": "monitor", "mode": "mode", "max_lr": "optimizer.lr"}
+NODE = r"\$\{[\w.@/-]+\}"  # an interpolation of another key, and no resolver
 
 
 def report(directory: Path, trials: Sequence[Trial], monitor: str, mode: str) -> str:
@@ -122,6 +122,9 @@ def write_best(directory: Path, trials: Sequence[Trial], monitor: str, mode: str
         f"# Best of {len(trials)} trials in {directory.name}: {name(trial)}, {monitor} {number(trial.score)}{half}.",
         f"# python train.py {again(file)}",
     ]
+    lines += [
+        f"# {key} was written {text}: here it is what that was in this run." for key, text in fixed(trial.runs[0])
+    ]
     defaults, content = recipe(trial.runs[0])
     parts = [{"defaults": defaults}, *({key: value} for key, value in content.items())]
     body = [OmegaConf.to_yaml(OmegaConf.create(part)) for part in parts]
@@ -147,9 +150,8 @@ def recipe(run: Run) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """
     composed = run.composed
     lacking = {re.split("[.=]", text[1:])[0] for text in composed.overrides if text.startswith("~")}
-    values = {key: value for key, value in composed.recipe.items() if key != "early_stopping"}
-    stopping = composed.recipe["early_stopping"]
-    values["callbacks"] = composed.config["callbacks"] if "callbacks" in lacking else stopping
+    values = composed.recipe
+    values["callbacks"] = composed.config["callbacks"] if "callbacks" in lacking else values["callbacks"]
     groups = [group for group in GROUPS if group in composed.choices and group not in (*OF_SWEEPS, PRESETS)]
     defaults = [{f"override /{group}": None if group in lacking else composed.choices[group]} for group in groups]
     whole = {"trainer": composed.config["trainer"]} if "trainer" in lacking else {}
@@ -158,13 +160,38 @@ def recipe(run: Run) -> tuple[list[dict[str, Any]], dict[str, Any]]:
 
 
 def _section(run: Run, key: str, value: Any, whole: bool) -> Any:
-    """Return a value of the recipe as a preset has it: without what its choice says anyway of its target."""
+    """Return a value of the recipe as a preset has it: without what its choice says anyway of its target.
+
+    What was written as an interpolation of other keys is one there too, so that a later `seed=1` reaches it.
+    """
+    written = run.composed.written.get(key)
+    if written is not None and follows(written):
+        return written
     if isinstance(value, dict):
         inner = {name: _section(run, f"{key}.{name}", item, whole) for name, item in value.items()}
         return {name: item for name, item in inner.items() if whole or not _chosen(run, f"{key}.{name}")}
-    other = COPIES.get(key.rpartition(".")[2], "") if "." in key else ""
-    copied = other and value == OmegaConf.select(OmegaConf.create(run.composed.config), other)
-    return f"${{{other}}}" if copied else value
+    return _as_text(value)
+
+
+def follows(written: Any) -> bool:
+    """Tell whether a text, or each text of a list, is made of other keys alone: of no environment and no clock."""
+    texts = written if isinstance(written, list) else [written]
+    return not any("${" in re.sub(NODE, "", str(text)) for text in texts)
+
+
+def fixed(run: Run) -> list[tuple[str, str]]:
+    """Return the keys of the recipe, with their texts, that a preset holds as the values that they had in the run."""
+    written = run.composed.written.items()
+    return [
+        (key, shown(text)) for key, text in written if key.split(".")[0] in run.composed.recipe and not follows(text)
+    ]
+
+
+def _as_text(value: Any) -> Any:
+    """Return a plain value as YAML that is composed again has it: what looks like an interpolation is none."""
+    if isinstance(value, list):
+        return [_as_text(one) for one in value]
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", value) if isinstance(value, str) else value
 
 
 def _chosen(run: Run, key: str) -> bool:

@@ -1,5 +1,6 @@
 """A composed configuration as plain values, and which of them are copies of others (`seed: ${seed}`)."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -72,6 +73,18 @@ def keys(config: DictConfig) -> Iterator[str]:
     return visit(config, "")
 
 
+def no_data(config: Any) -> list[Problem]:
+    """Return what is wrong with what was read from a record, where it is not a section of plain values."""
+    try:
+        json.dumps(config)
+    except (TypeError, ValueError, RecursionError) as error:
+        return [
+            Problem("config.yaml", f"It holds more than plain values ({error}).", "Restore it, or start a new run.")
+        ]
+    known = isinstance(config, dict) and all(isinstance(key, str) for key in config)
+    return [] if known else [Problem("config.yaml", "It is no configuration.", "Restore it, or start a new run.")]
+
+
 def copies(config: DictConfig) -> dict[str, str]:
     """Return the keys that are written `${other.key}`, each with that other key."""
     found: dict[str, str] = {}
@@ -88,6 +101,23 @@ def copies(config: DictConfig) -> dict[str, str]:
 
     visit(config, "")
     return {key: other for key, other in found.items() if other != key}
+
+
+def interpolated(config: DictConfig) -> dict[str, Any]:
+    """Return the keys that are written as interpolations, or as lists with some in them, each as it is written."""
+    found: dict[str, Any] = {}
+
+    def visit(node: Any, key: str) -> None:
+        if node._is_interpolation():
+            found[key] = str(node._value())
+        elif isinstance(node, ListConfig) and "${" in str(node):
+            found[key] = OmegaConf.to_container(node, resolve=False)
+        elif isinstance(node, DictConfig) and isinstance(node._content, dict):
+            for name, child in node._content.items():
+                visit(child, f"{key}.{name!s}".lstrip("."))
+
+    visit(config, "")
+    return found
 
 
 def plainly_written(config: DictConfig, copied: Mapping[str, str]) -> bool:

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
 from gridstorm import picture
 from gridstorm.module import Module
+from gridstorm.record import COUNTERS, Record
 from gridstorm.tensorboard import EventFile, markdown
 
 MISTAKES = 32
@@ -24,7 +26,7 @@ def review(events: EventFile, module: Module, data: Any) -> None:
         true, predicted = (values.flatten() * data.target_std + data.target_mean for values in (y, logits))
         events.image("test/predicted against true", picture.scatter(true.numpy(), predicted.numpy()), step)
         return
-    names = data.class_names or tuple(str(number) for number in range(data.num_outputs))
+    names = getattr(data, "class_names", ()) or tuple(str(number) for number in range(data.num_outputs))
     predicted = logits.argmax(-1)
     counts = torch.bincount(y * len(names) + predicted, minlength=len(names) ** 2).view(len(names), len(names))
     events.image("test/confusion matrix", picture.confusion_matrix(counts.numpy(), names), step)
@@ -55,3 +57,36 @@ def write(module: Module, prompts: Tensor, generator: torch.Generator) -> Tensor
         logits = module(tokens[:, -context:])[:, -1] / TEMPERATURE
         tokens = torch.cat([tokens, torch.multinomial(logits.softmax(-1), 1, generator=generator)], 1)
     return tokens[:, prompts.shape[1] :]
+
+
+def test(record: Record, trainer: pl.Trainer, module: Module, data: Any) -> dict[str, float]:
+    """Load the best weights and return their test metrics."""
+    if record.best_checkpoint:
+        module.load_state_dict(torch.load(record.best_checkpoint, weights_only=True, map_location="cpu")["state_dict"])
+    trainer.test(module, datamodule=data, verbose=False)
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}
+
+
+def at_best(record: Record, best_epoch: int | None, monitor: str, mode: str) -> dict[str, float]:
+    """Return what the curves show where the score of the best epoch is best, of the last point where there is none."""
+    rows = record.rows()
+    scored = [row for row in rows if row["epoch"] == best_epoch and row.get(monitor) is not None]
+    best = (min if mode == "min" else max)(scored, key=lambda row: row[monitor]) if scored else (rows or [{}])[-1]
+    beside = [row for row in rows if row.get("step") == best.get("step") and row is not best]  # what others logged
+    values = {name: value for row in (*beside, best) for name, value in row.items()}
+    return {name: value for name, value in values.items() if name not in COUNTERS and not name.startswith("best/")}
+
+
+def closing(record: Record, outcome: dict[str, Any]) -> str:
+    """Return the last lines of a run: the best score and when, where the record is, how to look at it."""
+    score = "no score"
+    if outcome["score"] is not None:
+        score = f"best {outcome['monitor']} {outcome['score']:.4g} in epoch {outcome['best_epoch']}"
+    metrics = outcome.get("metrics", {})
+    tested = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items() if name.startswith("test/"))
+    lines = [f"{score} of {outcome['epochs']}, after {outcome['seconds']:.1f} s ({tested})"]
+    if outcome["status"] == "diverged":
+        lines.insert(
+            0, "The training loss became NaN or infinite: try a smaller optimizer.lr, or trainer.gradient_clip_val=1."
+        )
+    return "\n".join([*lines, f"record  {record.directory}", f"look    tensorboard --logdir {record.directory.parent}"])

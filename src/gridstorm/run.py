@@ -1,12 +1,11 @@
 """One run: build what the configuration names, train it, test it, and leave a record."""
 
-import logging
+import hashlib
 import math
 import os
 import shlex
 import signal
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,14 @@ from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.profilers import PassThroughProfiler
 from torch import nn
 
-from gridstorm.card import card
+from gridstorm.card import card, try_one_batch
 from gridstorm.config import Composed, recheck
 from gridstorm.module import Module
 from gridstorm.provenance import code, environment, uncommitted
+from gridstorm.recipe import named_files
 from gridstorm.record import COUNTERS, Record
-from gridstorm.refusal import Problem, Refusal
-from gridstorm.review import review
+from gridstorm.refusal import Problem, Refusal, quiet, said, tried, warned
+from gridstorm.review import at_best, closing, review, test
 from gridstorm.target import build, refused
 
 SMALL = 300_000  # parameters up to which a second thread costs more than it gives (bench/threads.py)
@@ -35,9 +35,9 @@ DIRECTORY_VARIABLE = "GRIDSTORM_DIRECTORY"  # tells the processes of ddp where t
 class Recorder(Logger):
     """Hands what Lightning logs to the run's record, which is also where Lightning puts its checkpoints."""
 
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, module: Module) -> None:
         super().__init__()
-        self.record = record
+        self.record, self.module = record, module
 
     @property
     def name(self) -> str:
@@ -55,10 +55,15 @@ class Recorder(Logger):
         return str(self.record.directory.parent)
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Write a point of the curves."""
+        """Write a point of the curves: one of ours, or what `self.log` was given, to which Lightning adds the epoch."""
         if metrics.keys() >= {*COUNTERS}:
             values = {name: value for name, value in metrics.items() if name not in COUNTERS}
             self.record.log({name: metrics[name] for name in COUNTERS}, values)
+            return
+        logged = {name: float(value) for name, value in metrics.items() if name != "epoch"}
+        if logged:
+            named = {f"logged/{name}" if name in COUNTERS else name: value for name, value in logged.items()}
+            self.record.log(self.module.counters(), named)
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Do nothing: the record holds the configuration from the start."""
@@ -127,12 +132,26 @@ def resume(asked: Composed) -> dict[str, Any]:
         remedy = "Give resume= alone; for other values start a new run."
         raise Refusal([Problem(" ".join(others), fact, remedy)])
     record = Record(Path(asked.config["resume"]))
+    composed = as_started(record)
     if record.result and record.result["status"] in ("done", "diverged"):
         print(f"{record.directory} is over already.")
         print(closing(record, record.result))
         return record.result
     record.reopen()
-    return train(recheck(record.composed), lambda: record)
+    return train(composed, lambda: record)
+
+
+def as_started(record: Record) -> Composed:
+    """Return the configuration of a record, checked as if it came from someone else.
+
+    Raises:
+        Refusal: Something is wrong with it, or it is not that with which the run was started.
+    """
+    composed, origin = recheck(record.composed), record.origin
+    if origin.get("format", 0) and origin.get("signature") != composed.signature:
+        fact = "This is not the configuration with which the run was started, or a file that it names has changed."
+        raise Refusal([Problem(str(record.directory / "config.yaml"), fact, "Restore it, or start a new run.")])
+    return composed
 
 
 def train(composed: Composed, open_record: Callable[[], Record], alone: bool = True) -> dict[str, Any]:
@@ -150,44 +169,45 @@ def train(composed: Composed, open_record: Callable[[], Record], alone: bool = T
     network = network_for(composed, data)
     threads(config["threads"], network)
     module = module_for(composed, network, data)
+    try_one_batch(composed, module, data)
     trainer = trainer_for(composed, alone)
     first = trainer.is_global_zero
     record = open_record() if first else Record(Path(os.environ[DIRECTORY_VARIABLE]))
     if first:
         record.hold()
     os.environ[DIRECTORY_VARIABLE] = str(record.directory)
-    trainer.loggers = [Recorder(record), *([build(config["logger"])] if config["logger"] else [])]
+    trainer.loggers = [Recorder(record, module), *([build(config["logger"])] if config["logger"] else [])]
     stopping = Stopping(record)
     trainer.callbacks.insert(0, stopping)  # type: ignore[attr-defined]  # the Trainer has it
     if first and alone:
         print(card(composed, network), end="\n\n", flush=True)
     if first:
-        begin(record, trainer, data)
-    try:
-        fit(trainer, module, data, record, alone)
-        tested = test(record, trainer, module, data) if alone else {}
-        early = stopping.why if module.current_epoch < (trainer.max_epochs or 0) else None
-        outcome = conclude(composed, record, module, data, tested, early) if first else {}
-    except Exception as error:
-        if alone and isinstance(error, Refusal):
-            record.discard()
-        elif first:
-            record.finish(result(composed, module, data, "failed", said(error)))
-        raise
+        begin(composed, record, trainer, data)
+    with warned() as alerts:
+        try:
+            fit(trainer, module, data, record, alone)
+            tested = tried("It was not tested", test, record, trainer, module, data) or {} if alone else {}
+            early = stopping.why if module.current_epoch < (trainer.max_epochs or 0) else None
+            outcome = conclude(composed, record, module, data, tested, early, alerts) if first else {}
+        except Exception as error:
+            if alone and isinstance(error, Refusal):
+                record.discard()
+            elif first:
+                record.finish(result(composed, record, module, "failed", said(error), alerts))
+            raise
     if first and alone:
         print(closing(record, outcome))
     return outcome
 
 
-def said(error: Exception) -> str:
-    """Return what went wrong on one line."""
-    if isinstance(error, Refusal):
-        return " ".join(map(str, error.problems))
-    return f"{type(error).__name__}: {error}".strip().partition("\n")[0]
-
-
 def conclude(
-    composed: Composed, record: Record, module: Module, data: Any, tested: dict[str, float], early: str | None = None
+    composed: Composed,
+    record: Record,
+    module: Module,
+    data: Any,
+    tested: dict[str, float],
+    early: str | None = None,
+    alerts: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Write the result, and if it was tested (in a run alone) show what came out; return it.
 
@@ -198,9 +218,10 @@ def conclude(
         data: The data module.
         tested: The test metrics, empty where it was not tested.
         early: Why the run was asked to stop before its end, such as `pruned`.
+        alerts: What was warned of while it was trained; may grow here.
     """
-    outcome = result(composed, module, data, "diverged" if module.diverged else early or "done")
-    outcome["metrics"] = {**at_best(record, outcome["best_epoch"]), **tested}
+    outcome = result(composed, record, module, "diverged" if module.diverged else early or "done", alerts=alerts)
+    outcome["metrics"] = {**at_best(record, outcome["best_epoch"], module.monitor, module.mode), **tested}
     totals = {
         "fit/ok": float(not module.diverged),
         "fit/params": outcome["parameters"],
@@ -208,8 +229,8 @@ def conclude(
     }
     record.events.scalars(module.progress["samples"], totals | tested)
     if math.isfinite(tested.get("test/loss", math.nan)):  # weights that are no numbers predict nothing
-        review(record.events, module, data)
-    record.finish(outcome)
+        tried("It is not shown in pictures or text", review, record.events, module, data)
+    record.finish({**outcome, "warnings": [*alerts]})
     return outcome
 
 
@@ -217,6 +238,8 @@ def prepared(composed: Composed) -> Any:
     """Return the data module with its parts read, split and standardised."""
     data = build(composed.config["data"])
     try:
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            data.prepare_data()
         data.setup("fit")
     except (ValueError, OSError) as error:
         raise refused(f"data={composed.choices.get('data')}", error) from error
@@ -264,7 +287,8 @@ def trainer_for(composed: Composed, bar: bool = True) -> pl.Trainer:
     }
     profiler = {} if composed.config["trainer"].get("profiler") else {"profiler": Unprofiled()}
     try:
-        return build({**ours, **composed.config["trainer"]}, logger=False, callbacks=callbacks, **profiler)  # type: ignore[no-any-return]
+        with quiet():
+            return build({**ours, **composed.config["trainer"]}, logger=False, callbacks=callbacks, **profiler)  # type: ignore[no-any-return]
     except InstantiationException as error:
         if not isinstance(error.__cause__, MisconfigurationException):
             raise
@@ -272,19 +296,27 @@ def trainer_for(composed: Composed, bar: bool = True) -> pl.Trainer:
         raise Refusal([Problem("trainer", fact, "Choose another, such as trainer=default.")]) from error
 
 
-def begin(record: Record, trainer: pl.Trainer, data: Any) -> None:
+def begin(composed: Composed, record: Record, trainer: pl.Trainer, data: Any) -> None:
     """Write down the start, or on resuming forget what came after the last checkpoint."""
     checkpoint = record.last_checkpoint
     step = torch.load(checkpoint, weights_only=True, map_location="cpu")["global_step"] if checkpoint else 0
     device = trainer.strategy.root_device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
-    record.begin(step, environment(name, fingerprint(data)))
+    record.begin(step, environment(name, made_by(composed, data)))
     record.write("code.diff", uncommitted())
 
 
-def fingerprint(data: Any) -> str:
-    """Return the data module's name for its data, empty where it gives none."""
-    return str(data.fingerprint()) if hasattr(data, "fingerprint") else ""
+def made_by(composed: Composed, data: Any) -> dict[str, str]:
+    """Return what a run is made by, beside its recipe; it is asked before the training, which it could not undo."""
+    return {"code": code(composed.recipe), "data": fingerprint(composed, data), "torch": torch.__version__}
+
+
+def fingerprint(composed: Composed, data: Any) -> str:
+    """Return the data module's name for its data, or one for the files that its section names; empty without any."""
+    if hasattr(data, "fingerprint"):
+        return str(data.fingerprint())
+    files = named_files(composed.config["data"])
+    return hashlib.sha256(str(files).encode()).hexdigest() if files else ""
 
 
 def fit(trainer: pl.Trainer, module: Module, data: Any, record: Record, alone: bool = True) -> None:
@@ -306,7 +338,14 @@ def fit(trainer: pl.Trainer, module: Module, data: Any, record: Record, alone: b
             raise SystemExit(128 + stopped[0]) from error
 
 
-def result(composed: Composed, module: Module, data: Any, status: str, error: str | None = None) -> dict[str, Any]:
+def result(
+    composed: Composed,
+    record: Record,
+    module: Module,
+    status: str,
+    error: str | None = None,
+    alerts: Sequence[str] = (),
+) -> dict[str, Any]:
     """Return what result.json will hold, but for the metrics."""
     progress = module.progress
     return {
@@ -320,38 +359,9 @@ def result(composed: Composed, module: Module, data: Any, status: str, error: st
         "seconds": round(progress["seconds"], 3),
         "parameters": sum(parameter.numel() for parameter in module.network.parameters()),
         "error": error,
-        "made_by": {"code": code(composed.recipe), "data": fingerprint(data), "torch": torch.__version__},
+        "warnings": [*alerts],
+        "made_by": record.environment["made_by"],
     }
-
-
-def test(record: Record, trainer: pl.Trainer, module: Module, data: Any) -> dict[str, float]:
-    """Load the best weights and return their test metrics."""
-    if record.best_checkpoint:
-        module.load_state_dict(torch.load(record.best_checkpoint, weights_only=True, map_location="cpu")["state_dict"])
-    trainer.test(module, datamodule=data, verbose=False)
-    return {name: float(value) for name, value in trainer.callback_metrics.items()}
-
-
-def at_best(record: Record, best_epoch: int | None) -> dict[str, float]:
-    """Return what the curves show at the end of the best epoch, of the last one where there is no best."""
-    rows = record.rows()
-    ends = [row for row in rows if row["epoch"] == best_epoch] or rows or [{}]
-    return {name: value for name, value in ends[-1].items() if name.startswith(("train/", "val/", "opt/"))}
-
-
-def closing(record: Record, outcome: dict[str, Any]) -> str:
-    """Return the last lines of a run: the best score and when, where the record is, how to look at it."""
-    score = "no score"
-    if outcome["score"] is not None:
-        score = f"best {outcome['monitor']} {outcome['score']:.4g} in epoch {outcome['best_epoch']}"
-    metrics = outcome.get("metrics", {})
-    tested = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items() if name.startswith("test/"))
-    lines = [f"{score} of {outcome['epochs']}, after {outcome['seconds']:.1f} s ({tested})"]
-    if outcome["status"] == "diverged":
-        lines.insert(
-            0, "The training loss became NaN or infinite: try a smaller optimizer.lr, or trainer.gradient_clip_val=1."
-        )
-    return "\n".join([*lines, f"record  {record.directory}", f"look    tensorboard --logdir {record.directory.parent}"])
 
 
 def threads(wanted: int | str, network: nn.Module) -> None:
@@ -378,14 +388,3 @@ def stopped_by_signals() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep Lightning's own remarks off the screen: what it says of devices, folders and loaders is not news here."""
-    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="pytorch_lightning")
-        warnings.filterwarnings("ignore", module="torch")
-        yield

@@ -27,6 +27,7 @@ from gridstorm.proposals import Learning, Planned, drawn
 from gridstorm.provenance import code
 from gridstorm.pruner.asha import Asha
 from gridstorm.recipe import Composed
+from gridstorm.record import FORMAT
 from gridstorm.refusal import Problem, Refusal
 from gridstorm.report import report
 from gridstorm.search import Search
@@ -37,6 +38,7 @@ from gridstorm.trial import Trial
 GRID = "gridstorm.sampler.grid.Grid"
 ASHA = "gridstorm.pruner.asha.Asha"
 NO_PRUNER = "optuna.pruners.NopPruner"
+FEW = 3  # trials that are listed in words
 OF_SAMPLERS = ("sweep.n_trials", "sweep.seed", "sweep.from")  # what a grid would ignore
 
 
@@ -86,6 +88,8 @@ def planned(plan: Plan) -> list[Trial]:
 def carry_out(plan: Plan, search: Search | None, trials: list[Trial], preflight: Preflight) -> int:
     """Train what is planned, or only tell what would be; return the exit status."""
     settings, learning = plan.settings, learns(search)
+    if is_grid(plan) and (words := merged(trials)):
+        print(words, flush=True)
     budget = seconds("sweep.budget", settings["budget"])
     if settings["dry_run"] or budget:
         fusing = fusing_for(plan, [] if learning else trials, preflight)
@@ -142,6 +146,15 @@ def train(plan: Plan, proposals: Planned, history: History, preflight: Preflight
     if status > 1:
         print("Stopped. The same command goes on.")
     return status
+
+
+def merged(trials: Sequence[Trial]) -> str:
+    """Return in words which points are trained once, since they differ in nothing that can change a number."""
+    lines = [f"  {', '.join(trial.merged)}: as {trial.label}" for trial in trials if trial.merged]
+    count = sum(len(trial.merged) for trial in trials)
+    first = f"{count} of {count + len(trials)} points differ from another one in nothing that changes a number:"
+    more = [f"  and {len(lines) - FEW} more"] if len(lines) > FEW else []
+    return "\n".join([first, *lines[:FEW], *more]) if lines else ""
 
 
 def fusing_for(plan: Plan, trials: Sequence[Trial], preflight: Preflight) -> Fusing:
@@ -204,6 +217,8 @@ def adopt(plan: Plan, history: History, trials: Sequence[Trial], preflight: Pref
         return bool(changed) and policy != "keep"
 
     history.adopt(trials, stale)
+    for words in history.aside:
+        print(f"Set aside, and trained anew: {words}.")
     told = [f"{count} runs were made with {reason}" for reason, count in reasons.items()]
     if told and policy is None:
         remedy = (
@@ -221,7 +236,10 @@ def differs(composed: Composed, known: Known, preflight: Preflight) -> str:
         return ""
     facts = preflight.facts(composed)
     now = {"code": code(composed.recipe), "data": facts.data, "torch": facts.torch}
-    return " and ".join(f"other {name}" for name in now if made[name] != now[name])
+    if known.format < FORMAT:  # code that is read from other files is always another
+        del now["code"]
+    older = ["an older Gridstorm"] if known.format < FORMAT else []
+    return " and ".join([*older, *(f"other {name}" for name in now if made.get(name) != now[name])])
 
 
 def search_for(plan: Plan) -> Search | None:

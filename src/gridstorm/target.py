@@ -5,7 +5,7 @@ import builtins
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -35,7 +35,7 @@ SPECIAL = {
     "_sweep_": "dict",
     "_partial_": "bool",
     "_recursive_": "bool",
-    "_convert_": "Literal['none', 'partial', 'object', 'all']",
+    "_convert_": "Literal['all', 'object']",  # everything is built of plain data
 }
 
 
@@ -127,10 +127,14 @@ def names_beside(path: str) -> list[str]:
     return [f"{module}.{name}" for name in names(module) if name[:1].isupper()]
 
 
+def own_packages() -> tuple[str, ...]:
+    """Return what begins the path of whatever $GRIDSTORM_ALLOW allows."""
+    return tuple(f"{name.strip()}." for name in os.environ.get(ALLOW_VARIABLE, "").split(",") if name.strip())
+
+
 def allowed(target: Target) -> bool:
     """Tell whether configuration may name this target: a class under ALLOWED, or anything in $GRIDSTORM_ALLOW."""
-    own = tuple(f"{name.strip()}." for name in os.environ.get(ALLOW_VARIABLE, "").split(",") if name.strip())
-    return target.path.startswith(own) or (
+    return target.path.startswith(own_packages()) or (
         target.path.startswith(ALLOWED) and isinstance(target.definition, ast.ClassDef)
     )
 
@@ -158,44 +162,55 @@ def problem(key: str, path: Any) -> Problem | None:
 
 
 def build(node: Mapping[str, Any], **given: Any) -> Any:
-    """Build what `node` describes, after `problem` was asked of every target in it; the one call of `instantiate`.
+    """Build what a plain node describes, after `problem` was asked of every target in it.
+
+    It means what `hydra.utils.instantiate` means by `_target_`, `_args_`, `_partial_` and `_recursive_`, of plain data
+    alone: `instantiate` makes a configuration of them again and resolves it, so that a text which was checked could
+    become another call. Here `${...}` is a text like any other.
 
     Raises:
         Refusal: A target is missing or not allowed, or its constructor says in a ValueError that a value is wrong.
     """
     from hydra.errors import InstantiationException
-    from hydra.utils import instantiate
 
     problems = [found for key, part in targets(node) if (found := problem(key, part["_target_"]))]
     if problems:
         raise Refusal(problems)
     try:
-        return _called(node, given) if _is_flat(node) else instantiate(node, _convert_="all", **given)
+        return _built({**node, **given}, recursive=True)
     except InstantiationException as error:
         if isinstance(error.__cause__, ValueError):
             raise refused(str(node["_target_"]), error.__cause__) from error
         raise
 
 
-def _is_flat(node: Mapping[str, Any]) -> bool:
-    """Tell whether a node is one call with plain values, for which `instantiate` would take a millisecond."""
-    return not ({"_args_", "_recursive_", "_convert_"} & {*node} or any(_holds_sections(one) for one in node.values()))
+def _built(node: Any, recursive: bool) -> Any:
+    """Return a value with every section that has a target built, innermost first; others are copied."""
+    if isinstance(node, list):
+        return [_built(value, recursive) for value in node]
+    if not isinstance(node, dict):
+        return node
+    recursive = node.get("_recursive_", recursive)
+    if "_target_" not in node:
+        return {key: _built(value, recursive) for key, value in node.items()}
+    values = {key: value for key, value in node.items() if key not in ("_target_", "_args_", *SPECIAL)}
+    positional = node.get("_args_", [])
+    if recursive:
+        values, positional = _built(values, recursive), _built(positional, recursive)
+    return _called(node["_target_"], bool(node.get("_partial_")), positional, values)
 
 
-def _holds_sections(value: Any) -> bool:
-    return isinstance(value, Mapping) or (isinstance(value, list) and any(map(_holds_sections, value)))
-
-
-def _called(node: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
+def _called(path: str, is_partial: bool, positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
     from hydra.errors import InstantiationException
     from hydra.utils import get_object
 
-    arguments = {**{key: value for key, value in node.items() if key not in ("_target_", *SPECIAL)}, **given}
     try:
-        target = get_object(str(node["_target_"]))
-        return partial(target, **arguments) if node.get("_partial_") else target(**arguments)
+        target = get_object(path)
+        return partial(target, *positional, **named) if is_partial else target(*positional, **named)
+    except InstantiationException:  # of a node inside it
+        raise
     except Exception as error:
-        raise InstantiationException(f"Error in {node['_target_']}: {error}") from error
+        raise InstantiationException(f"Error in {path}: {error}") from error
 
 
 def refused(key: str, error: Exception) -> Refusal:

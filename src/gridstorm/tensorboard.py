@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import google_crc32c
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
@@ -23,12 +23,22 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_STRING
 
+from gridstorm.resolve import leaves
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 FLUSH_SECONDS = 5.0
 _BUFFER_BYTES = 1 << 16
+OURS = ".gridstorm"  # ends the name of each file of ours: those of others are never taken away
+OLD = re.compile(r"events\.out\.tfevents\.\d+\.\d{6}\..+\.\d+")  # ours before they had that ending
+
+
+def written_by_us(directory: Path) -> list[Path]:
+    """Return the event files in a directory that this class wrote."""
+    found = directory.glob("events.out.tfevents.*")
+    return [file for file in found if file.name.endswith(OURS) or OLD.fullmatch(file.name)]
 
 
 class EventFile:
@@ -41,7 +51,7 @@ class EventFile:
         """Open a new `events.out.tfevents.*` file in `directory`, which is made if it is missing."""
         directory.mkdir(parents=True, exist_ok=True)
         # TensorBoard reads a directory's files in the order of their names; microseconds keep that the order of time.
-        name = f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}.{os.getpid()}"
+        name = f"events.out.tfevents.{time.time():.6f}.{socket.gethostname()}.{os.getpid()}{OURS}"
         self._file = (directory / name).open("xb", buffering=_BUFFER_BYTES)
         self._flushed = time.monotonic()
         self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
@@ -198,3 +208,13 @@ def _checksum(data: bytes) -> bytes:
     """CRC-32C, rotated right by 15 bits plus a constant, as TFRecord's format wants it."""
     crc = google_crc32c.value(data)
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
+
+
+def hyperparameters(recipe: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, bool | int | float | str]:
+    """Return a recipe as TensorBoard's table shows it: choices by name, single values by key, without the seeds."""
+    shown = {key: value for key, value in recipe.items() if key not in ("seed", "monitor", "mode")}
+    hidden = ("seed", "_target_", "_partial_")
+    values = {key: value for key, value in leaves(shown) if key.rpartition(".")[2] not in hidden}
+    single = {key: value for key, value in values.items() if isinstance(value, bool | int | float | str)}
+    groups = {group: choices[group] for group in shown if group in choices and group not in ("trainer", "callbacks")}
+    return {**groups, **single, **{key: str(value) for key, value in values.items() if isinstance(value, list)}}

@@ -62,6 +62,7 @@ class Trial:
         number: Its number in the sweep, from 1; 0 before it has one.
         ask: The number of the sampler's proposal, None where no sampler proposed it.
         attrs: What the sampler keeps with it.
+        merged: The labels of other points with the same recipe, which this trial stands for.
     """
 
     point: Point
@@ -69,6 +70,7 @@ class Trial:
     number: int = 0
     ask: int | None = None
     attrs: dict[str, Any] = field(default_factory=dict)
+    merged: list[str] = field(default_factory=list)
 
     @property
     def signature(self) -> str:

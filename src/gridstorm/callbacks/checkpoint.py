@@ -10,6 +10,9 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint as LightningCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from pytorch_lightning.trainer.states import TrainerFn
+
+TEMPORARY = ".gridstorm-"  # begins the name of a file that is not finished, as everywhere in a record
 
 
 class Checkpoint(LightningCheckpoint):
@@ -30,6 +33,16 @@ class Checkpoint(LightningCheckpoint):
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
             trainer.strategy.checkpoint_io = Straight()
 
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Save the best state inside an epoch too, where it is validated there; a run goes on from ends of epochs."""
+        inside = trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking and not trainer.is_last_batch
+        if inside and self._is_better(float(trainer.callback_metrics.get(self.monitor, math.nan))):
+            directory = self._directory(trainer)
+            beside = directory / f"{TEMPORARY}best.{os.getpid()}"
+            trainer.save_checkpoint(beside, weights_only=False)
+            if trainer.is_global_zero:
+                beside.replace(directory / "best.ckpt")
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the state; of a run that trains with many others, whose `due` says so, only once in a while."""
         better = self._is_better(float(trainer.callback_metrics.get(self.monitor, math.nan)))
@@ -40,7 +53,11 @@ class Checkpoint(LightningCheckpoint):
 
     def _write(self, trainer: pl.Trainer, better: bool) -> None:
         directory = self._directory(trainer)
-        beside, last, best = directory / f".last.{os.getpid()}", directory / "last.ckpt", directory / "best.ckpt"
+        beside, last, best = (
+            directory / f"{TEMPORARY}last.{os.getpid()}",
+            directory / "last.ckpt",
+            directory / "best.ckpt",
+        )
         if self._kept and not better:
             torch.save(self._kept, beside)
             beside.replace(best)
@@ -86,7 +103,7 @@ class Straight(TorchCheckpointIO):
 
 def _link(source: Path, target: Path) -> None:
     """Give a file a second name in the same folder, or a copy where the file system has no links."""
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    beside = target.with_name(f"{TEMPORARY}{target.name}.{os.getpid()}")
     beside.unlink(missing_ok=True)
     try:
         beside.hardlink_to(source)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from importlib.machinery import ModuleSpec
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, set_start_method
 from multiprocessing.connection import Connection, wait
 from multiprocessing.forkserver import ensure_running
 from multiprocessing.process import BaseProcess
@@ -270,6 +270,9 @@ def work(pipe: Connection, threads: int, device: str | None) -> None:
     """Be a worker: carry out the calls that come through the pipe until it is closed."""
     os.setpgrp()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Without this line what a job starts would come from a server too, which imports torch anew for each process: a
+    # DataLoader's workers would take half a minute, and all that they hold would have to be pickled.
+    set_start_method(None, force=True)
     threading.Thread(target=die_with_parent, daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = str(threads)
     if device is not None:
