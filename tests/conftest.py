@@ -66,18 +66,19 @@ class Swept:
         return self.out.splitlines()[0]
 
 
-Sweep = Callable[..., Swept]
+Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def sweep(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Sweep:
-    """Return a function that carries out `python train.py -m ...` in this process, which has imported torch already."""
+def command(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Return a function that carries out `python train.py ...` in this process, which has imported torch already.
 
-    def of(*overrides: str, name: str = "grid") -> Swept:
-        texts = [f"output_dir={tmp_path}", f"sweep.name={name}", *overrides]
-        if not any(text.startswith("launcher") for text in overrides):
-            texts.append("launcher=in_process")
-        monkeypatch.setattr(sys, "argv", ["train.py", "-m", *texts])
+    It returns the exit status and both outputs; the working directory is the test's own.
+    """
+    monkeypatch.chdir(tmp_path)
+
+    def of(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
         GlobalHydra.instance().clear()
         capfd.readouterr()
         status = 0
@@ -87,7 +88,23 @@ def sweep(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest
             status = int(ended.code or 0)
         GlobalHydra.instance().clear()
         told = capfd.readouterr()
-        return Swept(status, told.out, told.err, tmp_path / name)
+        return status, told.out, told.err
+
+    return of
+
+
+Sweep = Callable[..., Swept]
+
+
+@pytest.fixture
+def sweep(tmp_path: Path, command: Command) -> Sweep:
+    """Return a function that carries out `python train.py -m ...` in this process."""
+
+    def of(*overrides: str, name: str = "grid") -> Swept:
+        texts = [f"output_dir={tmp_path}", f"sweep.name={name}", *overrides]
+        if not any(text.startswith("launcher") for text in overrides):
+            texts.append("launcher=in_process")
+        return Swept(*command("-m", *texts), tmp_path / name)
 
     return of
 

@@ -108,7 +108,7 @@ def test_names_never_collide_also_when_runs_start_in_the_same_moment(composed: C
         (("scheduler=warmup_cosine", "scheduler.warmup_steps=100000"), "scheduler.warmup_steps=100000"),
         (("data=text", "model=transformer", "data.path=nowhere.txt"), "nowhere.txt"),
         (("data=python_text", "model=transformer", "model.heads=5", "trainer=debug"), "model.heads=5"),
-        (("trainer=gpu",), "trainer: Lightning cannot build it"),
+        (("trainer=gpu",), "pytorch_lightning.Trainer: It cannot be built: MisconfigurationException"),
     ],
 )
 def test_what_only_building_shows_is_refused_in_words_and_leaves_nothing(

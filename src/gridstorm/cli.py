@@ -71,10 +71,12 @@ def _curves(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> Iterat
 def _weights(first: Record, second: Record) -> Iterator[str]:
     import torch
 
+    from gridstorm.review import loaded
+
     if not (first.last_checkpoint and second.last_checkpoint):
         return
     one, two = (
-        torch.load(record.last_checkpoint, weights_only=True, map_location="cpu")["state_dict"]  # type: ignore[arg-type]
+        loaded(record.last_checkpoint)["state_dict"]  # type: ignore[arg-type]  # there is one
         for record in (first, second)
     )
     unequal = [name for name in one if name not in two or not torch.equal(one[name], two[name])]

@@ -22,6 +22,7 @@ from gridstorm.member import Member
 from gridstorm.module import HOOKS, Batch, Module, epoch_seed, hooks, passed
 from gridstorm.record import Record
 from gridstorm.refusal import said, warned
+from gridstorm.review import loaded
 from gridstorm.run import begin, module_for, network_for, prepared, threads, train, trainer_for
 
 MALLOC = {-1: 2**31 - 1, -3: 2**25}  # glibc's M_TRIM_THRESHOLD and M_MMAP_THRESHOLD (mallopt(3)), bytes
@@ -64,7 +65,7 @@ def _train_alone(record: Record) -> None:
 def _epoch(record: Record) -> int:
     """Return the number of the last epoch that is saved, -1 where none is."""
     file = record.last_checkpoint
-    return int(torch.load(file, weights_only=True, map_location="cpu")["epoch"]) if file else -1
+    return int(loaded(file)["epoch"]) if file else -1
 
 
 def fit(records: Sequence[Record]) -> None:

@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from gridstorm.config import Composed
 from gridstorm.module import Meter, Module
 from gridstorm.record import Record
+from gridstorm.review import loaded
 from gridstorm.run import Recorder, Stopping, conclude
 from gridstorm.stack import Stack, copied, fast
 from gridstorm.target import build
@@ -99,7 +100,7 @@ class Member:
         """Take up the last checkpoint, if there is one, but for its tensors; return it."""
         call._call_callback_hooks(self, "setup", stage="fit")  # type: ignore[arg-type]
         file = self.record.last_checkpoint
-        saved: dict[str, Any] = torch.load(file, weights_only=True, map_location="cpu") if file else {}
+        saved: dict[str, Any] = loaded(file) if file else {}
         if saved:
             self.module.on_load_checkpoint(saved)
             call._call_callbacks_on_load_checkpoint(self, saved)  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 import math
 import os
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -260,11 +261,18 @@ def of_hydra(loader: ConfigLoader, hydra: DictConfig) -> list[Problem]:
     held = {key: value for key, value in leaves(plain) if key.split(".")[0] not in OF_HYDRA and key not in OF_JOBS}
     ours = {**dict(leaves(OURS)), **KEPT}
     if other := {key: value for key, value in held.items() if key not in ours or ours[key] != value}:
-        default = dict(leaves(OmegaConf.to_container(loader.load_configuration(None, [], RunMode.RUN).hydra)))
+        default = dict(leaves(_hydras_own(loader)))
         passed = {"run.dir", "output_subdir"} if "LOCAL_RANK" in os.environ else set()
         other = {key: value for key, value in other.items() if key not in passed and default.get(key, ...) != value}
     fact = "Gridstorm leaves nothing to this part of Hydra, which can name any code."
     return [Problem(f"hydra.{key}={shown(value)}", fact, "Take it out.") for key, value in other.items()]
+
+
+def _hydras_own(loader: ConfigLoader) -> Any:
+    """Return Hydra's node where nobody sets anything."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of how Hydra finds its own files, which only it can mend
+        return OmegaConf.to_container(loader.load_configuration(None, [], RunMode.RUN).hydra, resolve=False)
 
 
 def unsearchable(value: Any) -> tuple[str, str] | None:

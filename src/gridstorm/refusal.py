@@ -96,6 +96,7 @@ QUIET = {
     "The `srun` command is available": "of a cluster that is not asked for",
     "The '\\w+_dataloader' does not have many workers": "data that are held in memory need none",
     "The number of training batches \\(\\d+\\) is smaller than the logging interval": "each epoch ends with a point",
+    "Checkpoint directory .* exists and is not empty": "a run goes on in its own directory",
     "GPU available but not used": "it was asked for",
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated": "Lightning's use of torch, and no number's",
 }

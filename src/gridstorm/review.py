@@ -1,5 +1,7 @@
 """What a trained model does, as TensorBoard shows it: pictures of its mistakes, or text that it writes."""
 
+import pickle
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -9,6 +11,7 @@ from torch import Tensor
 from gridstorm import picture
 from gridstorm.module import Module
 from gridstorm.record import COUNTERS, Record
+from gridstorm.refusal import unreadable
 from gridstorm.tensorboard import EventFile, markdown
 
 MISTAKES = 32
@@ -59,10 +62,25 @@ def write(module: Module, prompts: Tensor, generator: torch.Generator) -> Tensor
     return tokens[:, prompts.shape[1] :]
 
 
+def loaded(file: Path) -> dict[str, Any]:
+    """Return what a checkpoint holds: tensors and plain values, never code.
+
+    Raises:
+        Refusal: It is damaged, or holds something else.
+    """
+    try:
+        content = torch.load(file, weights_only=True, map_location="cpu")
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        raise unreadable(file, f"{error}".partition("\n")[0]) from error
+    if not isinstance(content, dict) or "state_dict" not in content:
+        raise unreadable(file, "it holds no weights")
+    return content
+
+
 def test(record: Record, trainer: pl.Trainer, module: Module, data: Any) -> dict[str, float]:
     """Load the best weights and return their test metrics."""
     if record.best_checkpoint:
-        module.load_state_dict(torch.load(record.best_checkpoint, weights_only=True, map_location="cpu")["state_dict"])
+        module.load_state_dict(loaded(record.best_checkpoint)["state_dict"])
     trainer.test(module, datamodule=data, verbose=False)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}
 

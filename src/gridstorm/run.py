@@ -12,8 +12,6 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from hydra.errors import InstantiationException
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.profilers import PassThroughProfiler
 from torch import nn
@@ -25,7 +23,7 @@ from gridstorm.provenance import code, environment, uncommitted
 from gridstorm.recipe import named_files
 from gridstorm.record import COUNTERS, Record
 from gridstorm.refusal import Problem, Refusal, quiet, said, tried, warned
-from gridstorm.review import at_best, closing, review, test
+from gridstorm.review import at_best, closing, loaded, review, test
 from gridstorm.target import build, refused
 
 SMALL = 300_000  # parameters up to which a second thread costs more than it gives (bench/threads.py)
@@ -182,7 +180,11 @@ def train(composed: Composed, open_record: Callable[[], Record], alone: bool = T
     if first and alone:
         print(card(composed, network), end="\n\n", flush=True)
     if first:
-        begin(composed, record, trainer, data)
+        try:
+            begin(composed, record, trainer, data)
+        except Refusal:
+            record.close()
+            raise
     with warned() as alerts:
         try:
             fit(trainer, module, data, record, alone)
@@ -286,20 +288,14 @@ def trainer_for(composed: Composed, bar: bool = True) -> pl.Trainer:
         "enable_model_summary": False,
     }
     profiler = {} if composed.config["trainer"].get("profiler") else {"profiler": Unprofiled()}
-    try:
-        with quiet():
-            return build({**ours, **composed.config["trainer"]}, logger=False, callbacks=callbacks, **profiler)  # type: ignore[no-any-return]
-    except InstantiationException as error:
-        if not isinstance(error.__cause__, MisconfigurationException):
-            raise
-        fact = f"Lightning cannot build it: {' '.join(str(error.__cause__).split()).rstrip('.!')}."
-        raise Refusal([Problem("trainer", fact, "Choose another, such as trainer=default.")]) from error
+    with quiet():
+        return build({**ours, **composed.config["trainer"]}, logger=False, callbacks=callbacks, **profiler)  # type: ignore[no-any-return]
 
 
 def begin(composed: Composed, record: Record, trainer: pl.Trainer, data: Any) -> None:
     """Write down the start, or on resuming forget what came after the last checkpoint."""
     checkpoint = record.last_checkpoint
-    step = torch.load(checkpoint, weights_only=True, map_location="cpu")["global_step"] if checkpoint else 0
+    step = loaded(checkpoint)["global_step"] if checkpoint else 0
     device = trainer.strategy.root_device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
     record.begin(step, environment(name, made_by(composed, data)))

@@ -11,7 +11,7 @@ from functools import cache, partial
 from typing import Any
 
 from gridstorm.annotation import shown
-from gridstorm.refusal import Problem, Refusal, closest, did_you_mean
+from gridstorm.refusal import Problem, Refusal, closest, did_you_mean, said
 from gridstorm.source import define, file, names
 
 # Where a class must be *defined*: `torch.nn.os.system` is defined in `os`, whatever path leads to it.
@@ -169,19 +169,12 @@ def build(node: Mapping[str, Any], **given: Any) -> Any:
     become another call. Here `${...}` is a text like any other.
 
     Raises:
-        Refusal: A target is missing or not allowed, or its constructor says in a ValueError that a value is wrong.
+        Refusal: A target is missing or not allowed, or its constructor raises.
     """
-    from hydra.errors import InstantiationException
-
     problems = [found for key, part in targets(node) if (found := problem(key, part["_target_"]))]
     if problems:
         raise Refusal(problems)
-    try:
-        return _built({**node, **given}, recursive=True)
-    except InstantiationException as error:
-        if isinstance(error.__cause__, ValueError):
-            raise refused(str(node["_target_"]), error.__cause__) from error
-        raise
+    return _built({**node, **given}, recursive=True)
 
 
 def _built(node: Any, recursive: bool) -> Any:
@@ -201,16 +194,29 @@ def _built(node: Any, recursive: bool) -> Any:
 
 
 def _called(path: str, is_partial: bool, positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
-    from hydra.errors import InstantiationException
     from hydra.utils import get_object
 
     try:
         target = get_object(path)
         return partial(target, *positional, **named) if is_partial else target(*positional, **named)
-    except InstantiationException:  # of a node inside it
+    except Refusal:  # of a section inside it
         raise
+    except ValueError as error:
+        raise refused(path, error) from error
     except Exception as error:
-        raise InstantiationException(f"Error in {path}: {error}") from error
+        fact = f"It cannot be built: {' '.join(said(error).split()).rstrip('.!')}{where(error)}."
+        raise Refusal([Problem(path, fact, "Give what it takes, or choose another.")]) from error
+
+
+def where(error: BaseException) -> str:
+    """Return ` (FILE, line N)` of the last line of a user's own code that an error came from; empty for a library's."""
+    trace = error.__traceback__
+    places = []
+    while trace:
+        places.append((trace.tb_frame.f_code.co_filename, trace.tb_lineno))
+        trace = trace.tb_next
+    own = [place for place in places if "site-packages" not in place[0] and "gridstorm" not in place[0]]
+    return f" ({own[-1][0]}, line {own[-1][1]})" if own else ""
 
 
 def refused(key: str, error: Exception) -> Refusal:

@@ -97,7 +97,8 @@ class Straight(TorchCheckpointIO):
     """Writes a checkpoint to its path; that this is beside its place is the callback's care."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write `checkpoint` to `path`."""
+        """Write `checkpoint` to `path`, whose folder is made where it is missing: other callbacks save here too."""
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         torch.save(checkpoint, path)
 
 
