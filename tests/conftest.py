@@ -111,7 +111,8 @@ def sweep(tmp_path: Path, command: Command) -> Sweep:
 
 def rows(directory: Path) -> list[dict[str, Any]]:
     """Return the points of a run's curves without what the clock decides."""
-    lines = (directory / "metrics.jsonl").read_text().splitlines()
+    file = directory / "metrics.jsonl"
+    lines = file.read_text().splitlines() if file.exists() else []
     return [{name: value for name, value in json.loads(line).items() if name != "seconds"} for line in lines]
 
 

@@ -14,7 +14,7 @@ from gridstorm.fit import fit
 from gridstorm.limits import ANY, RANGES, TRAINER_TYPES, TYPES, Range, is_file, misnamed
 from gridstorm.refusal import Problem, closest, did_you_mean
 from gridstorm.resolve import copies, resolve, source
-from gridstorm.target import LIBRARIES, SPECIAL, Target, find, problem, targets
+from gridstorm.target import SPECIAL, Target, find, is_a_librarys, problem, targets
 
 SECTIONS = ("data", "model", "loss", "optimizer", "scheduler", "trainer", "sampler", "pruner", "launcher")
 PARTIAL = ("model", "optimizer", "scheduler", "sampler")  # the run builds these when it has the arguments that it gives
@@ -157,7 +157,7 @@ def _partial(key: str, node: Mapping[str, Any]) -> Iterator[Problem]:
 def _arguments(key: str, node: Mapping[str, Any], target: Target) -> Iterator[Problem]:
     """The keys of a section are the arguments of its target, each of the right type and in its range."""
     signature, given = target.signature(), GIVEN.get(key, {})
-    limits = RANGES if target.module.partition(".")[0] in LIBRARIES else {}  # a name of your own may mean anything
+    limits = RANGES if is_a_librarys(target.path) else {}  # a name of your own may mean anything
     for name, value in node.items():
         argument, dotted = signature.get(name), f"{key}.{name}"
         if name in given:

@@ -19,6 +19,7 @@ from gridstorm.config import recheck
 from gridstorm.recipe import Composed
 from gridstorm.record import Record, no_link
 from gridstorm.refusal import Problem, Refusal, quiet, said
+from gridstorm.target import is_a_librarys
 
 PRELOAD = ("gridstorm.preload",)  # what is imported once for all workers
 PILOT_STEPS = 20
@@ -104,7 +105,9 @@ def inspect(composed: Composed) -> dict[str, Any]:
             with torch.device("meta"):
                 network = network_for(composed, data)
                 module = module_for(composed, network, data)
-            try_one_batch(composed, module, data)
+            # A network of the user's own may hang, or end its process: that is to cost its own run alone.
+            if all(is_a_librarys(str(composed.config[name]["_target_"])) for name in ("model", "loss")):
+                try_one_batch(composed, module, data)
             trainer_for(composed, bar=False)
     except Refusal as refusal:
         return {"problems": refusal.problems}

@@ -1,6 +1,7 @@
 """A sweep in words: its trials as a table sorted by score, and what went wrong in it, with a remedy."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -92,6 +93,13 @@ def causes(trials: Sequence[Trial]) -> str:
         remedy = next(text for pattern, text in REMEDIES.items() if re.search(pattern, words))
         rows += [(str(len(runs)), words), ("", remedy.format(**place)), ("", names)]
     return table(rows, right=[0]) if rows else ""
+
+
+def warned(trials: Sequence[Trial]) -> str:
+    """Return what runs were warned of, each warning with the number of its runs; empty where there was nothing."""
+    runs = [run for trial in trials for run in trial.runs]
+    counts = Counter(text for run in runs for text in run.result.get("warnings", ()))
+    return table([(str(count), text) for text, count in counts.most_common()], right=[0]) if counts else ""
 
 
 def cause(result: Mapping[str, Any]) -> str:

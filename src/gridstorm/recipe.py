@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gridstorm.limits import component, is_file
-from gridstorm.target import LIBRARIES, find, targets
+from gridstorm.target import find, is_a_librarys, targets
 
 # What cannot change a run's numbers, but for rounding; everything else is the recipe, whatever it is called.
 OUTSIDE = (
@@ -120,7 +120,7 @@ def _digest(file: Path, size: int, changed: int) -> str:
 
 def _may_read(key: str, node: Mapping[str, Any]) -> bool:
     """Tell whether a text in a section may be the name of a file: in callbacks, and in what is no library's."""
-    return key.startswith("callbacks.") or str(node["_target_"]).partition(".")[0] not in LIBRARIES
+    return key.startswith("callbacks.") or not is_a_librarys(str(node["_target_"]))
 
 
 def _paths(node: Any) -> Iterator[str]:

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from gridstorm.annotation import shown
 from gridstorm.board import address, write_board
-from gridstorm.leaderboard import best, cause, causes, leaderboard, name, number, swept
+from gridstorm.leaderboard import best, cause, causes, leaderboard, name, number, swept, warned
 from gridstorm.overrides import GROUPS, OF_SWEEPS
 from gridstorm.preset import PRESETS
 from gridstorm.record import write_whole
@@ -36,11 +36,12 @@ def report(directory: Path, trials: Sequence[Trial], monitor: str, mode: str) ->
     results = write_results(directory, trials, mode)
     file = write_best(directory, trials, monitor, mode)
     write_board(directory, trials, monitor, mode)
-    failed = causes(trials)
+    failed, alerts = causes(trials), warned(trials)
     last = [f"again   python train.py {again(file)}"] if file else []
     parts = [
         leaderboard(trials, monitor, mode),
         *(["What went wrong:\n" + failed] if failed else []),
+        *(["What was warned of:\n" + alerts] if alerts else []),
         *([] if file else ["No trial came to its end with a score, so there is no best.yaml."]),
         "\n".join(
             [

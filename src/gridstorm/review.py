@@ -26,7 +26,10 @@ def review(events: EventFile, module: Module, data: Any) -> None:
         return
     logits, y = (torch.cat(parts) for parts in zip(*module.predictions, strict=True))
     if module.task == "regression":
-        true, predicted = (values.flatten() * data.target_std + data.target_mean for values in (y, logits))
+        true, predicted = (
+            values.flatten() * getattr(data, "target_std", 1.0) + getattr(data, "target_mean", 0.0)
+            for values in (y, logits)
+        )
         events.image("test/predicted against true", picture.scatter(true.numpy(), predicted.numpy()), step)
         return
     names = getattr(data, "class_names", ()) or tuple(str(number) for number in range(data.num_outputs))

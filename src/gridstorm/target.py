@@ -132,6 +132,11 @@ def own_packages() -> tuple[str, ...]:
     return tuple(f"{name.strip()}." for name in os.environ.get(ALLOW_VARIABLE, "").split(",") if name.strip())
 
 
+def is_a_librarys(path: str) -> bool:
+    """Tell whether a target is not of the user's own code."""
+    return path.partition(".")[0] in LIBRARIES
+
+
 def allowed(target: Target) -> bool:
     """Tell whether configuration may name this target: a class under ALLOWED, or anything in $GRIDSTORM_ALLOW."""
     return target.path.startswith(own_packages()) or (
