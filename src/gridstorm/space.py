@@ -10,6 +10,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.errors import HydraException
 
 from gridstorm.annotation import shown
+from gridstorm.overrides import GROUPS
 from gridstorm.refusal import Problem, Refusal
 
 Point = dict[str, Any]
@@ -156,6 +157,6 @@ def brief(value: Any) -> str:
 def label(point: Mapping[str, Any]) -> str:
     """Return a point in a directory's name: `cnn,lr=0.01`."""
     parts = [
-        brief(value) if "." not in key else f"{key.rpartition('.')[2]}={brief(value)}" for key, value in point.items()
+        brief(value) if key in GROUPS else f"{key.rpartition('.')[2]}={brief(value)}" for key, value in point.items()
     ]
     return ",".join(parts).replace("/", "_").replace(" ", "") or "only"
