@@ -129,6 +129,9 @@ def _places(plain: Mapping[str, Any]) -> Iterator[Problem]:
     for key, name in names.items():
         if isinstance(name, str) and (wrong := misnamed(key, name)):
             yield wrong
+    before = sweep.get("from") if isinstance(sweep, dict) else None
+    if isinstance(before, str) and not is_file(Path(before, "sweep.json")):
+        yield Problem(f"sweep.from={before}", "There is no sweep in this directory.", "Name the directory of a sweep.")
     if isinstance(resume, str) and not is_file(Path(resume, "config.yaml")):
         remedy = "Name the directory that a run printed at its end."
         yield Problem(f"resume={resume}", "There is no run in this directory.", remedy)

@@ -143,7 +143,7 @@ class Overrides:
             if not key:
                 raise HydraException("no key")
             [parsed] = OverridesParser.create(self.loader).parse_overrides([text])
-        except (HydraException, RecursionError):
+        except (HydraException, RecursionError, ValueError):  # the last one of a number with thousands of digits
             self.problems.append(self._unreadable(text))
             return None
         if wrong := self._wrong_values(key, text, parsed):
@@ -155,6 +155,8 @@ class Overrides:
     def _wrong_values(self, key: str, text: str, parsed: Override) -> tuple[str, str] | None:
         if key == SEARCHED:
             return unsearchable(parsed.value()) if text.startswith(f"{key}=[") else AS_A_LIST
+        if isinstance(parsed._value, RangeSweep) and not _is_finite(parsed._value):
+            return "It has no end.", f"Write numbers, such as {key}=range(1,4)."
         if parsed.is_sweep_override() and not _values(parsed):
             return "It spans no value.", f"List some: {key}=VALUE,VALUE."
         if parsed.is_sweep_override() and not self.sweep:
@@ -320,6 +322,10 @@ def _values(one: Override) -> list[Any]:
         length = math.ceil((stop - start) / step) if step else 0
         return [start, start + (length - 1) * step][:length] if length > 0 else []
     return [*map(Override._convert_value, one.sweep_iterator())] if one.is_sweep_override() else [one.value()]
+
+
+def _is_finite(value: RangeSweep) -> bool:
+    return all(math.isfinite(number) for number in (value.start or 0, value.stop or 0, value.step or 0))
 
 
 def _whole(one: Override, now: Any) -> Override:

@@ -73,7 +73,9 @@ def loaded(file: Path) -> dict[str, Any]:
     """
     try:
         content = torch.load(file, weights_only=True, map_location="cpu")
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+    except pickle.UnpicklingError as error:  # whose text advises to load it all the same
+        raise unreadable(file, "it is damaged, or holds more than tensors and plain values") from error
+    except (OSError, RuntimeError, ValueError, EOFError) as error:
         raise unreadable(file, f"{error}".partition("\n")[0]) from error
     if not isinstance(content, dict) or "state_dict" not in content:
         raise unreadable(file, "it holds no weights")
