@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gridstorm.data import Batches, InMemory
 from gridstorm.data.diabetes import Diabetes
+from gridstorm.refusal import quiet as silence
 
 # Lightning 2.6 asks torch 2.13 in a way that the latter wants to drop.
 lightning = pytest.mark.filterwarnings(r"ignore:.isinstance\(treespec, LeafSpec\). is deprecated:FutureWarning")
@@ -46,7 +47,8 @@ def trained(data: InMemory, **arguments: Any) -> Recorder:
         "enable_progress_bar": False,
         "enable_model_summary": False,
     }
-    pl.Trainer(accelerator="cpu", max_epochs=2, **quiet, **arguments).fit(model, datamodule=data)
+    with silence():
+        pl.Trainer(accelerator="cpu", max_epochs=2, **quiet, **arguments).fit(model, datamodule=data)
     return model
 
 

@@ -64,7 +64,7 @@ def test_what_fails_is_named_with_cause_and_remedy_and_is_all_that_a_second_call
 @pytest.mark.slow
 def test_one_ctrl_c_lets_the_running_ones_finish_and_two_stop_them_resumable(tmp_path: Path) -> None:
     grid = (f"output_dir={tmp_path}", "sweep.name=grid", "optimizer.lr=range(0.001,0.009,0.001)")
-    command = [sys.executable, "train.py", "-m", *grid, "trainer.max_epochs=40", "sweep.fuse=off"]
+    command = [sys.executable, "train.py", "-m", *grid, "trainer.max_epochs=40", "sweep.fuse=off", "launcher.places=2"]
     for interrupts in (1, 2):
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         over = len([*tmp_path.glob("grid/*/result.json")])
