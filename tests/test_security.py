@@ -75,7 +75,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "plugins": {"trainer": {"plugins": [{"_target_": "os.system", "command": "touch planted"}]}},
     "a path through torch": {"loss": {"_target_": "torch.nn.modules.module.os.system", "command": "touch planted"}},
     "a package on the path": {"model": {"_target_": "evil.Net"}},
-    "hydra's callbacks": {"hydra": {"callbacks": {"x": {"_target_": "os.system", "command": "touch planted"}}}},
+    "hydra's callbacks": {"hydra": {"callbacks": {"x": {
+        "_target_": "torch.utils.collect_env.run", "command": "touch planted"}}}},
     "another preset by its path": {"defaults": [{"/experiment": "../evil"}]},
     "hydra in its defaults": {"defaults": [{"override /hydra/job_logging": "evil"}]},
     "a resolver that there is not": {"seed": "${evil:1}"},
@@ -110,22 +111,22 @@ def test_a_yaml_tag_runs_nothing(command: Command, planted: Path) -> None:
 @pytest.mark.parametrize("kind", [kind for kind, preset in PRESETS.items() if "defaults" not in preset])
 def test_a_choice_of_a_folder_runs_nothing(command: Command, planted: Path, kind: str) -> None:
     (planted.parent / "conf" / "model").mkdir(parents=True)
-    mlp = "defaults:\n- /model@model: mlp\n" if "model" not in PRESETS[kind] else ""
+    mlp = "defaults:\n- mlp@model\n" if "model" not in PRESETS[kind] else ""
     (planted.parent / "conf" / "model" / "evil_choice.yaml").write_text(GLOBAL + mlp + yaml.safe_dump(PRESETS[kind]))
     for folder in (["--config-dir", "conf"], [f"hydra.searchpath=[file://{planted.parent}/conf]"]):
         status, _, err = command(*folder, "model=evil_choice", "trainer.max_epochs=1", "output_dir=runs")
         assert "Traceback" not in err
         assert not planted.exists()
-        assert status == 2 or "text" in kind
+        assert status == 2 or "hydra" not in kind
 
 
 HYDRA = {
-    "a callback": "+hydra.callbacks.x={_target_:os.system,command:'touch planted'}",
+    "a callback": f"+hydra.callbacks.x={RUN}",
     "the launcher": "hydra.launcher._target_=os.system",
     "arguments of the sweeper": "+hydra.sweeper.params={x:1}",
     "the sweeper": "hydra.sweeper._target_=os.system",
-    "logging of the job": "+hydra.job_logging.handlers={x:{'()':os.system,command:'touch planted'}}",
-    "logging of hydra": "+hydra.hydra_logging.handlers={x:{'()':os.system,command:'touch planted'}}",
+    "logging of the job": "+hydra.job_logging.handlers={x:{'()':torch.utils.collect_env.run,command:'touch planted'}}",
+    "logging of hydra": "+hydra.hydra_logging.handlers={x:{'()':torch.utils.collect_env.run,command:'touch planted'}}",
     "the environment": "+hydra.job.env_set={LD_PRELOAD:evil.so}",
     "a copied environment": "hydra.job.env_copy=[HOME]",
     "the working directory": "hydra.job.chdir=true",
@@ -162,7 +163,7 @@ def test_what_only_shows_builds_nothing(planted: Path, flags: tuple[str, ...]) -
         assert not planted.exists()
 
 
-@pytest.mark.parametrize("inside", ["searchpath: [pkg://evil]", "callbacks: {x: {_target_: os.system}}",
+@pytest.mark.parametrize("inside", ["searchpath: [pkg://evil]", f"callbacks: {{x: {RUN.replace(':', ': ')}}}",
                                     "job: {env_set: {LD_PRELOAD: evil.so}}", "run: {dir: /tmp/elsewhere}"])  # fmt: skip
 def test_a_primary_configuration_is_under_the_same_check(command: Command, planted: Path, inside: str) -> None:
     folder = planted.parent / "mine"

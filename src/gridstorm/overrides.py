@@ -118,7 +118,7 @@ class Overrides:
             first, *others = _values(one)
             for value in others:
                 whole = deepcopy(config) if isinstance(value, dict) else config
-                OmegaConf.update(whole, one.key_or_group, value)
+                OmegaConf.update(whole, one.key_or_group, value, force_add=True)  # a section may have other keys
                 yield whole
             OmegaConf.update(config, one.key_or_group, first)
 
