@@ -149,3 +149,17 @@ def test_a_refused_resume_removes_nothing(command: Command, tmp_path: Path, monk
     monkeypatch.setattr("torch.optim.lr_scheduler.ConstantLR.__init__", refuse)
     assert command("resume=runs/first")[0] == 2
     assert (run / "thoughts.txt").read_text() == "mine"
+
+
+def test_a_run_is_trained_again_beside_itself_however_it_is_named(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gridstorm.cli import main
+
+    long = "x" * LONGEST
+    assert command(f"name={long}", "output_dir=runs", "trainer.max_epochs=1")[0] == 0
+    monkeypatch.chdir(tmp_path / "runs" / long)
+    assert main(["rerun", "."]) == 0
+    [made] = [run for run in (tmp_path / "runs").iterdir() if run.name != long]
+    assert len(made.name.encode()) <= LONGEST
+    assert (made / "result.json").is_file()

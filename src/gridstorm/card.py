@@ -4,6 +4,7 @@ whether the shapes of both and of the data fit.
 
 import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -71,7 +72,9 @@ def try_one_batch(composed: Composed, module: Module, data: Any) -> None:
     """
     key = f"data={composed.choices.get('data', composed.config['data']['_target_'])}"
     for part in PARTS:
-        batch = next(iter(getattr(data, f"{part}_dataloader")()), None)
+        batch = None
+        with suppress(Exception):  # a part that is not there, or raises: the training says so where it is asked for
+            batch = next(iter(getattr(data, f"{part}_dataloader")()), None)
         if batch is None:
             continue
         pair = (

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gridstorm.config import plainly
+from gridstorm.limits import component
 from gridstorm.record import COUNTERS, Record
 from gridstorm.refusal import quiet
 
@@ -34,8 +35,9 @@ def rerun(directory: Path) -> int:
     composed, made = as_started(first), list[Record]()
 
     def beside() -> Record:
+        home = directory.resolve()  # `.` has no name
         made.append(
-            Record.create(directory.parent, f"{directory.name}-rerun", composed, f"gridstorm rerun {directory}")
+            Record.create(home.parent, component(f"{home.name}-rerun"), composed, f"gridstorm rerun {directory}")
         )
         return made[0]
 

@@ -51,8 +51,8 @@ class History:
         """
         self.directory, self.monitor, self.mode = directory, monitor, mode
         self.aside: list[str] = []  # in words, the runs that are damaged or not what was planned
-        refuse_what_is_no_sweep(directory)
         try:
+            refuse_what_is_no_sweep(directory)
             directory.mkdir(parents=True, exist_ok=True)
             self._lock: IO[str] | None = hold(directory / ".lock", seconds=1.0)
         except OSError as error:

@@ -182,10 +182,9 @@ def follows(written: Any) -> bool:
 
 def fixed(run: Run) -> list[tuple[str, str]]:
     """Return the keys of the recipe, with their texts, that a preset holds as the values that they had in the run."""
-    written = run.composed.written.items()
-    return [
-        (key, shown(text)) for key, text in written if key.split(".")[0] in run.composed.recipe and not follows(text)
-    ]
+    recipe = run.composed.recipe
+    texts = {key: text for key, text in run.composed.written.items() if key.split(".")[0] in recipe}
+    return [(key, " ".join(shown(text).split())) for key, text in texts.items() if not follows(text)]
 
 
 def _as_text(value: Any) -> Any:

@@ -356,7 +356,7 @@ def result(
         "parameters": sum(parameter.numel() for parameter in module.network.parameters()),
         "error": error,
         "warnings": [*alerts],
-        "made_by": record.environment["made_by"],
+        "made_by": record.environment.get("made_by"),
     }
 
 

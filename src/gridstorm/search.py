@@ -253,14 +253,16 @@ def _plain(attrs: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Keep to itself what Optuna says of its own workings."""
+    """Keep Optuna's log messages off the screen, and two of its remarks."""
     from optuna import logging
+    from optuna.exceptions import ExperimentalWarning
 
     level = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore", ExperimentalWarning)  # some of its samplers are new, which the choice says
+            warnings.filterwarnings("ignore", "Clip non-finite values")  # a diverged run is told as the worst there is
             yield
     finally:
         logging.set_verbosity(level)
