@@ -253,7 +253,7 @@ def _plain(attrs: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Keep Optuna's log messages off the screen, and two of its remarks."""
+    """Keep Optuna's log messages off the screen, and what its workings warn of."""
     from optuna import logging
     from optuna.exceptions import ExperimentalWarning
 
@@ -263,6 +263,7 @@ def _quietly() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)  # some of its samplers are new, which the choice says
             warnings.filterwarnings("ignore", "Clip non-finite values")  # a diverged run is told as the worst there is
+            warnings.filterwarnings("ignore", "All-NaN slice encountered")  # a score that is no number is shown as such
             yield
     finally:
         logging.set_verbosity(level)
