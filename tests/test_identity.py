@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from composing import composed
+from composing import LOADER, composed
 from conftest import Command, Sweep, result, rows
 from gridstorm.config import leaves
 from gridstorm.limits import ANY, RANGES
+from gridstorm.plan import Plan
 from gridstorm.record import Record
 from gridstorm.refusal import Refusal
 
@@ -343,3 +344,48 @@ def test_any_key_of_any_choice_changes_the_signature_or_no_curve(
     ]
     assert numbers[0] == numbers[1], key
     shutil.rmtree(outside, ignore_errors=True)
+
+
+STOPPING = "{_target_:pytorch_lightning.callbacks.EarlyStopping,monitor:val/loss"
+
+
+def test_points_of_a_swept_section_are_what_they_are_alone(sweep: Sweep) -> None:
+    done = sweep(f"+callbacks.x={STOPPING},patience:1}},{STOPPING}}}", *SHORT)
+    assert done.status == 0, done.err
+    configs = [Record(run).composed.config["callbacks"]["x"] for run in done.runs]
+    assert [config.get("patience") for config in configs] == [1, None]
+
+
+def test_a_section_that_copies_another_one_follows_its_swept_keys(sweep: Sweep) -> None:
+    copy = "+callbacks.x={_target_:pytorch_lightning.callbacks.Timer,duration:'${regularization}'}"
+    plan = sweep(copy, "regularization.l1=0.1,0.2", "sweep.dry_run=true", *SHORT)
+    made = Plan(LOADER, "config", [copy, "regularization.l1=0.1,0.2"])
+    values = [made.composed({"regularization.l1": value, "seed": 0}).config for value in (0.1, 0.2)]
+    assert [one["callbacks"]["x"]["duration"]["l1"] for one in values] == [0.1, 0.2], plan.err
+
+
+@pytest.mark.parametrize("other", [{"seed": 2}, {"explain": True}, {"name": "mine"}])
+def test_presets_that_differ_in_what_a_sweep_has_once_are_refused(
+    command: Command, tmp_path: Path, other: dict[str, Any]
+) -> None:
+    for order in ("one,two", "two,one"):
+        both = {"one": other, "two": {"model": {"width": 8}}}
+        named = presets(tmp_path, **{name: both[name] for name in order.split(",")})
+        status, out, err = command("-m", f"experiment={named}", "launcher=in_process", *SHORT)
+        assert status == 2, out
+        assert next(iter(other)) in err
+
+
+def test_a_whole_number_and_a_share_are_two_values_of_a_callback() -> None:
+    swa = "+callbacks.x={_target_:pytorch_lightning.callbacks.StochasticWeightAveraging,swa_lrs:0.1,swa_epoch_start:"
+    assert composed(f"{swa}1}}").signature != composed(f"{swa}1.0}}").signature
+
+
+@pytest.mark.parametrize(("name", "text"), [("config.yaml", "a: 1"), ("origin.json", '{"format": 1, "trial": {}}')])
+def test_a_record_that_is_another_thing_is_set_aside(sweep: Sweep, name: str, text: str) -> None:
+    done = sweep("optimizer.lr=0.2,0.1", *SHORT)
+    interrupted(done.runs[0])
+    (done.runs[0] / name).write_text(text)
+    again = sweep("optimizer.lr=0.2,0.1", *SHORT)
+    assert again.status == 0, again.err
+    assert f"Set aside, and trained anew: {done.runs[0]}: " in again.out

@@ -1,15 +1,18 @@
 """Names of runs and sweeps stay inside output_dir, and nothing is deleted or overwritten that is not ours."""
 
 import json
+import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from conftest import Command, Sweep
 from gridstorm.history import History
 from gridstorm.limits import LONGEST, component, misnamed
-from gridstorm.record import Record
+from gridstorm.record import Record, hold, write_whole
+from gridstorm.refusal import Refusal
 
 SHORT = ("trainer.max_epochs=1", "trainer.limit_train_batches=2")
 WRONG = ("..", ".", "", "/tmp/elsewhere", "a/b", "../a", ".git", "a\nb", "a\x00b", "x" * (LONGEST + 1), "\x1b[2Ja", " ")
@@ -163,3 +166,52 @@ def test_a_run_is_trained_again_beside_itself_however_it_is_named(
     [made] = [run for run in (tmp_path / "runs").iterdir() if run.name != long]
     assert len(made.name.encode()) <= LONGEST
     assert (made / "result.json").is_file()
+
+
+def test_a_link_in_the_place_of_an_unfinished_file_is_not_written_through(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    (tmp_path / f".gridstorm-a.json.{os.getpid()}").symlink_to(victim)
+    write_whole(tmp_path / "a.json", "theirs")
+    assert (victim.read_text(), (tmp_path / "a.json").read_text()) == ("mine", "theirs")
+    assert not (tmp_path / "a.json").is_symlink()
+
+
+def held_elsewhere(run: Path) -> Any:
+    """Hold a run as another process would: a lock of another opened file."""
+    lock = hold(run / ".lock")
+    assert lock
+    return lock
+
+
+def test_a_run_that_another_process_trains_stays_as_it_is(
+    command: Command, sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gridstorm.record.HELD_SECONDS", 0.1)
+    done = sweep("optimizer.lr=0.01,0.1", *SHORT)
+    run = done.runs[0]
+    told = json.loads((run / "result.json").read_text())
+    (run / "result.json").write_text(json.dumps({**told, "status": "failed", "error": "x"}))
+    (run / "stop").write_text("{}")
+    before = state(run)
+    with held_elsewhere(run):
+        status, _, err = command(f"resume='{run}'")
+        assert (status, "Another process trains this run." in err) == (2, True)
+        again = sweep("optimizer.lr=0.01,0.1", *SHORT)
+        assert again.status == 1
+        assert "Another process trains this run." in again.out
+        with pytest.raises(Refusal, match="Another process"):
+            Record(run).fail("it died")
+        assert state(run) == before
+
+
+def test_what_is_refused_leaves_no_directory(command: Command, tmp_path: Path) -> None:
+    gone = "logger={_target_:pytorch_lightning.loggers.CometLogger}"
+    for line, words in (((gone, "output_dir=o"), "CometLogger"), (("output_dir=/dev/null/x",), "cannot be written")):
+        status, _, err = command(*line, "name=n", *SHORT)
+        assert (status, words in err) == (2, True), err
+    assert not list(tmp_path.glob("o/*"))
+    (tmp_path / "o").mkdir(exist_ok=True)
+    (tmp_path / "o" / "n").symlink_to(tmp_path / "nowhere")
+    assert command("output_dir=o", "name=n", *SHORT)[0] == 0
+    assert sorted(file.name for file in (tmp_path / "o").iterdir()) == ["n", "n-2"]

@@ -270,3 +270,18 @@ def test_workers_of_a_dataloader_are_in_a_sweep_what_they_are_alone(tmp_path: Pa
     both = seconds("-m", *line, "optimizer.lr=0.001,0.002", "sweep.name=grid", "launcher.places=1")
     assert len(both) == 3
     assert max(both) < 5 * alone  # with a server that imports torch for each worker: a hundred times as long
+
+
+def test_shapes_are_compared_in_a_group_too(sweep: Sweep) -> None:
+    flat = ["data=diabetes", "loss=mse", "model._target_=theirs.Flat", "trainer.max_epochs=1"]
+    flat += [f"~model.{key}" for key in ("depth", "width", "activation", "dropout", "norm")]
+    done = sweep(*flat, "optimizer.lr=0.1,0.2,0.3", "sweep.fuse=3")
+    assert done.status == 1
+    assert "The predictions are [2] and the targets [2, 1]" in done.out
+    assert all(rows(run) == [] for run in done.runs)
+
+
+def test_a_batch_is_what_the_hooks_of_the_data_make_of_it(command: Command, tmp_path: Path) -> None:
+    status, _, err = command(*(text.replace("theirs.Data", "theirs.Choosing") for text in REGRESSION))
+    assert status == 0, err
+    assert result(tmp_path / "runs" / "first")["status"] == "done"

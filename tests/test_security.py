@@ -338,3 +338,32 @@ def test_a_target_that_is_not_allowed_is_refused_wherever_it_stands() -> None:
     for node in ({"_target_": "os.system"}, {"_target_": SAVER, "filename": [{"x": {"_target_": "os.system"}}]}):
         with pytest.raises(Refusal, match=r"os\.system"):
             build(node)
+
+
+def test_a_class_of_ours_that_a_strangers_module_hands_on_is_not_taken_from_there(
+    command: Command, planted: Path
+) -> None:
+    (planted.parent / "evil" / "data.py").write_text("from gridstorm.data.digits import Digits\n")
+    (planted.parent / "preset.yaml").write_text(f"{GLOBAL}data:\n  _target_: evil.data.Digits\n")
+    status, _, err = command("experiment=preset.yaml", "explain=true")
+    assert (status, "evil.data.Digits" in err) == (2, True)
+    assert not planted.exists()
+
+
+@pytest.mark.parametrize("show", [[], ["--help"], ["--cfg", "job"]])
+def test_a_schema_of_a_module_is_not_imported(planted: Path, show: list[str]) -> None:
+    (planted.parent / "c").mkdir()
+    (planted.parent / "c" / "mine.yaml").write_text(
+        "defaults:\n- config\n- _self_\nhydra:\n  searchpath: ['structured://evil']\n"
+    )
+    line = ["--config-dir", "c", "--config-name", "mine", *show]
+    done = subprocess.run(
+        [sys.executable, str(TRAIN), *line],
+        cwd=planted.parent,
+        env={**os.environ, "PYTHONPATH": str(planted.parent)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "It would import a package" in done.stderr
+    assert not planted.exists()

@@ -129,3 +129,21 @@ class Each(nn.Module):
 
     def forward(self, logits: Tensor, y: Tensor) -> Tensor:
         return (logits - y).square()
+
+
+class Flat(nn.Module):
+    """A network that forgets the last dimension of its predictions."""
+
+    def __init__(self, input_shape: tuple[int, ...], num_outputs: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(input_shape[0], 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.squeeze(self.linear(x), 1)
+
+
+class Choosing(Pairs):
+    """Batches of three of which a hook chooses two."""
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        return batch[0], batch[2]

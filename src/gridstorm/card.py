@@ -13,7 +13,7 @@ from torch import nn
 from gridstorm.annotation import shown
 from gridstorm.config import Composed, leaves
 from gridstorm.data import PARTS
-from gridstorm.module import Batch, Module, aligned
+from gridstorm.module import TRANSFER, Batch, Module, aligned, hooks
 from gridstorm.refusal import Problem, Refusal
 from gridstorm.table import table
 from gridstorm.task import misshapen
@@ -73,8 +73,10 @@ def try_one_batch(composed: Composed, module: Module, data: Any) -> None:
     key = f"data={composed.choices.get('data', composed.config['data']['_target_'])}"
     for part in PARTS:
         batch = None
-        with suppress(Exception):  # a part that is not there, or raises: the training says so where it is asked for
+        with suppress(Exception), torch.random.fork_rng(devices=[]):  # what raises here the training will tell
             batch = next(iter(getattr(data, f"{part}_dataloader")()), None)
+            if batch is not None and hooks(data, TRANSFER):
+                batch = data.on_after_batch_transfer(data.on_before_batch_transfer(batch, 0), 0)
         if batch is None:
             continue
         pair = (

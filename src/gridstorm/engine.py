@@ -19,7 +19,7 @@ from gridstorm.launcher import Died, Launcher
 from gridstorm.preflight import duration
 from gridstorm.proposals import Planned, curve
 from gridstorm.record import RESULT, Record
-from gridstorm.refusal import Refusal
+from gridstorm.refusal import Refusal, said
 from gridstorm.trial import Run, Trial
 
 MANIFEST_SECONDS = 1.0
@@ -93,9 +93,11 @@ class Engine:
     def _fill(self) -> None:
         """Give every free place a job."""
         while len(self.busy) < self.launcher.places and not self.signals and (members := self._next()):
-            directories = [str(self._ready(*member).directory) for member in members]
-            planned = [run.composed.signature for _, run in members]
-            self.busy[self.launcher.submit(job.carry_out, directories, planned)] = Job(members)
+            ready = [(member, record) for member in members if (record := self._ready(*member))]
+            if ready:
+                directories = [str(record.directory) for _, record in ready]
+                planned = [run.composed.signature for (_, run), _ in ready]
+                self.busy[self.launcher.submit(job.carry_out, directories, planned)] = Job([one for one, _ in ready])
 
     def _next(self) -> list[Member]:
         """Return the runs of the next job: some whose process died, or new ones that can be trained together."""
@@ -109,11 +111,16 @@ class Engine:
             self.waiting.remove(member)
         return members
 
-    def _ready(self, trial: Trial, run: Run) -> Record:
-        """Return the directory of a run that is about to be handed over."""
+    def _ready(self, trial: Trial, run: Run) -> Record | None:
+        """Return the directory of a run that is about to be handed over; None where another process trains it."""
         trial.number = trial.number or 1 + max(one.number for one in self.proposals.trials)
         limit = self.proposals.limit(trial, run)
-        reopen(run)
+        try:
+            reopen(run)
+        except Refusal as refusal:
+            run.result = {"status": "failed", "error": said(refusal), "score": None, "seconds": 0.0}
+            self.proposals.ended(trial, run)
+            return None
         record = run.record = run.record or create(self.directory, trial, run, self.width)
         if limit:
             record.ask_to_stop("pruned", limit)

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gridstorm.card import try_one_batch
 from gridstorm.config import Composed
 from gridstorm.data import InMemory
 from gridstorm.ensemble import Ensemble
@@ -21,7 +22,7 @@ from gridstorm.group import Group, Zipped
 from gridstorm.member import Member
 from gridstorm.module import HOOKS, Batch, Module, epoch_seed, hooks, passed
 from gridstorm.record import Record
-from gridstorm.refusal import said, warned
+from gridstorm.refusal import Refusal, said, warned
 from gridstorm.review import loaded
 from gridstorm.run import begin, module_for, network_for, prepared, threads, train, trainer_for
 
@@ -75,16 +76,21 @@ def fit(records: Sequence[Record]) -> None:
         Exception: Whatever torch or a run's callback raises, for want of memory or otherwise; each run can go on from
             its last checkpoint.
     """
+    with warned() as alerts:
+        _fit(records, alerts)
+
+
+def _fit(records: Sequence[Record], alerts: Sequence[str]) -> None:
     _keep_memory()
     composed = [record.composed for record in records]
     built = [*_built(composed)]
     if own := hooks(built[0][1], HOOKS):
         raise ValueError(f"The data's {own[0]} is for runs alone.")
+    try_one_batch(composed[0], *built[0])
     threads(composed[0].config["threads"], built[0][0].network)
     trainer = trainer_for(replace(composed[0], config={**composed[0].config, "callbacks": {}}), bar=False)
     members = []
     for record, one, (module, data) in zip(records, composed, built, strict=True):
-        record.hold()
         data.trainer = trainer
         begin(one, record, trainer, data)
         members.append(Member(one, record, module, data, trainer))
@@ -93,11 +99,10 @@ def fit(records: Sequence[Record]) -> None:
     batches = Zipped([data.train_dataloader() for data in distinct.values()])
     group, file = Group(members, batches, sources), records[0].last_checkpoint
     val = Zipped([built[0][1].val_dataloader()])
-    with warned() as alerts:
-        group.alerts = alerts
-        trainer.fit(group, batches, val, ckpt_path=file, weights_only=True if file else None)
-        for member in members:
-            member.conclude(alerts)
+    group.alerts = alerts
+    trainer.fit(group, batches, val, ckpt_path=file, weights_only=True if file else None)
+    for member in members:
+        member.conclude(alerts)
 
 
 def _keep_memory() -> None:
@@ -137,6 +142,10 @@ def fusible(composed: Composed) -> str | None:
     built = [*_built(both)]
     if own := hooks(built[0][1], HOOKS):
         return f"the data's {own[0]} is for runs alone"
+    try:
+        try_one_batch(both[0], *built[0])
+    except Refusal as refusal:
+        return said(refusal)
     x, y = (part[:PROBE] for part in next(iter(built[0][1].train_dataloader())))
     batch = torch.stack([x, x.flip(0)]), torch.stack([y, y.flip(0)])
     modules = [module for module, _ in built]

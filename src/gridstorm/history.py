@@ -10,10 +10,11 @@ from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
+from gridstorm.config import recheck
 from gridstorm.limits import LONGEST, component
 from gridstorm.recipe import Composed
-from gridstorm.record import FORMAT, TEMPORARY, TRIAL, Record, clear, hold, refuse_unknown_format, write_whole
-from gridstorm.refusal import Problem, Refusal, unreadable
+from gridstorm.record import TEMPORARY, TRIAL, Record, clear, hold, write_whole
+from gridstorm.refusal import FORMAT, Problem, Refusal, refuse_unknown_format, unreadable
 from gridstorm.trial import BAD, Run, Trial
 
 MANIFEST = "sweep.json"
@@ -107,7 +108,7 @@ class History:
         if known.result.get("status") == "done":
             return True
         try:
-            composed, links = known.record.composed, known.record.links()
+            composed, links = recheck(known.record.composed), known.record.links()
         except Refusal as refusal:
             self.aside.append(_aside(known.record, refusal))
             return False
@@ -183,13 +184,15 @@ def _known(record: Record) -> Known | None:
     """Return a run that a sweep made, None for any other; a Refusal says that its record is damaged."""
     origin, result = record.origin, record.result
     trial, made = origin.get("trial"), origin.get("format", 0)
-    if not trial:
+    if trial is None:
         return None
     for name, content, keys in (("origin.json", trial, TOLD), ("result.json", result, RESULTS)):
         if content is not None and not (isinstance(content, dict) and content.keys() >= {*keys}):
             raise unreadable(record.directory / name, "something is missing in it")
+    if not isinstance(trial["number"], int):
+        raise unreadable(record.directory / "origin.json", "the number of its trial is none")
     # Before there were formats, signatures left out callbacks and devices: what they would be now is in the recipe.
-    signature = origin["signature"] if made and "signature" in origin else record.composed.signature
+    signature = origin["signature"] if made and "signature" in origin else recheck(record.composed).signature
     return Known(record, signature, trial, result or {}, made)
 
 

@@ -5,7 +5,6 @@ import os
 import re
 import warnings
 from collections.abc import Iterator, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -108,6 +107,7 @@ class Overrides:
                 self._set(config, one)
         task = [one for one in parsed if not one.is_hydra_override()]
         config.hydra.overrides.task = [one.input_line for one in task]
+        config.hydra.overrides.hydra = [one.input_line for one in parsed if one.is_hydra_override()]
         config.hydra.job.override_dirname = get_overrides_dirname(task, **config.hydra.job.config.override_dirname)
         return config
 
@@ -116,11 +116,11 @@ class Overrides:
         yield config
         for one in self._swept:
             first, *others = _values(one)
-            for value in others:
-                whole = deepcopy(config) if isinstance(value, dict) else config
-                OmegaConf.update(whole, one.key_or_group, value, force_add=True)  # a section may have other keys
-                yield whole
-            OmegaConf.update(config, one.key_or_group, first)
+            for value in (value for value in others if not isinstance(value, dict)):  # those are composed themselves
+                OmegaConf.update(config, one.key_or_group, value)
+                yield config
+            if not isinstance(first, dict):
+                OmegaConf.update(config, one.key_or_group, first)
 
     def options(self, group: str, kind: ObjectType = ObjectType.CONFIG) -> list[str]:
         """Return the choices of a group, or with `ObjectType.GROUP` the groups in it."""

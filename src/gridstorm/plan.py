@@ -77,6 +77,9 @@ class Base:
     def _set(self, values: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the plain configuration with `values` and what copies them; None where a section is among them."""
         plain = self.composed.config
+        inside = [key for key in values for other in self.copied.values() if key.startswith(f"{other}.")]
+        if inside:  # of a section that stands in two places
+            return None
         for key, value in values.items():
             for place in (key, *(copy for copy, other in self.copied.items() if other == key)):
                 changed = _with(plain, place.split("."), value)
@@ -145,7 +148,7 @@ class Plan:
             key: value
             for axis in self.axes
             for key, value in zip(axis.keys, axis.ends()[0], strict=True)
-            if key in GROUPS
+            if key in GROUPS or isinstance(value, dict)
         }
         if given.issuperset(chosen):
             base = Base(first, config.accept(config.without_hydra(first), first.hydra))
@@ -165,6 +168,10 @@ class Plan:
                 )
             elif re.split("[./]", key)[0] in ONE and one.is_sweep_override():
                 problems.append(Problem(str(one.input_line), "A sweep has one.", "Give one value."))
+        alone = [key for key in ("name", "resume", "explain") if self.config[key]]
+        told = {problem.path for problem in problems}
+        fact, remedy = "It is asked of one run, and -m starts many.", "Take it out of the preset."
+        problems += [Problem(f"{key}={shown(self.config[key])}", fact, remedy) for key in alone if key not in told]
         listed = [key for key in self.settings["params"] if re.split("[./]", str(key))[0] in ONE]
         problems += [Problem(f"sweep.params.{key}", "A sweep has one.", "Take it out.") for key in listed]
         if problems:
@@ -176,11 +183,13 @@ class Plan:
         Raises:
             Refusal: What the sweep reads differs from what it is for the first of all points.
         """
-        here, there = ({key: config[key] for key in ONE} for config in (self.config, composed.config))
+        given = {one.key_or_group for one in self.parsed} | {key for axis in self.axes for key in axis.keys}
+        read = [key for key in (*ONE, "seed", "name", "resume", "explain") if key not in given]
+        here, there = ({key: config[key] for key in read} for config in (self.config, composed.config))
         own, others = dict(leaves(here)), dict(leaves(there))
         other = [key for key in {**own, **others} if own.get(key, ABSENT) != others.get(key, ABSENT)]
         if other:
-            given = ", ".join(f"{key}={_shown(value)}" for key, value in chosen.items())
+            place = ", ".join(f"{key}={_shown(value)}" for key, value in chosen.items())
             told = [
                 f"{key}={shown(values[key])}" if key in values else f"no {key}"
                 for key in other[:1]
@@ -188,7 +197,7 @@ class Plan:
             ]
             fact = f"It has {told[0]}, and the first point {told[1]}: a sweep has one."
             remedy = "Set it on the command line, where it holds for every point, or start a sweep for each."
-            raise Refusal([Problem(given, fact, remedy)])
+            raise Refusal([Problem(place, fact, remedy)])
 
     def _whole(self, axis: Axis) -> Axis:
         """Make an interval one of whole numbers where the key holds one: `model.depth=interval(1,4)`."""
@@ -259,8 +268,9 @@ class Plan:
         Raises:
             Refusal: Something is wrong with it.
         """
-        base = self._base({key: value for key, value in point.items() if key in GROUPS}, point)
-        composed = base.at({key: value for key, value in point.items() if key not in GROUPS})
+        chosen = {key: value for key, value in point.items() if key in GROUPS or isinstance(value, dict)}
+        base = self._base(chosen, point)
+        composed = base.at({key: value for key, value in point.items() if key not in chosen})
         trainer = composed.config["trainer"]
         if trainer.get("strategy", "auto") != "auto" or trainer.get("devices", 1) not in (1, "1", "auto"):
             fact, remedy = (
@@ -292,7 +302,8 @@ class Plan:
                 for one in self.parsed
                 if re.split("[./]", one.key_or_group)[0] in OF_SWEEPS and not one.is_hydra_override()
             ]
-            texts = [*hydra, *settings, *self.overrides({**(point or {}), **chosen})]
+            own = {name: value for name, value in {**(point or {}), **chosen}.items() if name != "seed"}
+            texts = [*hydra, *settings, *self.overrides(own)]
             whole = config.compose(Overrides(self.loader, self.config_name, texts, sweep=True))
             base = Base(whole, config.accept(config.without_hydra(whole), whole.hydra))
             self._refuse_other_settings(base.composed, chosen)

@@ -10,6 +10,7 @@ from typing import Any
 
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra._internal.core_plugins.importlib_resources_config_source import ImportlibResourcesConfigSource
+from hydra._internal.core_plugins.structured_config_source import StructuredConfigSource as HydrasSchemas
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
@@ -85,6 +86,15 @@ class Packages(ImportlibResourcesConfigSource):
         super().__init__(provider, path)
 
 
+class StructuredConfigSource(HydrasSchemas):
+    """Hydra's own schemas (`structured://`) without a module, which would be imported; Hydra asks for this name."""
+
+    def __init__(self, provider: str, path: str) -> None:
+        if path.rpartition("://")[2]:
+            raise ConfigLoadError("\n".join((f"{path}: {NO_IMPORT[0]}", NO_IMPORT[1])))
+        super().__init__(provider, path)
+
+
 def may_import(package: str) -> bool:
     """Tell whether a package may be imported for the configurations in it."""
     dotted = f"{package.replace('/', '.')}."
@@ -93,7 +103,7 @@ def may_import(package: str) -> bool:
 
 for plugin in (Presets, PresetPath):
     Plugins.instance().register(plugin)
-SourcesRegistry.instance().types[Packages.scheme()] = Packages
+SourcesRegistry.instance().types |= {"pkg": Packages, "structured": StructuredConfigSource}
 
 
 def _path(config_path: str) -> str:

@@ -78,7 +78,7 @@ class Composed:
         told by their fingerprint.
         """
         recipe = self.recipe
-        callbacks = sorted(map(_text, recipe["callbacks"].values()))  # under whatever names
+        callbacks = sorted(json.dumps(node, sort_keys=True) for node in recipe["callbacks"].values())  # of any name
         files = named_files([node for key, node in targets({**recipe, "data": None}) if _may_read(key, node)])
         text = _text({**recipe, "callbacks": callbacks} | ({"files": files} if files else {}))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -140,7 +140,12 @@ def _text(node: Any) -> str:
 
 
 def _canonical(node: Any) -> Any:
-    """Write equal values equally: 1.0 as 1, except where 1.0 is a share and 1 is a number of batches."""
+    """Write equal values equally: 1.0 as 1, except where 1.0 is a share and 1 is a number of batches.
+
+    What they mean to a class of the user's own is not known.
+    """
+    if isinstance(node, dict) and not is_a_librarys(str(node.get("_target_", "torch."))):
+        return node
     if isinstance(node, dict):
         return {str(key): value if key in SHARES else _canonical(value) for key, value in node.items()}
     if isinstance(node, list):

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
+from itertools import count
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ import yaml
 from gridstorm.config import Composed
 from gridstorm.limits import is_file, misnamed
 from gridstorm.recipe import default_name
-from gridstorm.refusal import Problem, Refusal, unreadable
+from gridstorm.refusal import FORMAT, Problem, Refusal, refuse_unknown_format, unreadable
 from gridstorm.resolve import no_data
 from gridstorm.target import find
 from gridstorm.task import METRICS
@@ -30,33 +31,31 @@ if TYPE_CHECKING:
     from gridstorm.tensorboard import EventFile
 
 RESULT = "result.json"
-FORMAT = 1  # of what stands in the files; none written means 0
 TEMPORARY = ".gridstorm-"
 TRIAL = f"{TEMPORARY}trial-"  # begins the name of a directory that a sweep is about to give to a run
 FILES = ("config.yaml", "origin.json", "environment.json", "code.diff", "metrics.jsonl", "result.json", "error.txt",
          "output.txt", "stop", ".lock", "checkpoints", "checkpoints/last.ckpt", "checkpoints/best.ckpt")  # fmt: skip
 HELD_SECONDS = 10.0  # how long a process that was killed may take to end
-NOTES: dict[str, type] = {"overrides": list, "choices": dict, "origins": dict, "written": dict}
+NOTES = {"overrides": list, "choices": dict, "origins": dict, "written": dict}
 COUNTERS = ("step", "epoch", "samples", "seconds")
 
 
 class Record:
     """One run's directory. Make one with `create`, read one with `Record(directory)`."""
 
-    def __init__(self, directory: Path) -> None:
-        """Take the directory of a run.
+    def __init__(self, directory: Path, fresh: bool = False) -> None:
+        """Take the directory of a run; `fresh` where it was made just now.
 
         Raises:
             Refusal: There is no run in `directory`.
         """
-        self.directory = directory
+        self.directory, self.fresh = directory, fresh
         if not is_file(directory / "config.yaml"):
             fact = "There is no run in this directory (no config.yaml)."
             raise Refusal([Problem(str(directory), fact, "Name the directory that a run printed at its end.")])
         self._metrics: Any = None
         self._events: EventFile | None = None
         self._lock: IO[str] | None = None
-        self.fresh = False  # whether it was made just now
 
     @classmethod
     def create(
@@ -64,8 +63,7 @@ class Record:
     ) -> "Record":
         """Make the directory `parent/name` (`name-2` and so on where it is taken) with all that is known at the start.
 
-        It appears complete: the files are written to a hidden directory, which is then renamed. A ValueError says that
-        `name` would lead out of `parent`.
+        It appears complete: the files are written to a hidden directory, which is renamed. A ValueError: a wrong name.
 
         Args:
             parent: The folder for the directory.
@@ -74,11 +72,14 @@ class Record:
             command: What was typed.
             trial: Of a sweep's run: the trial's number, its values and the like.
         """
-        chosen = name or default_name(composed)
-        if misnamed("name", chosen):
+        if misnamed("name", chosen := name or default_name(composed)):
             raise ValueError(f"{chosen!r} is not the name of one directory.")
         hidden = parent / f"{TRIAL if trial else TEMPORARY}{secrets.token_hex(8)}"
-        (hidden / "checkpoints").mkdir(parents=True)
+        try:
+            (hidden / "checkpoints").mkdir(parents=True)
+        except OSError as error:
+            fact = f"The directory cannot be written ({error.strerror})."
+            raise Refusal([Problem(str(parent), fact, "Give another output_dir.")]) from error
         dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # libyaml's, where it is there: ten times faster
         (hidden / "config.yaml").write_text(yaml.dump(composed.config, Dumper=dumper, sort_keys=False))
         origin = {
@@ -92,19 +93,15 @@ class Record:
             "written": composed.written,
         }
         (hidden / "origin.json").write_text(json.dumps(origin, indent=1))
-        directory, number = parent / chosen, 1
-        while True:
+        for number in count(1):
+            directory = parent / (chosen if number == 1 else f"{chosen}-{number}")
             try:
                 hidden.rename(directory)
+                break
             except OSError:  # taken: a run's directory is never empty, and rename replaces only empty ones
-                if not directory.exists():
+                if not os.path.lexists(directory):
                     raise
-                number += 1
-                directory = parent / f"{chosen}-{number}"
-            else:
-                made = cls(directory)
-                made.fresh = True
-                return made
+        return cls(directory, fresh=True)
 
     @cached_property
     def composed(self) -> Composed:
@@ -113,8 +110,7 @@ class Record:
         config, origin = self._read("config.yaml", partial(yaml.load, Loader=loader)), self.origin
         if wrong := no_data(config):
             raise Refusal([replace(one, key=str(self.directory / one.key)) for one in wrong])
-        notes = (origin.get(name, kind()) for name, kind in NOTES.items())
-        return Composed(config, *notes)
+        return Composed(config, *(origin.get(name, kind()) for name, kind in NOTES.items()))
 
     @property
     def result(self) -> dict[str, Any] | None:
@@ -184,9 +180,8 @@ class Record:
             opened.seek(place)
             text = opened.read()
         whole = text[: text.rfind(b"\n") + 1]
-        return [
-            row for line in whole.splitlines() if (row := _parsed(line.decode(errors="replace"))) is not None
-        ], place + len(whole)
+        rows = (_parsed(line.decode(errors="replace")) for line in whole.splitlines())
+        return [row for row in rows if row is not None], place + len(whole)
 
     def stops_after(self, epochs: int) -> str | None:
         """Return why the run is asked to stop after so many epochs (`pruned`); None if it is to go on."""
@@ -199,17 +194,26 @@ class Record:
         self.write("stop", json.dumps({"why": why, "epochs": epochs}))
 
     def reopen(self, anew: bool = False) -> None:
-        """Let a run that is over go on from its last checkpoint, or with `anew` from its start."""
+        """Let a run that is over go on from its last checkpoint, or with `anew` from its start.
+
+        Raises:
+            Refusal: Another process trains it.
+        """
+        held = self._lock
+        self.hold(seconds=0.0)
         names = ["result.json", "stop", "error.txt"]
         names += ["metrics.jsonl", "checkpoints/last.ckpt", "checkpoints/best.ckpt"] if anew else []
         for name in names:
             (self.directory / name).unlink(missing_ok=True)
+        if self._lock and not held:
+            self._lock.close()
+            self._lock = None
 
     def links(self) -> list[str]:
         """Return the files that are symbolic links: to write to one would write outside of the directory."""
         return [name for name in FILES if (self.directory / name).is_symlink()]
 
-    def hold(self) -> None:
+    def hold(self, seconds: float = HELD_SECONDS) -> None:
         """Keep every other process from training this run, until this one closes it or ends.
 
         Raises:
@@ -218,7 +222,7 @@ class Record:
         if links := self.links():
             fact, remedy = "It is a symbolic link, which leads out of the record.", "Put the file itself in its place."
             raise Refusal([Problem(str(self.directory / name), fact, remedy) for name in links])
-        self._lock = hold(self.directory / ".lock", seconds=HELD_SECONDS)
+        self._lock = self._lock or hold(self.directory / ".lock", seconds)
         if self._lock is None:
             fact, remedy = "Another process trains this run.", "Wait until it is over, or stop that process."
             raise Refusal([Problem(str(self.directory), fact, remedy)])
@@ -251,7 +255,7 @@ class Record:
         group = f"{trial}/{self.directory.parent.resolve().name}"  # its first 13 characters are shown
         self.events.hparams(hyperparameters(composed.recipe, composed.choices), group, environment["started"])
         config = markdown((self.directory / "config.yaml").read_text(), "yaml")
-        self.events.text("config", f"{markdown(origin['command'], 'sh')}\n\n{config}")
+        self.events.text("config", f"{markdown(origin.get('command', ''), 'sh')}\n\n{config}")
         data = find(composed.config["data"]["_target_"])
         names = METRICS.get(data.constant("task") if data else "", {})
         self.events.charts({"train against validation": {name: [f"train/{name}", f"val/{name}"] for name in names}})
@@ -289,7 +293,12 @@ class Record:
         self.write(RESULT, json.dumps({**result, "score": _number(result["score"])}, indent=1), sync=True)
 
     def fail(self, error: str, trace: str = "") -> None:
-        """Write down that the run failed, where its own process could not say so any more."""
+        """Write down that the run failed, where its own process could not say so any more.
+
+        Raises:
+            Refusal: Another process trains it.
+        """
+        self.hold(seconds=1.0)
         from gridstorm.tensorboard import EventFile
 
         rows, config = self.rows(), self.composed.config
@@ -320,6 +329,7 @@ class Record:
             self._events.close()
         if self._lock:
             self._lock.close()
+            self._lock = None
 
     def discard(self) -> None:
         """Remove the directory of a run that was made just now, and refused before its first point."""
@@ -335,7 +345,8 @@ class Record:
 def write_whole(file: Path, text: str, sync: bool = False) -> None:
     """Write a file whole or not at all; with `sync` it is on the disk when this returns."""
     beside = file.with_name(f"{TEMPORARY}{file.name}.{os.getpid()}")
-    with beside.open("w", encoding="utf-8") as opened:
+    beside.unlink(missing_ok=True)  # of a process with the same number; a link there would lead elsewhere
+    with beside.open("x", encoding="utf-8") as opened:
         opened.write(text)
         if sync:
             opened.flush()
@@ -348,17 +359,6 @@ def clear(directory: Path) -> None:
     for left in directory.glob(f"{TEMPORARY}*"):
         if left.is_file() and not left.is_symlink():
             left.unlink()
-
-
-def refuse_unknown_format(file: Path, content: Mapping[str, Any]) -> None:
-    """Refuse what a later Gridstorm wrote.
-
-    Raises:
-        Refusal: The format is none that is known here.
-    """
-    if content.get("format", 0) not in range(FORMAT + 1):
-        fact = f"Its format is {content['format']}, and this Gridstorm knows those up to {FORMAT}."
-        raise Refusal([Problem(str(file), fact, "Use the Gridstorm that wrote it, or a later one.")])
 
 
 def hold(file: Path, seconds: float = 0.0) -> IO[str] | None:

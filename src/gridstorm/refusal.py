@@ -4,13 +4,14 @@ import difflib
 import logging
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+FORMAT = 1  # of the files of a record; none written means 0
 MANY = 20  # names that are too many to be listed in a sentence
 
 
@@ -55,6 +56,17 @@ def plainly() -> Iterator[None]:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def refuse_unknown_format(file: Path, content: Mapping[str, Any]) -> None:
+    """Refuse what a later Gridstorm wrote.
+
+    Raises:
+        Refusal: The format is none that is known here.
+    """
+    if content.get("format", 0) not in range(FORMAT + 1):
+        fact = f"Its format is {content['format']}, and this Gridstorm knows those up to {FORMAT}."
+        raise Refusal([Problem(str(file), fact, "Use the Gridstorm that wrote it, or a later one.")])
 
 
 def unreadable(file: Path, reason: str) -> Refusal:

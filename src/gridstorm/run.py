@@ -135,7 +135,6 @@ def resume(asked: Composed) -> dict[str, Any]:
         print(f"{record.directory} is over already.")
         print(closing(record, record.result))
         return record.result
-    record.reopen()
     return train(composed, lambda: record)
 
 
@@ -161,6 +160,11 @@ def train(composed: Composed, open_record: Callable[[], Record], alone: bool = T
         alone: Whether to print the card and the result, and to test the best weights; a sweep's trials are compared
             by their score, and a test in each of them would be a choice by the test part.
     """
+    with warned() as alerts:
+        return _train(composed, open_record, alone, alerts)
+
+
+def _train(composed: Composed, open_record: Callable[[], Record], alone: bool, alerts: Sequence[str]) -> dict[str, Any]:
     config = composed.config
     torch.manual_seed(config["seed"])
     data = prepared(composed)
@@ -169,34 +173,28 @@ def train(composed: Composed, open_record: Callable[[], Record], alone: bool = T
     module = module_for(composed, network, data)
     try_one_batch(composed, module, data)
     trainer = trainer_for(composed, alone)
+    loggers = [build(config["logger"])] if config["logger"] else []
     first = trainer.is_global_zero
     record = open_record() if first else Record(Path(os.environ[DIRECTORY_VARIABLE]))
-    if first:
-        record.hold()
     os.environ[DIRECTORY_VARIABLE] = str(record.directory)
-    trainer.loggers = [Recorder(record, module), *([build(config["logger"])] if config["logger"] else [])]
+    trainer.loggers = [Recorder(record, module), *loggers]
     stopping = Stopping(record)
     trainer.callbacks.insert(0, stopping)  # type: ignore[attr-defined]  # the Trainer has it
+    if first:
+        begin(composed, record, trainer, data, alone)
     if first and alone:
         print(card(composed, network), end="\n\n", flush=True)
-    if first:
-        try:
-            begin(composed, record, trainer, data)
-        except Refusal:
-            record.close()
-            raise
-    with warned() as alerts:
-        try:
-            fit(trainer, module, data, record, alone)
-            tested = tried("It was not tested", test, record, trainer, module, data) or {} if alone else {}
-            early = stopping.why if module.current_epoch < (trainer.max_epochs or 0) else None
-            outcome = conclude(composed, record, module, data, tested, early, alerts) if first else {}
-        except Exception as error:
-            if alone and isinstance(error, Refusal):
-                record.discard()
-            elif first:
-                record.finish(result(composed, record, module, "failed", said(error), alerts))
-            raise
+    try:
+        fit(trainer, module, data, record, alone)
+        tested = tried("It was not tested", test, record, trainer, module, data) or {} if alone else {}
+        early = stopping.why if module.current_epoch < (trainer.max_epochs or 0) else None
+        outcome = conclude(composed, record, module, data, tested, early, alerts) if first else {}
+    except Exception as error:
+        if alone and isinstance(error, Refusal):
+            record.discard()
+        elif first:
+            record.finish(result(composed, record, module, "failed", said(error), alerts))
+        raise
     if first and alone:
         print(closing(record, outcome))
     return outcome
@@ -292,13 +290,24 @@ def trainer_for(composed: Composed, bar: bool = True) -> pl.Trainer:
         return build({**ours, **composed.config["trainer"]}, logger=False, callbacks=callbacks, **profiler)  # type: ignore[no-any-return]
 
 
-def begin(composed: Composed, record: Record, trainer: pl.Trainer, data: Any) -> None:
-    """Write down the start, or on resuming forget what came after the last checkpoint."""
-    checkpoint = record.last_checkpoint
-    step = loaded(checkpoint)["global_step"] if checkpoint else 0
-    device = trainer.strategy.root_device
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
-    record.begin(step, environment(name, made_by(composed, data)))
+def begin(composed: Composed, record: Record, trainer: pl.Trainer, data: Any, reopen: bool = False) -> None:
+    """Hold the record and write down the start, or on resuming forget what came after the last checkpoint.
+
+    Raises:
+        Refusal: Another process trains the run, or its record is damaged; it is then as it was.
+    """
+    record.hold()
+    try:
+        checkpoint = record.last_checkpoint
+        step = loaded(checkpoint)["global_step"] if checkpoint else 0
+        if reopen:
+            record.reopen()
+        device = trainer.strategy.root_device
+        name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+        record.begin(step, environment(name, made_by(composed, data)))
+    except Refusal:
+        record.close()
+        raise
     record.write("code.diff", uncommitted())
 
 

@@ -27,8 +27,7 @@ from gridstorm.proposals import Learning, Planned, drawn
 from gridstorm.provenance import code
 from gridstorm.pruner.asha import Asha
 from gridstorm.recipe import Composed
-from gridstorm.record import FORMAT
-from gridstorm.refusal import Problem, Refusal
+from gridstorm.refusal import FORMAT, Problem, Refusal
 from gridstorm.report import report
 from gridstorm.search import Search
 from gridstorm.space import Point

@@ -150,8 +150,8 @@ def problem(key: str, path: Any) -> Problem | None:
     if not isinstance(path, str) or not re.fullmatch(r"\w+(\.\w+)+", path):
         return Problem(given, "A target is the dotted path of a class.", "Give one, such as torch.optim.AdamW.")
     target = find(path)
-    if target and allowed(target):
-        return None
+    if target and allowed(target) and (is_a_librarys(path) or path.startswith(own_packages())):
+        return None  # the second since building imports what leads there too
     package = (target.module if target else path).partition(".")[0]
     if not target and package in LIBRARIES:
         close = [name for name in closest(path, names_beside(path)) if (other := find(name)) and allowed(other)]

@@ -39,6 +39,7 @@ class Checkpoint(LightningCheckpoint):
         if inside and self._is_better(float(trainer.callback_metrics.get(self.monitor, math.nan))):
             directory = self._directory(trainer)
             beside = directory / f"{TEMPORARY}best.{os.getpid()}"
+            beside.unlink(missing_ok=True)
             trainer.save_checkpoint(beside, weights_only=False)
             if trainer.is_global_zero:
                 beside.replace(directory / "best.ckpt")
@@ -58,10 +59,12 @@ class Checkpoint(LightningCheckpoint):
             directory / "last.ckpt",
             directory / "best.ckpt",
         )
+        beside.unlink(missing_ok=True)
         if self._kept and not better:
             torch.save(self._kept, beside)
             beside.replace(best)
         self._kept = None
+        beside.unlink(missing_ok=True)  # a link there would lead elsewhere
         trainer.save_checkpoint(beside, weights_only=False)
         if trainer.is_global_zero:
             if better:

@@ -24,9 +24,10 @@ class Text(TextData):
         """The file, as one document. Raises ValueError where it cannot be read or is empty."""
         try:
             text = Path(self.path).expanduser().read_bytes()
-        except OSError as error:
+        except (OSError, RuntimeError) as error:  # the second where `~NAME` names nobody
+            reason = getattr(error, "strerror", error)
             raise ValueError(
-                f"data.path={self.path} cannot be read ({error.strerror}). Give the path of a text file."
+                f"data.path={self.path} cannot be read ({reason}). Give the path of a text file."
             ) from error
         if not text:
             raise ValueError(f"data.path={self.path} is empty. Give the path of a file with text in it.")
