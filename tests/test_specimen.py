@@ -49,7 +49,8 @@ def test_an_interrupted_one_goes_on_to_its_end(command: Command, old: Path) -> N
     status, _, err = command(f"resume={old}/interrupted")
     assert (status, err) == (0, "")
     points = rows(old / "interrupted")
-    assert points[:3] == before
+    saved = [row for row in before if row["step"] <= 100]  # the rest is trained again, by a machine that may round else
+    assert points[: len(saved)] == saved
     assert sorted({row["epoch"] for row in points}) == list(range(1, 41))
     assert len({row["step"] for row in points}) == len(points)
     assert result(old / "interrupted")["status"] == "done"
