@@ -155,7 +155,7 @@ def test_hydras_own_node_is_refused_in_words(command: Command, planted: Path, ki
 
 @pytest.mark.parametrize("flags", [("--help",), ("--hydra-help",), ("--cfg", "all"), ("--info", "all")])
 def test_what_only_shows_builds_nothing(planted: Path, flags: tuple[str, ...]) -> None:
-    for line in (line for line in HYDRA.values() if not line.endswith(("=1", "params={x:1}"))):
+    for line in (HYDRA[kind] for kind in ("a callback", "logging of hydra", "the environment", "a package of choices")):
         done = subprocess.run(
             [sys.executable, str(TRAIN), *flags, line], cwd=planted.parent, capture_output=True, text=True
         )

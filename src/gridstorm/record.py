@@ -213,7 +213,7 @@ class Record:
         """Return the files that are symbolic links: to write to one would write outside of the directory."""
         return [name for name in FILES if (self.directory / name).is_symlink()]
 
-    def hold(self, seconds: float = HELD_SECONDS) -> None:
+    def hold(self, seconds: float | None = None) -> None:
         """Keep every other process from training this run, until this one closes it or ends.
 
         Raises:
@@ -222,7 +222,7 @@ class Record:
         if links := self.links():
             fact, remedy = "It is a symbolic link, which leads out of the record.", "Put the file itself in its place."
             raise Refusal([Problem(str(self.directory / name), fact, remedy) for name in links])
-        self._lock = self._lock or hold(self.directory / ".lock", seconds)
+        self._lock = self._lock or hold(self.directory / ".lock", HELD_SECONDS if seconds is None else seconds)
         if self._lock is None:
             fact, remedy = "Another process trains this run.", "Wait until it is over, or stop that process."
             raise Refusal([Problem(str(self.directory), fact, remedy)])
