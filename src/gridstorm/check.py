@@ -33,11 +33,6 @@ GIVEN = {
 COUNTED = ("total_steps", "T_max")
 
 
-def check(config: DictConfig, folders: Collection[Path] = (), unknown: Collection[str] = ()) -> list[Problem]:
-    """Return everything that is wrong with `config`; an empty list says that it can be run."""
-    return resolved(config, folders, unknown)[1]
-
-
 def resolved(
     config: DictConfig, folders: Collection[Path] = (), unknown: Collection[str] = ()
 ) -> tuple[dict[str, Any], list[Problem]]:

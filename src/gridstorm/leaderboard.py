@@ -95,7 +95,7 @@ def causes(trials: Sequence[Trial]) -> str:
     return table(rows, right=[0]) if rows else ""
 
 
-def warned(trials: Sequence[Trial]) -> str:
+def warnings_told(trials: Sequence[Trial]) -> str:
     """Return what runs were warned of, each warning with the number of its runs; empty where there was nothing."""
     runs = [run for trial in trials for run in trial.runs]
     counts = Counter(text for run in runs for text in run.result.get("warnings", ()))

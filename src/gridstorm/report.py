@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from gridstorm.annotation import shown
 from gridstorm.board import address, write_board
-from gridstorm.leaderboard import best, cause, causes, leaderboard, name, number, swept, warned
+from gridstorm.leaderboard import best, cause, causes, leaderboard, name, number, swept, warnings_told
 from gridstorm.overrides import GROUPS, OF_SWEEPS
 from gridstorm.preset import PRESETS
 from gridstorm.record import write_whole
@@ -36,7 +36,7 @@ def report(directory: Path, trials: Sequence[Trial], monitor: str, mode: str) ->
     results = write_results(directory, trials, mode)
     file = write_best(directory, trials, monitor, mode)
     write_board(directory, trials, monitor, mode)
-    failed, alerts = causes(trials), warned(trials)
+    failed, alerts = causes(trials), warnings_told(trials)
     last = [f"again   python train.py {again(file)}"] if file else []
     parts = [
         leaderboard(trials, monitor, mode),
