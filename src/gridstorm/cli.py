@@ -43,7 +43,8 @@ def rerun(directory: Path) -> int:
 
     with quiet():
         train(composed, beside)
-    found = [*differences(first, made[0])]
+    found = [*curves_differ(first.rows(), made[0].rows()), *_weights(first, made[0])]
+    found += environments_differ(first.environment, made[0].environment) if found else []
     if not found:
         print(f"identical: all {len(first.rows())} points of the curves and all weights, bit for bit")
         return 0
@@ -51,15 +52,8 @@ def rerun(directory: Path) -> int:
     return 1
 
 
-def differences(first: Record, second: Record) -> Iterator[str]:
-    """Yield what differs between two runs, numbers before their possible causes."""
-    numbers = [*_curves(first.rows(), second.rows()), *_weights(first, second)]
-    yield from numbers
-    if numbers:
-        yield from _environment(first.environment, second.environment)
-
-
-def _curves(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> Iterator[str]:
+def curves_differ(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield in what the points of two curves differ: their number, and the first point that does."""
     if len(first) != len(second):
         yield f"points of the curves: {len(first)}, now {len(second)}"
     for one, two in zip(first, second, strict=False):
@@ -86,7 +80,8 @@ def _weights(first: Record, second: Record) -> Iterator[str]:
         yield f"last weights: {len(unequal)} of {len(one)} tensors, first {unequal[0]}"
 
 
-def _environment(first: dict[str, Any], second: dict[str, Any]) -> Iterator[str]:
+def environments_differ(first: dict[str, Any], second: dict[str, Any]) -> Iterator[str]:
+    """Yield what may be the cause of other numbers: code, data, device, machine, versions."""
     for key in ("commit", "data", "device", "host", "python", "cores"):
         if first.get(key) != second.get(key):
             yield f"{key}: {first.get(key)}, now {second.get(key)}"

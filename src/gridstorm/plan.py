@@ -17,10 +17,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
-from gridstorm import config
 from gridstorm.annotation import shown
 from gridstorm.check import check_values, told_once
-from gridstorm.config import Composed, Overrides
+from gridstorm.config import Composed, Overrides, accept, compose, without_hydra
 from gridstorm.limits import component
 from gridstorm.overrides import GROUPS, OF_SWEEPS, folders
 from gridstorm.recipe import CONDITIONAL
@@ -44,7 +43,7 @@ class Base:
     @cached_property
     def config(self) -> DictConfig:
         """The configuration without Hydra's own node."""
-        return config.without_hydra(self.whole)
+        return without_hydra(self.whole)
 
     @cached_property
     def copied(self) -> dict[str, str]:
@@ -68,7 +67,7 @@ class Base:
             changed = deepcopy(self.config)
             for key, value in values.items():
                 OmegaConf.update(changed, key, value)
-            return replace(config.accept(changed, self.whole.hydra), overrides=self.composed.overrides)
+            return replace(accept(changed, self.whole.hydra), overrides=self.composed.overrides)
         if problems := check_values(plain, folders(self.whole.hydra)):
             raise Refusal(told_once(problems, self.copied))
         written = {key: text for key, text in self.composed.written.items() if key not in values}
@@ -121,8 +120,8 @@ class Plan:
         Raises:
             Refusal: An override is wrong, or one that a sweep cannot have.
         """
-        first = self.first or config.compose(Overrides(self.loader, self.config_name, self.texts, sweep=True))
-        plain, _ = resolve(config.without_hydra(first))
+        first = self.first or compose(Overrides(self.loader, self.config_name, self.texts, sweep=True))
+        plain, _ = resolve(without_hydra(first))
         self.config: dict[str, Any] = plain
         self.settings: dict[str, Any] = dict(plain["sweep"])
         self.parsed = OverridesParser.create(config_loader=self.loader).parse_overrides(list(self.texts))
@@ -151,7 +150,7 @@ class Plan:
             if key in GROUPS or isinstance(value, dict)
         }
         if given.issuperset(chosen):
-            base = Base(first, config.accept(config.without_hydra(first), first.hydra))
+            base = Base(first, accept(without_hydra(first), first.hydra))
             self._bases[tuple((key, str(value)) for key, value in chosen.items())] = base
 
     def _refuse_what_no_sweep_has(self) -> None:
@@ -304,8 +303,8 @@ class Plan:
             ]
             own = {name: value for name, value in {**(point or {}), **chosen}.items() if name != "seed"}
             texts = [*hydra, *settings, *self.overrides(own)]
-            whole = config.compose(Overrides(self.loader, self.config_name, texts, sweep=True))
-            base = Base(whole, config.accept(config.without_hydra(whole), whole.hydra))
+            whole = compose(Overrides(self.loader, self.config_name, texts, sweep=True))
+            base = Base(whole, accept(without_hydra(whole), whole.hydra))
             self._refuse_other_settings(base.composed, chosen)
             self._bases[key] = base
         return self._bases[key]
