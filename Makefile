@@ -16,8 +16,8 @@ test:  ## all tests (the fast ones: pytest -m 'not slow')
 	$(PYTHON) -m pytest
 
 docs:  ## run the README's commands, write down what they print, and check it
-	$(PYTHON) tests/test_readme.py
-	$(PYTHON) -m pytest tests/test_readme.py
+	PYTHONPATH=tests:tests/stand_in $(PYTHON) tests/law/test_readme.py
+	$(PYTHON) -m pytest tests/law/test_readme.py
 
 bench:  ## all benchmarks, one after another, on a quiet machine
 	OMP_NUM_THREADS=1 $(PYTHON) -m bench.start

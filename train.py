@@ -3,7 +3,8 @@
 import hydra
 from omegaconf import DictConfig
 
-from gridstorm.config import accept, door, plainly
+from gridstorm.config import accept, door
+from gridstorm.error import plainly
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.compare import ROOT, machine
-from gridstorm.table import table
+from gridstorm.report.table import table
 
 SEEDS = (0, 1, 2)
 GRID = (

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gridstorm.config import Composed
-from gridstorm.run import network_for
-from gridstorm.target import build
-from gridstorm.tensorboard import EventFile
+from gridstorm.config.recipe import Composed
+from gridstorm.record.tensorboard import EventFile
+from gridstorm.run.build import network_for
+from gridstorm.target.build import build
 
 
 class Bare:

@@ -15,7 +15,8 @@ from typing import TypeVar
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from gridstorm.config import Composed, accept
+from gridstorm.config.compose import accept
+from gridstorm.config.recipe import Composed
 
 Name = TypeVar("Name", bound=Hashable)
 Value = TypeVar("Value")

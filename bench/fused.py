@@ -20,13 +20,14 @@ from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import Parameter
 
 from bench.compare import composed, machine, medians
-from gridstorm import fused
-from gridstorm.config import Composed
-from gridstorm.record import Record
-from gridstorm.refusal import quiet
-from gridstorm.run import network_for, prepared, train
-from gridstorm.table import table
-from gridstorm.target import build
+from gridstorm.config.recipe import Composed
+from gridstorm.fusion import training as fused
+from gridstorm.record.run import Record
+from gridstorm.report.table import table
+from gridstorm.run.build import network_for, prepared
+from gridstorm.run.run import train
+from gridstorm.run.warning import quiet
+from gridstorm.target.build import build
 
 TEXT = ("data=python_text", "model=transformer", "trainer.limit_train_batches=20", "trainer.limit_val_batches=5")
 SHAPES: dict[str, Sequence[str]] = {

@@ -13,7 +13,7 @@ import sys
 from functools import partial
 
 from bench.compare import machine, medians, swept
-from gridstorm.table import table
+from gridstorm.report.table import table
 
 REPETITIONS = 3
 TARGET = 3.0

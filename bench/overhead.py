@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.compare import ROOT, machine
-from gridstorm.table import table
+from gridstorm.report.table import table
 
 REPETITIONS = 3
 TARGET = 0.05

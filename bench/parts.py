@@ -17,12 +17,12 @@ import torch
 from bench.compare import machine
 from bench.fused import timed
 from bench.together import CELLS
-from gridstorm import fused
 from gridstorm.callbacks.checkpoint import Checkpoint
-from gridstorm.group import Group, Zipped
-from gridstorm.member import Member
-from gridstorm.record import Record
-from gridstorm.table import table
+from gridstorm.fusion import training as fused
+from gridstorm.fusion.group import Group, Zipped
+from gridstorm.fusion.member import Member
+from gridstorm.record.run import Record
+from gridstorm.report.table import table
 
 PARTS: dict[str, list[tuple[Any, str]]] = {
     "forward": [(Group, "training_step")],

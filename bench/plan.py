@@ -22,10 +22,10 @@ from hydra.types import HydraContext, RunMode
 
 import train
 from bench.compare import machine, medians
-from gridstorm.flags import hydra_for, read_flags
-from gridstorm.plan import Plan, checked
+from gridstorm.config.command_line import hydra_for, read_flags
+from gridstorm.report.table import table
 from gridstorm.sampler.grid import Grid
-from gridstorm.table import table
+from gridstorm.sweeper.plan import Plan, checked
 
 REPETITIONS, SAMPLE = 3, 60
 TARGET, CELLS_A_SECOND = 30.0, 500.0

@@ -18,13 +18,13 @@ from pathlib import Path
 
 import train
 from bench.compare import ROOT, machine
-from gridstorm.flags import hydra_for, read_flags
-from gridstorm.history import create, read
-from gridstorm.plan import Plan, checked
-from gridstorm.record import Record
+from gridstorm.config.command_line import hydra_for, read_flags
+from gridstorm.record.run import Record
+from gridstorm.record.sweep import create, read
+from gridstorm.record.trial import Trial
+from gridstorm.report.table import table
 from gridstorm.sampler.grid import Grid
-from gridstorm.table import table
-from gridstorm.trial import Trial
+from gridstorm.sweeper.plan import Plan, checked
 
 REPETITIONS = 5
 TARGET = 0.5

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.compare import ROOT, machine
-from gridstorm.table import table
+from gridstorm.report.table import table
 
 TARGETS = {
     "digits_mlp": ("test/accuracy", 0.96),

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from bench.compare import ROOT, machine, medians
-from gridstorm.table import table
+from gridstorm.report.table import table
 
 REPETITIONS = 3
 TARGET = 8.0

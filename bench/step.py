@@ -26,12 +26,14 @@ from torch import Tensor, nn
 from bench.bare import Bare
 from bench.compare import composed, machine, medians
 from bench.template import template
-from gridstorm.config import Composed
-from gridstorm.record import Record
-from gridstorm.refusal import quiet
-from gridstorm.run import Recorder, begin, module_for, network_for, prepared, trainer_for
-from gridstorm.table import table
-from gridstorm.target import build
+from gridstorm.config.recipe import Composed
+from gridstorm.record.run import Record
+from gridstorm.report.table import table
+from gridstorm.run.build import module_for, network_for, prepared, trainer_for
+from gridstorm.run.lightning import Recorder
+from gridstorm.run.run import begin
+from gridstorm.run.warning import quiet
+from gridstorm.target.build import build
 
 REPETITIONS = 9
 TARGET = 1.5
@@ -104,7 +106,7 @@ def ours(setting: Setting, directory: Path, *overrides: str, recorded: bool = Tr
     module, trainer = module_for(one, network_for(one, data), data), trainer_for(one)
     record = Record.create(directory, "run", one, "bench")
     begin(one, record, trainer, data)
-    trainer.loggers = [Recorder(record, module)] if recorded else []
+    trainer.loggers = [Recorder(record, module.counters)] if recorded else []
     seconds = timed(trainer, module, datamodule=data)
     record.close()
     setting.weights = list(module.network.parameters())

@@ -12,9 +12,9 @@ from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
-from gridstorm.config import Composed
-from gridstorm.run import network_for
-from gridstorm.target import build
+from gridstorm.config.recipe import Composed
+from gridstorm.run.build import network_for
+from gridstorm.target.build import build
 
 Batch = tuple[Tensor, Tensor]
 

@@ -15,9 +15,9 @@ from functools import partial
 import torch
 
 from bench.compare import composed, machine, turns
-from gridstorm.run import network_for, prepared
-from gridstorm.table import table
-from gridstorm.target import build
+from gridstorm.report.table import table
+from gridstorm.run.build import network_for, prepared
+from gridstorm.target.build import build
 
 REPETITIONS, SECONDS = 25, 0.02
 TEXT = ("data=python_text", "model=transformer", "optimizer=adamw")

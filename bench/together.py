@@ -13,7 +13,7 @@ from functools import partial
 
 from bench.compare import machine, swept, turns
 from bench.fused import DECAYS, RATES, SHAPES
-from gridstorm.table import table
+from gridstorm.report.table import table
 
 REPETITIONS = 3
 EPOCHS = 10

@@ -13,9 +13,11 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from gridstorm.config import Composed, accept
+from gridstorm.config.compose import accept
+from gridstorm.config.recipe import Composed
 
 ROOT = Path(__file__).parents[1]
+STAND_IN = ROOT / "tests" / "stand_in"  # what tests train with in place of a user's own code, and how they do so
 Compose = Callable[..., Composed]
 Train = Callable[..., Path]
 
@@ -35,7 +37,7 @@ def composed() -> Compose:
 @pytest.fixture
 def train(composed: Compose, tmp_path: Path) -> Train:
     """Return a function that trains overrides in this process and returns the run's directory."""
-    from gridstorm.run import run
+    from gridstorm.run.run import run
 
     def one(*overrides: str) -> Path:
         before = set(tmp_path.glob("outputs/*"))

@@ -1,1 +1,1 @@
-"""Hands Hydra's -m to gridstorm.sweep."""
+"""Hands Hydra's -m to gridstorm.sweeper."""

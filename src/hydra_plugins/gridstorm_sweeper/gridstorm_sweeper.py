@@ -1,4 +1,4 @@
-"""The sweeper that Hydra finds: it hands -m to gridstorm.sweep. Imported at each start, so it imports nothing heavy."""
+"""Hands -m to gridstorm.sweeper. Hydra imports it at each start, so it imports nothing heavy."""
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.plugins.sweeper import Sweeper
@@ -18,6 +18,6 @@ class GridstormSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Train the cells of `arguments`."""
-        from gridstorm.sweep import sweep
+        from gridstorm.sweeper import sweep
 
         sweep(self.loader, self.config, arguments)

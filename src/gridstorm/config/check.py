@@ -1,0 +1,202 @@
+"""Everything that is wrong with a composed configuration, found at once and before torch is loaded."""
+
+import ast
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from gridstorm.config.compatibility import fit
+from gridstorm.config.group import COUNTED, GIVEN, PARTIAL, SECTIONS
+from gridstorm.config.limit import ANY, RANGES, TRAINER_TYPES, TYPES, Range, is_file, misnamed
+from gridstorm.config.resolve import copies, resolve, source
+from gridstorm.error import Problem, closest, did_you_mean
+from gridstorm.target import (
+    SPECIAL,
+    Target,
+    accepts,
+    describe,
+    find,
+    is_a_librarys,
+    kind,
+    literals,
+    problem,
+    shown,
+    targets,
+    written,
+)
+
+
+def resolved(
+    config: DictConfig, folders: Collection[Path] = (), unknown: Collection[str] = ()
+) -> tuple[dict[str, Any], list[Problem]]:
+    """Resolve a configuration, once: return its plain values, and everything that is wrong with these very values.
+
+    Args:
+        config: The composed configuration, interpolations unresolved, without Hydra's node.
+        folders: Where the choices' files are, for remedies that name the choices that fit.
+        unknown: Groups whose choice is not known, so that nothing is said of their sections.
+    """
+    plain, unresolved = resolve(config)
+    found = check_values(plain, folders, unknown)
+    return plain, unresolved + told_once(found, copies(config), unresolved, unknown) if found else unresolved
+
+
+def check_values(
+    plain: Mapping[str, Any], folders: Collection[Path] = (), unknown: Collection[str] = ()
+) -> list[Problem]:
+    """Return everything that is wrong with a resolved configuration; a copied value is told of at each place."""
+    shape = [*_shape(plain)]
+    return [*shape, *_root(plain), *_targets(plain), *([] if shape else fit(plain, folders, unknown))]
+
+
+def told_once(
+    found: Sequence[Problem],
+    copied: Mapping[str, str],
+    unresolved: Sequence[Problem] = (),
+    unknown: Collection[str] = (),
+) -> list[Problem]:
+    """Leave out what is told already: of copies of a value that is wrong, and of what could not be resolved."""
+    silent = {one.path for one in unresolved}
+    wrong = silent | {one.path for one in found}
+    return [
+        one
+        for one in found
+        if one.path not in silent
+        and one.path.partition(".")[0] not in unknown
+        and (source(one.path, copied) == one.path or source(one.path, copied) not in wrong)
+    ]
+
+
+def _shape(plain: Mapping[str, Any]) -> Iterator[Problem]:
+    """Every section is there and describes one object, and so does every callback."""
+    for name in SECTIONS:
+        if not _describes(plain.get(name)):
+            remedy = f"Choose one: {name}=NAME (python train.py --help lists them)."
+            yield Problem(name, "A run needs one, and there is none.", remedy)
+    if plain.get("logger") is not None and not _describes(plain["logger"]):
+        remedy = "Write 'logger={_target_:pytorch_lightning.loggers.CSVLogger,save_dir:outputs}'."
+        yield Problem(f"logger={shown(plain['logger'])}", "A logger is a section with a _target_.", remedy)
+    callbacks = plain.get("callbacks")
+    for name, node in callbacks.items() if isinstance(callbacks, dict) else ():
+        if not _describes(node):
+            key, fact = f"callbacks.{name}", "A callback is a section with a _target_."
+            yield Problem(f"{key}={shown(node)}", fact, f"Leave it out with ~{key}.")
+
+
+def _describes(node: Any) -> bool:
+    return isinstance(node, dict) and "_target_" in node
+
+
+def _root(plain: Mapping[str, Any]) -> Iterator[Problem]:
+    """The keys outside the sections are those that a run reads, each of the right type."""
+    for key, annotation in {**TYPES, **TRAINER_TYPES}.items():
+        section, _, name = key.rpartition(".")
+        holder = plain.get(section) if section else plain
+        if isinstance(holder, dict) and name in holder:
+            yield from _value(key, holder[name], written(annotation), RANGES)
+        elif isinstance(holder, dict) and key in TYPES:
+            yield Problem(key, "It is missing.", f"Leave it where it is, or write ++{key}=VALUE.")
+    sections = {name: content for name in ("regularization", "sweep") if isinstance(content := plain.get(name), dict)}
+    inner = {f"{name}.{inner}": value for name, content in sections.items() for inner, value in content.items()}
+    known = [*TYPES, *SECTIONS]
+    held: dict[str, Any] = {**{str(name): value for name, value in plain.items()}, **inner}
+    for key, value in held.items():
+        if key not in known:
+            given = key if isinstance(value, dict) else f"{key}={shown(value)}"
+            remedy = did_you_mean(key, closest(key, [one for one in known if ("." in one) == ("." in key)]))
+            if key == "experiment":
+                remedy = "Begin the preset's file with # @package _global_."
+            yield Problem(given, "No run reads this key.", remedy)
+    yield from _places(plain)
+
+
+def _places(plain: Mapping[str, Any]) -> Iterator[Problem]:
+    """A run's name is that of one directory, and what is to be resumed is there."""
+    resume, sweep = plain.get("resume"), plain.get("sweep")
+    names = {"name": plain.get("name"), "sweep.name": sweep.get("name") if isinstance(sweep, dict) else None}
+    for key, name in names.items():
+        if isinstance(name, str) and (wrong := misnamed(key, name)):
+            yield wrong
+    before = sweep.get("from") if isinstance(sweep, dict) else None
+    if isinstance(before, str) and not is_file(Path(before, "sweep.json")):
+        yield Problem(f"sweep.from={before}", "There is no sweep in this directory.", "Name the directory of a sweep.")
+    if isinstance(resume, str) and not is_file(Path(resume, "config.yaml")):
+        remedy = "Name the directory that a run printed at its end."
+        yield Problem(f"resume={resume}", "There is no run in this directory.", remedy)
+
+
+def _targets(plain: Mapping[str, Any]) -> Iterator[Problem]:
+    for key, node in targets(plain):
+        if found := problem(key, node["_target_"]):
+            yield found
+            continue
+        target = find(node["_target_"])
+        assert target is not None
+        yield from _partial(key, node)
+        yield from _arguments(key, node, target)
+
+
+def _partial(key: str, node: Mapping[str, Any]) -> Iterator[Problem]:
+    """The run completes some sections, and uses the others as they are."""
+    is_part = key in SECTIONS or key == "logger" or key.startswith("callbacks.")
+    if is_part and bool(node.get("_partial_")) != (key in PARTIAL):
+        needed = "true: the run completes it" if key in PARTIAL else "false: the run takes it as it is"
+        given = f"{key}._partial_={shown(node['_partial_'])}" if "_partial_" in node else f"{key}._partial_"
+        yield Problem(given, f"It must be {needed}.", f"Write ++{key}._partial_={needed.partition(':')[0]}.")
+
+
+def _arguments(key: str, node: Mapping[str, Any], target: Target) -> Iterator[Problem]:
+    """The keys of a section are the arguments of its target, each of the right type and in its range."""
+    signature, given = target.signature(), GIVEN.get(key, {})
+    limits = RANGES if is_a_librarys(target.path) else {}  # a name of your own may mean anything
+    for name, value in node.items():
+        argument, dotted = signature.get(name), f"{key}.{name}"
+        if name in given:
+            yield Problem(f"{dotted}={shown(value)}", "The run itself gives it.", given[name])
+        elif argument:
+            yield from _value(dotted, value, argument.type, limits)
+        elif name in SPECIAL:
+            yield from _value(dotted, value, written(SPECIAL[name]), limits)
+        elif name == "_args_" or (name != "_target_" and not signature.open):
+            names = [one.name for one in signature.arguments if one.name not in given]
+            yield Problem(f"{dotted}={shown(value)}", f"{target.name} takes no {name!r}.", did_you_mean(name, names))
+    for argument in signature.arguments:
+        counted = key == "scheduler" and argument.name in COUNTED
+        if argument.required and argument.name not in {*given, *node} and not counted:
+            dotted = f"{key}.{argument.name}"
+            yield Problem(dotted, f"{target.name} cannot be built without it.", f"Write +{dotted}=VALUE.")
+
+
+def _value(key: str, value: Any, annotation: ast.expr | None, limits: Mapping[str, Range]) -> Iterator[Problem]:
+    """A value is of its type, and every number in its range."""
+    limit = limits.get(key.rpartition(".")[2], ANY)
+    if annotation is not None and not accepts(annotation, value):
+        yield _wrong_type(key, value, annotation, limit)
+        return
+    values = value if isinstance(value, list) else [value]
+    numbers = [one for one in values if isinstance(one, int | float) and not isinstance(one, bool)]
+    if not all(limit.holds(one) for one in numbers):
+        finite = "" if limit is ANY or all(map(math.isfinite, numbers)) else " and finite"
+        yield Problem(f"{key}={shown(value)}", f"It must be {limit}{finite}.", f"Try {_example(key, limit)}.")
+
+
+def _wrong_type(key: str, value: Any, annotation: ast.expr, limit: Range) -> Problem:
+    wanted, listed, name = describe(annotation), [str(one) for one in literals(annotation)], key.rpartition(".")[2]
+    given, fact = f"{key}={shown(value)}", f"It must be {wanted}, and this is {kind(value)}."
+    single = listed and isinstance(value, str | int | float)
+    if single and (closest(shown(value), listed) or set(wanted.split(" or ")) <= {*listed, "null"}):
+        return Problem(given, f"There is no {name} called {shown(value)!r}.", did_you_mean(shown(value), listed))
+    if "text" in wanted and isinstance(value, bool | int | float):
+        return Problem(given, fact, f"Quote it: '{key}=\"{shown(value)}\"'.")
+    if isinstance(value, float) and value.is_integer() and "a whole number" in wanted:
+        return Problem(given, fact, f"Write {key}={int(value)}.")
+    return Problem(given, fact, f"Give {wanted}." if limit is ANY else f"Try {_example(key, limit)}.")
+
+
+def _example(key: str, limit: Range) -> str:
+    good = limit.example if isinstance(limit.example, tuple) else (limit.example,)
+    text = ",".join(f"{one:g}" for one in good)
+    return f"{key}=[{text}]" if isinstance(limit.example, tuple) else f"{key}={text}"

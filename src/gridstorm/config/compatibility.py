@@ -1,0 +1,95 @@
+"""Whether choices fit one another: the loss the task, the model the input, the monitor what the task logs."""
+
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from gridstorm.config.task import METRICS, TORCH_LOSSES, monitors
+from gridstorm.error import Problem, did_you_mean
+from gridstorm.target import find
+
+YIELDS = {"image": "images", "table": "tables", "tokens": "text"}
+
+
+def fit(plain: Mapping[str, Any], folders: Collection[Path], unknown: Collection[str] = ()) -> Iterator[Problem]:
+    """Yield what does not fit.
+
+    Args:
+        plain: The configuration, in which every section has a `_target_`.
+        folders: Where the choices' files are, to name the choices that fit.
+        unknown: Groups whose choice is not known, so that nothing is said of them.
+    """
+    path = plain["data"]["_target_"]
+    if "data" in unknown or not isinstance(path, str) or find(path) is None:
+        return
+    task, inputs = (_constant(path, name) for name in ("task", "inputs"))
+    if task not in METRICS:
+        remedy = f"Let its class say task = {' or '.join(map(repr, METRICS))}."
+        yield Problem(f"data._target_={path}", "It does not say which kind of task it is.", remedy)
+        return
+    wanted = {
+        "loss": ("tasks", task, f"is {task.replace('_', ' ')}"),
+        "model": ("inputs", inputs, f"yields {YIELDS.get(inputs, inputs)}"),
+    }
+    for group, (constant, need, words) in wanted.items():
+        if group not in unknown and not _takes(plain[group]["_target_"], constant, need):
+            named = choices(folders, group).items()
+            good = [f"{group}={name}" for name, path in named if _takes(path, constant, need)]
+            fact = f"It does not fit {choice(plain, 'data', folders)}, which {words}."
+            remedy = f"Choose one that does: {', '.join(good)}." if good else f"Choose another {group}."
+            yield Problem(choice(plain, group, folders), fact, remedy)
+    yield from _monitored(plain, task)
+
+
+def choice(plain: Mapping[str, Any], group: str, folders: Collection[Path]) -> str:
+    """Return `group=choice` for the section's target, or its class where no choice of the group has it."""
+    path = plain[group]["_target_"]
+    return f"{group}={next((name for name, target in choices(folders, group).items() if target == path), path)}"
+
+
+def choices(folders: Collection[Path], group: str) -> dict[str, str]:
+    """Return the `_target_` of each choice of a group that names one itself."""
+    found: dict[str, str] = {}
+    for file in (file for folder in folders for file in sorted((folder / group).glob("*.yaml"))):
+        named = [line for line in file.read_text(errors="replace").splitlines() if line.startswith("_target_:")]
+        if named:
+            found.setdefault(file.stem, named[0].partition(":")[2].split("#")[0].strip())
+    return found
+
+
+def _takes(path: Any, constant: str, need: Any) -> bool:
+    """Tell whether a class lists `need`; one that lists nothing takes everything."""
+    listed = _constant(path, constant)
+    return need is None or listed is None or need in ([listed] if isinstance(listed, str) else listed)
+
+
+def _constant(path: Any, name: str) -> Any:
+    target = find(path) if isinstance(path, str) else None
+    if target is None:
+        return None
+    return TORCH_LOSSES.get(target.path) if name == "tasks" and target.path in TORCH_LOSSES else target.constant(name)
+
+
+def _monitored(plain: Mapping[str, Any], task: str) -> Iterator[Problem]:
+    """Whatever monitors a metric names one that the task logs, in the direction in which it is better."""
+    known = monitors(task)
+    for key, name, mode in _monitors(plain):
+        if name not in known and key != "scheduler.":
+            words = f"A run of {task.replace('_', ' ')} never logs it."
+            yield Problem(f"{key}monitor={name}", words, did_you_mean(name, known))
+        elif mode in ("min", "max") and mode != known.get(name, mode):
+            words = "smaller" if known[name] == "min" else "larger"
+            yield Problem(
+                f"{key}mode={mode}", f"{name} is better when it is {words}.", f"Write {key}mode={known[name]}."
+            )
+
+
+def _monitors(plain: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """Yield (the key's beginning, metric, mode) of everything that monitors one; a plateau reads the run's score."""
+    scheduler = {"monitor": plain.get("monitor"), "mode": plain["scheduler"].get("mode")}
+    callbacks = plain.get("callbacks")
+    nodes = callbacks if isinstance(callbacks, Mapping) else {}
+    watching = {f"callbacks.{name}.": node for name, node in nodes.items()}
+    for key, node in {"": plain, "scheduler.": scheduler, **watching}.items():
+        if isinstance(node, Mapping) and isinstance(node.get("monitor"), str):
+            yield key, node["monitor"], node.get("mode")

@@ -1,0 +1,217 @@
+"""Presets: files that choose and set what a run has, found by name or by path, checked, and written for the best run.
+
+Such a file may come from someone else. It can choose and set what a run has, and all of that is checked as if it stood
+on the command line; it cannot reach Hydra's own node, which names code to be run, nor other files.
+"""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.core_plugins.importlib_resources_config_source import ImportlibResourcesConfigSource
+from hydra._internal.core_plugins.structured_config_source import StructuredConfigSource as HydrasSchemas
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.core.plugins import Plugins
+from hydra.plugins.config_source import ConfigLoadError, ConfigResult
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import DictConfig, OmegaConf
+
+from gridstorm.config.group import GROUPS, OF_SWEEPS
+from gridstorm.config.limit import is_file
+from gridstorm.config.recipe import Composed
+from gridstorm.error import closest
+from gridstorm.target import ALLOW_VARIABLE, own_packages, shown
+
+NODE = r"\$\{[\w.@/-]+\}"  # an interpolation of another key, and no resolver
+PRESETS = "experiment"
+ENDING = ".yaml"  # a value of the group that ends so is a path, not the name of a choice
+NO_IMPORT = (
+    "It would import a package, which can run any code.",
+    f"Name a folder (file://FOLDER), or allow your own: {ALLOW_VARIABLE}=PACKAGE python train.py ...",
+)
+REMEDY = "Name one that a sweep wrote, such as outputs/NAME/best.yaml."
+
+
+class Presets(FileConfigSource):
+    """Where Hydra looks for the choices of `experiment` that end in .yaml: below the working directory."""
+
+    @staticmethod
+    def scheme() -> str:
+        """Return what stands before `://` in Hydra's search path."""
+        return "preset"
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """Return the file's content.
+
+        Raises:
+            ConfigLoadError: It is no preset, or one that reaches further than it may.
+        """
+        if found := problem(_path(config_path)):
+            raise ConfigLoadError(found[0])
+        return super().load_config(_path(config_path))
+
+    def is_config(self, config_path: str) -> bool:
+        """Tell whether there is a file at a path of the group."""
+        return (
+            config_path.startswith(f"{PRESETS}/") and config_path.endswith(ENDING) and is_file(Path(_path(config_path)))
+        )
+
+    def is_group(self, config_path: str) -> bool:
+        """Return false: no choices are listed here."""
+        return False
+
+    def available(self) -> bool:
+        """Return true: a working directory is always there."""
+        return True
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        """Return nothing: who names a path knows it."""
+        return []
+
+
+class PresetPath(SearchPathPlugin):
+    """Lets Hydra look there, before it looks into its folders."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Put the source into the search path."""
+        search_path.prepend("gridstorm", f"{Presets.scheme()}://")
+
+
+class Packages(ImportlibResourcesConfigSource):
+    """Folders inside packages (`pkg://`), whose import runs their code: of Hydra, and of what is allowed."""
+
+    def __init__(self, provider: str, path: str) -> None:
+        if not may_import(path.rpartition("://")[2]):
+            raise ConfigLoadError("\n".join((f"{path}: {NO_IMPORT[0]}", NO_IMPORT[1])))
+        super().__init__(provider, path)
+
+
+class StructuredConfigSource(HydrasSchemas):
+    """Hydra's own schemas (`structured://`) without a module, which would be imported; Hydra asks for this name."""
+
+    def __init__(self, provider: str, path: str) -> None:
+        if path.rpartition("://")[2]:
+            raise ConfigLoadError("\n".join((f"{path}: {NO_IMPORT[0]}", NO_IMPORT[1])))
+        super().__init__(provider, path)
+
+
+def may_import(package: str) -> bool:
+    """Tell whether a package may be imported for the configurations in it."""
+    dotted = f"{package.replace('/', '.')}."
+    return dotted.startswith(("hydra.", "gridstorm.", *own_packages()))
+
+
+for plugin in (Presets, PresetPath):
+    Plugins.instance().register(plugin)
+
+SourcesRegistry.instance().types |= {"pkg": Packages, "structured": StructuredConfigSource}
+
+
+def _path(config_path: str) -> str:
+    return config_path.removeprefix(f"{PRESETS}/")
+
+
+def problem(path: str) -> tuple[str, str] | None:
+    """Return why a file is no preset that may be used, in a sentence of fact and one of remedy; None if it is one."""
+    if not is_file(Path(path)):
+        folder = Path(path).parent
+        beside = [str(file) for file in folder.glob(f"*{ENDING}")] if folder.is_dir() else []
+        close = closest(path, beside)
+        return "There is no such file.", f"Did you mean {close[0]!r}?" if close else REMEDY
+    try:
+        found = FileConfigSource("gridstorm", "file://").load_config(path)
+    except Exception as error:  # of many kinds: no text, no YAML, no section
+        return f"It cannot be read ({str(error).splitlines()[0].rstrip('.')}).", REMEDY
+    if found.header.get("package") != "_global_" or not isinstance(found.config, DictConfig):
+        return "It is no preset: its first line is not # @package _global_.", REMEDY
+    content: Any = OmegaConf.to_container(found.config, resolve=False)
+    if "hydra" in content:
+        return "It sets Hydra's own node, which can name any code.", "Take its section hydra out."
+    wrong = [entry for entry in content.get("defaults") or [] if not _harmless(entry)]
+    if wrong:
+        return f"Its list of defaults holds {wrong[0]!r}.", "Keep entries such as override /model: mlp."
+    return None
+
+
+def _harmless(entry: Any) -> bool:
+    """Tell whether an entry of a list of defaults makes a choice of the run's, by a name and not by a path."""
+    if not isinstance(entry, dict) or len(entry) != 1:
+        return bool(entry == "_self_")
+    [(key, choice)] = entry.items()
+    names = choice if isinstance(choice, list) else [choice]
+    group = re.fullmatch(r"override /(\w+)", str(key))
+    return bool(
+        (key == f"/{PRESETS}" or (group and group[1] != "hydra"))
+        and all(name is None or re.fullmatch(r"\w[\w-]*", str(name)) for name in names)
+    )
+
+
+def again(file: Path) -> str:
+    """Return the override that trains a best.yaml again, quoted for the command line where its path needs that."""
+    return shlex.quote(f"{PRESETS}={Override._get_value_element_as_str(_quoted(str(file)))}")
+
+
+def _quoted(path: str) -> str | QuotedString:
+    """Return a path as Hydra reads it as one value: in quotes where it has more than letters, digits and `/._-`."""
+    return path if re.fullmatch(r"[A-Za-z0-9_/.+-]+", path) else QuotedString(path, Quote.single)
+
+
+def as_preset(composed: Composed) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return a configuration's choices as a list of defaults, and the values of its recipe.
+
+    A preset can set a key, not take one away: of a section from which one was taken (`~optimizer.eps`), nothing is
+    chosen, and it stands here as a whole.
+    """
+    lacking = {re.split("[.=]", text[1:])[0] for text in composed.overrides if text.startswith("~")}
+    values = composed.recipe
+    values["callbacks"] = composed.config["callbacks"] if "callbacks" in lacking else values["callbacks"]
+    groups = [group for group in GROUPS if group in composed.choices and group not in (*OF_SWEEPS, PRESETS)]
+    defaults = [{f"override /{group}": None if group in lacking else composed.choices[group]} for group in groups]
+    whole = {"trainer": composed.config["trainer"]} if "trainer" in lacking else {}
+    plain = {key: value for key, value in {**values, **whole}.items() if value != {}}
+    return defaults, {key: _section(composed, key, value, key in lacking) for key, value in plain.items()}
+
+
+def _section(composed: Composed, key: str, value: Any, whole: bool) -> Any:
+    """Return a value of the recipe as a preset has it: without what its choice says anyway of its target.
+
+    What was written as an interpolation of other keys is one there too, so that a later `seed=1` reaches it.
+    """
+    written = composed.written.get(key)
+    if written is not None and follows(written):
+        return written
+    if isinstance(value, dict):
+        inner = {name: _section(composed, f"{key}.{name}", item, whole) for name, item in value.items()}
+        return {name: item for name, item in inner.items() if whole or not _chosen(composed, f"{key}.{name}")}
+    return _as_text(value)
+
+
+def follows(written: Any) -> bool:
+    """Tell whether a text, or each text of a list, is made of other keys alone: of no environment and no clock."""
+    texts = written if isinstance(written, list) else [written]
+    return not any("${" in re.sub(NODE, "", str(text)) for text in texts)
+
+
+def fixed(composed: Composed) -> list[tuple[str, str]]:
+    """Return the keys of the recipe, with their texts, that a preset holds as the values that they had in the run."""
+    texts = {key: text for key, text in composed.written.items() if key.split(".")[0] in composed.recipe}
+    return [(key, " ".join(shown(text).split())) for key, text in texts.items() if not follows(text)]
+
+
+def _as_text(value: Any) -> Any:
+    """Return a plain value as YAML that is composed again has it: what looks like an interpolation is none."""
+    if isinstance(value, list):
+        return [_as_text(one) for one in value]
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", value) if isinstance(value, str) else value
+
+
+def _chosen(composed: Composed, key: str) -> bool:
+    """Tell whether a key belongs to a target and comes with its choice; then another choice can bring another one."""
+    group, origin = key.partition(".")[0], composed.origins.get(key, "default")
+    with_choice = origin == "default" or origin.startswith("choice ") or f": {group}=" in origin
+    return key.rpartition(".")[2] in ("_target_", "_partial_") and with_choice and group in composed.choices

@@ -1,0 +1,153 @@
+"""What a run is told: its configuration, the part of it that is the recipe, and the recipe's signature."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from gridstorm.config.limit import component, is_file
+from gridstorm.target import find, is_a_librarys, targets
+
+# What cannot change a run's numbers, but for rounding; everything else is the recipe, whatever it is called.
+OUTSIDE = (
+    "name", "output_dir", "resume", "explain", "logger", "threads", "sweep", "sampler", "pruner", "launcher",
+)  # fmt: skip
+OUTSIDE_DATA = ("pin_memory", "pin_memory_device", "persistent_workers", "prefetch_factor")
+OUTSIDE_TRAINER = (
+    "accelerator", "log_every_n_steps", "profiler",
+    "enable_progress_bar", "enable_checkpointing", "enable_model_summary",
+)  # fmt: skip
+ORDER = (
+    "data", "model", "loss", "optimizer", "scheduler", "regularization",
+    "seed", "monitor", "mode", "trainer", "callbacks",
+)  # fmt: skip
+
+# Callbacks that only watch, by where they are defined: those that save, and those that draw a bar.
+WATCHING = (
+    "gridstorm.callbacks.checkpoint.",
+    "gridstorm.callbacks.progress_bar.",
+    "pytorch_lightning.callbacks.model_checkpoint.",
+    "pytorch_lightning.callbacks.progress.",
+)
+CONDITIONAL = "_sweep_"  # in a choice: what its own keys can take in a sweep, `{momentum: interval(0.5, 0.99)}`
+SHARES = ("overfit_batches", "limit_train_batches", "limit_val_batches", "limit_test_batches", "val_check_interval")
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A configuration that was checked, resolved to plain values, and where its values came from.
+
+    Args:
+        config: The values.
+        overrides: The command line.
+        choices: The choice of each group that has one.
+        origins: For each dotted key `default`, `choice GROUP=NAME`, `preset NAME` or `command line`.
+        written: The keys that were written as interpolations, each with its text, such as `${seed}`.
+    """
+
+    config: dict[str, Any]
+    overrides: list[str] = field(default_factory=list)
+    choices: dict[str, str] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    written: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The part of the configuration that decides the run's numbers."""
+        kept = {key: value for key, value in self.config.items() if key not in OUTSIDE}
+        callbacks = self.config.get("callbacks") or {}
+        return (
+            {key: kept[key] for key in ORDER if key in kept}
+            | kept
+            | {
+                "data": _without(self.config["data"], OUTSIDE_DATA),
+                "trainer": _without(self.config["trainer"], OUTSIDE_TRAINER),
+                "callbacks": {name: node for name, node in callbacks.items() if not watches(node)},
+            }
+        )
+
+    @cached_property
+    def signature(self) -> str:
+        """Twelve hexadecimal digits that name the resolved recipe: equal recipes have equal signatures.
+
+        The content of each file that a callback, or a class of the user's own, is given counts as well; that of data is
+        told by their fingerprint.
+        """
+        recipe = self.recipe
+        callbacks = sorted(json.dumps(node, sort_keys=True) for node in recipe["callbacks"].values())  # of any name
+        files = named_files([node for key, node in targets({**recipe, "data": None}) if _may_read(key, node)])
+        text = _text({**recipe, "callbacks": callbacks} | ({"files": files} if files else {}))
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def default_name(composed: Composed) -> str:
+    """Return `yymmdd-hhmmss-DATA-MODEL`, of the choices' names."""
+    choices = [composed.choices.get(group, group) for group in ("data", "model")]
+    return component("-".join([now(), *choices]))
+
+
+def now() -> str:
+    """Return the time as `yymmdd-hhmmss`, which sorts and fits TensorBoard's thirteen characters of a trial's name."""
+    return time.strftime("%y%m%d-%H%M%S")
+
+
+def watches(node: Mapping[str, Any]) -> bool:
+    """Tell whether a callback only watches a run, so that it is no part of the recipe."""
+    target = find(str(node["_target_"]))
+    return target is not None and target.path.startswith(WATCHING)
+
+
+def named_files(node: Any) -> dict[str, str]:
+    """Return each file that stands anywhere in a plain configuration, with a digest of its content."""
+    return {text: digest(Path(text)) for text in sorted({*_paths(node)})}
+
+
+def digest(file: Path) -> str:
+    """Return twelve hexadecimal digits that name a file's content, read once until the file is written again."""
+    state = file.stat()
+    return _digest(file.resolve(), state.st_size, state.st_mtime_ns)
+
+
+@cache
+def _digest(file: Path, size: int, changed: int) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()[:12]
+
+
+def _may_read(key: str, node: Mapping[str, Any]) -> bool:
+    """Tell whether a text in a section may be the name of a file: in callbacks, and in what is no library's."""
+    return key.startswith("callbacks.") or not is_a_librarys(str(node["_target_"]))
+
+
+def _paths(node: Any) -> Iterator[str]:
+    if isinstance(node, dict | list):
+        for value in node.values() if isinstance(node, dict) else node:
+            yield from _paths(value)
+    elif isinstance(node, str) and is_file(Path(node)):
+        yield node
+
+
+def _without(node: Any, names: tuple[str, ...]) -> Any:
+    return {key: value for key, value in node.items() if key not in names} if isinstance(node, dict) else node
+
+
+def _text(node: Any) -> str:
+    return json.dumps(_canonical(node), sort_keys=True, separators=(",", ":"))
+
+
+def _canonical(node: Any) -> Any:
+    """Write equal values equally: 1.0 as 1, except where 1.0 is a share and 1 is a number of batches.
+
+    What they mean to a class of the user's own is not known.
+    """
+    if isinstance(node, dict) and not is_a_librarys(str(node.get("_target_", "torch."))):
+        return node
+    if isinstance(node, dict):
+        return {str(key): value if key in SHARES else _canonical(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_canonical(value) for value in node]
+    return int(node) if isinstance(node, float) and node.is_integer() else node

@@ -1,0 +1,98 @@
+"""What a key that is not there may have been meant to be."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, ListConfig
+
+from gridstorm.config.resolve import keys
+from gridstorm.error import MANY, Problem, closest
+from gridstorm.target import find
+
+Choices = Mapping[str, Sequence[str]]
+ABSENT = object()
+
+
+def misplaced(
+    config: DictConfig, one: Override, choices: Callable[[], Choices], folders: Sequence[Path]
+) -> Problem | None:
+    """Return what is wrong with the key of an override, None where it has its place in `config`.
+
+    Args:
+        config: What the choices compose to.
+        one: The override.
+        choices: Returns the names in each group; asked where something is wrong.
+        folders: Where the choices' files are.
+    """
+    text, key = str(one.input_line), one.key_or_group
+    parent, _, name = key.rpartition(".")
+    present, holder = _get(config, key) is not ABSENT, _get(config, parent)
+    if holder is not ABSENT and not present and not isinstance(holder, DictConfig):
+        return Problem(text, f"{parent} is one value, and has no {name!r} in it.", f"Write {parent}=VALUE.")
+    if one.is_add() or one.is_force_add():
+        taken = present and one.is_add() and not isinstance(one.value(), list | dict)
+        return Problem(text, f"{key} is there already.", f"Write {text.lstrip('+')}.") if taken else None
+    if present:
+        return None
+    taker = _taker(holder, name)
+    if taker and not one.is_delete():
+        return Problem(text, f"{taker} takes it, but its section does not list it.", f"Write +{text}.")
+    return Problem(text, f"There is no key {key!r}.", _remedy(config, key, text.partition("=")[2], choices(), folders))
+
+
+def _remedy(config: DictConfig, key: str, value: str, choices: Choices, folders: Sequence[Path]) -> str:
+    (section, _, rest), parent = key.partition("."), key.rpartition(".")[0]
+    known = [*keys(config), *choices]
+    meant: list[str] = next(filter(None, _meant(key, value.partition(",")[0], known, choices)), [])
+    others = [f"{section}={name}" for name in choices.get(section, ()) if rest and _lists(folders, section, name, rest)]
+    if others and not any(one.rpartition(".")[0] == parent for one in meant):
+        return f"Choose {' or '.join(others)}, which {'has' if len(others) == 1 else 'have'} it."
+    if meant:
+        return f"Did you mean {' or '.join(map(repr, meant))}?"
+    beside = [one for one in known if one.rpartition(".")[0] == parent]
+    return f"Choose one of: {', '.join(beside)}." if 0 < len(beside) <= MANY else "See python train.py --help."
+
+
+def _meant(key: str, value: str, known: Sequence[str], choices: Choices) -> Iterator[list[str]]:
+    """Yield guesses, the likeliest first; an empty one is none."""
+    parent, _, name = key.rpartition(".")
+    beside = {one.rpartition(".")[2]: one for one in known if one.rpartition(".")[0] == parent}
+    lasts = {one.rpartition(".")[2]: one for one in reversed(known)}
+    close = [beside[one] for one in closest(name, beside)]
+    yield [f"{one}={value}" for one in close if value in choices.get(one, ())]
+    yield close
+    yield [f"{group}={value}" for group, names in choices.items() if not parent and value in names]
+    yield [one for one in known if one.rpartition(".")[2] == name]
+    yield [] if beside else closest(key, known)
+    yield [lasts[one] for one in closest(name, lasts)]
+
+
+def _get(config: DictConfig, key: str) -> Any:
+    """Return the node at a dotted key, ABSENT where there is none."""
+    node: Any = config
+    for name in key.split(".") if key else ():
+        node = node._maybe_dereference_node()
+        if isinstance(node, ListConfig) and name.isdigit() and int(name) < len(node):
+            node = node._get_node(int(name))
+        elif isinstance(node, DictConfig) and isinstance(node._content, dict) and name in node._content:
+            node = node._content[name]
+        else:
+            return ABSENT
+    return node
+
+
+def _taker(holder: Any, name: str) -> str | None:
+    """Return the class whose section `holder` is, if it takes an argument `name`."""
+    path = _get(holder, "_target_") if isinstance(holder, DictConfig) else ABSENT
+    target = None if path is ABSENT else find(str(path))
+    return target.name if target and target.signature().get(name) else None
+
+
+def _lists(folders: Sequence[Path], group: str, choice: str, key: str) -> bool:
+    """Tell whether a choice's own file has a key, looking at the key's first name alone."""
+    files = [folder / group / f"{choice}.yaml" for folder in folders]
+    texts = [file.read_text(errors="replace") for file in files if file.is_file()]
+    return any(re.search(rf"^{re.escape(key.partition('.')[0])}:", text, re.MULTILINE) for text in texts)

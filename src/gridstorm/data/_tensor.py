@@ -1,0 +1,81 @@
+"""Images and tables in memory: split at random and standardised."""
+
+import torch
+from torch import Tensor
+
+from gridstorm.data._memory import PARTS, InMemory, Part
+
+
+class TensorData(InMemory):
+    """Images or tables, split at random and standardised by what the training part says.
+
+    A split of classes is stratified: each has its share of every part, to within one sample. Images are standardised
+    by one mean and deviation for each channel, tables by one for each column, regression targets likewise, with
+    `target_mean` and `target_std` in the target's unit.
+    """
+
+    target_mean: float = 0.0
+    target_std: float = 1.0
+
+    def __init__(
+        self,
+        batch_size: int = 64,
+        seed: int = 0,
+        split_seed: int = 0,
+        val_fraction: float = 0.1,
+        test_fraction: float = 0.2,
+        standardize: bool = True,
+    ) -> None:
+        super().__init__(batch_size, seed, split_seed, val_fraction, test_fraction)
+        self.standardize = standardize
+
+    def load(self) -> tuple[Tensor, Tensor]:
+        """All samples: x [N, *input_shape] float, and y [N] int64 (classification) or [N, 1] float (regression)."""
+        raise NotImplementedError
+
+    def read(self) -> dict[Part, tuple[Tensor, Tensor]]:
+        """The parts as the seed and the fractions split them."""
+        x, y = self.load()
+        classes = y if self.task == "classification" else None
+        chosen = split(len(y), self.val_fraction, self.test_fraction, self.split_seed, classes)
+        return {part: (x[index], y[index]) for part, index in chosen.items()}
+
+    def prepare(self, parts: dict[Part, tuple[Tensor, Tensor]]) -> dict[Part, tuple[Tensor, Tensor]]:
+        """The parts as float32, standardised by the training part's mean and deviation."""
+        x, y = parts["train"]
+        mean, std = torch.tensor(0.0), torch.tensor(1.0)
+        if self.standardize:
+            mean, std = moments(x, [0, 2, 3] if self.inputs == "image" else [0])
+        if self.standardize and self.task == "regression":
+            self.target_mean, self.target_std = (float(moment) for moment in moments(y, [0]))
+        return {part: (((x - mean) / std).float(), self._target(y)) for part, (x, y) in parts.items()}
+
+    def _target(self, y: Tensor) -> Tensor:
+        return ((y - self.target_mean) / self.target_std).float() if self.task == "regression" else y
+
+
+def split(
+    num_samples: int, val_fraction: float, test_fraction: float, seed: int, classes: Tensor | None = None
+) -> dict[Part, Tensor]:
+    """Sample numbers of each part, shuffled; stratified where `classes` [num_samples] are given."""
+    shuffled = torch.randperm(num_samples, generator=torch.Generator().manual_seed(seed))
+    ranked = shuffled if classes is None else shuffled[classes[shuffled].argsort(stable=True)]
+    test = _every(num_samples, test_fraction)
+    val = _every(num_samples - int(test.sum()), val_fraction / (1 - test_fraction))
+    owner = torch.zeros(num_samples, dtype=torch.int64)
+    owner[ranked[~test][val]] = PARTS.index("val")
+    owner[ranked[test]] = PARTS.index("test")
+    return {part: shuffled[owner[shuffled] == number] for number, part in enumerate(PARTS)}
+
+
+def moments(values: Tensor, dim: list[int]) -> tuple[Tensor, Tensor]:
+    """Mean and deviation over these dimensions, which are kept; what is constant gets the deviation 1."""
+    values = values.double()
+    mean, std = values.mean(dim, keepdim=True), values.std(dim, correction=0, keepdim=True)
+    # The deviation of a constant is rounding noise rather than zero.
+    return mean, std.where(std > 1e-9 * mean.abs(), 1).where(std > 0, 1)
+
+
+def _every(num: int, fraction: float) -> Tensor:
+    """A mask [num] that picks this share of the positions, spread evenly, so that each class gets its own."""
+    return (torch.arange(num + 1, dtype=torch.float64) * fraction).round().diff() > 0

@@ -1,0 +1,51 @@
+"""What a run and a sweep leave behind: the only code that knows their files."""
+
+from typing import TYPE_CHECKING, Any
+
+from gridstorm.record.environment import code, environment, uncommitted
+from gridstorm.record.file import FORMAT, no_link, unreadable, write_whole
+from gridstorm.record.run import COUNTERS, RESULT, Record
+from gridstorm.record.sweep import History, Known, create, ended_badly, read, reopen, state, to_go, write_manifest
+from gridstorm.record.trial import BAD, OVER, Run, Trial, ranked
+
+if TYPE_CHECKING:
+    from gridstorm.record.tensorboard import EventFile, markdown, written_by_us
+
+__all__ = [
+    "BAD",
+    "COUNTERS",
+    "FORMAT",
+    "OVER",
+    "RESULT",
+    "EventFile",
+    "History",
+    "Known",
+    "Record",
+    "Run",
+    "Trial",
+    "code",
+    "create",
+    "ended_badly",
+    "environment",
+    "markdown",
+    "no_link",
+    "ranked",
+    "read",
+    "reopen",
+    "state",
+    "to_go",
+    "uncommitted",
+    "unreadable",
+    "write_manifest",
+    "write_whole",
+    "written_by_us",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load TensorBoard's messages where they are asked for: they take longer to import than all else here."""
+    if name in ("EventFile", "markdown", "written_by_us"):
+        from gridstorm.record import tensorboard
+
+        return getattr(tensorboard, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,101 @@
+"""What a run's numbers may depend on beside its recipe: code, data, versions, machine."""
+
+import hashlib
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from gridstorm.target import LIBRARIES, file, find, targets
+
+VERSIONS = (
+    "gridstorm",
+    "torch",
+    "pytorch-lightning",
+    "hydra-core",
+    "omegaconf",
+    "numpy",
+    "scikit-learn",
+    "tensorboard",
+)
+TRAINING = ("run", "fusion")  # the packages of ours that decide numbers
+
+
+def environment(device: str, made_by: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a run's numbers may depend on beside its recipe.
+
+    Args:
+        device: What trains, such as `cpu` or a GPU's name.
+        made_by: Names of the `code`, the `data` and the build of `torch`.
+    """
+    return {
+        "started": time.time(),
+        "commit": _git("rev-parse", "HEAD"),
+        "python": platform.python_version(),
+        "versions": _versions() | {"torch": made_by["torch"]},
+        "host": platform.node(),
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "device": device,
+        "data": made_by["data"],
+        "made_by": {**made_by},
+    }
+
+
+def code(recipe: Mapping[str, Any]) -> str:
+    """Return twelve hexadecimal digits that name the sources of all that a recipe builds, libraries left out.
+
+    Of Gridstorm these are the files of what trains, and of each choice its own file, those of its bases and those that
+    its family shares; of other packages every file.
+    """
+    found = (find(node["_target_"]) for _, node in targets(recipe))
+    modules = {owner.module for target in found if target for owner in target.ancestry()}
+    return _digest(frozenset(modules))
+
+
+@cache
+def _digest(modules: frozenset[str]) -> str:
+    sha = hashlib.sha256()
+    home = Path(__file__).parents[1]
+    ours = {path for package in TRAINING for path in (home / package).glob("*.py")}
+    for path in sorted(ours.union(*map(_files, modules))):
+        sha.update(path.read_bytes())
+    return sha.hexdigest()[:12]
+
+
+def _files(module: str) -> Iterator[Path]:
+    package = module.partition(".")[0]
+    path = file(module if package == "gridstorm" else package)
+    if path is None or package in LIBRARIES - {"gridstorm"}:
+        return
+    if package == "gridstorm":
+        yield from [path, *path.parent.glob("_*.py")]
+    else:
+        yield from path.parent.rglob("*.py") if path.name == "__init__.py" else [path]
+
+
+@cache
+def uncommitted() -> str:
+    """Return the difference between the code and its last commit, empty outside a repository."""
+    return _git("diff", "HEAD") or ""
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in VERSIONS}
+
+
+@cache
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip("\n")

@@ -1,0 +1,75 @@
+"""The files of a record: written whole, held by one process, cleared of what is not finished."""
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from gridstorm.error import Problem, Refusal
+
+FORMAT = 1  # of the files of a record; none written means 0
+TEMPORARY = ".gridstorm-"
+TRIAL = f"{TEMPORARY}trial-"  # begins the name of a directory that a sweep is about to give to a run
+
+
+def refuse_unknown_format(file: Path, content: Mapping[str, Any]) -> None:
+    """Refuse what a later Gridstorm wrote.
+
+    Raises:
+        Refusal: The format is none that is known here.
+    """
+    if content.get("format", 0) not in range(FORMAT + 1):
+        fact = f"Its format is {content['format']}, and this Gridstorm knows those up to {FORMAT}."
+        raise Refusal([Problem(str(file), fact, "Use the Gridstorm that wrote it, or a later one.")])
+
+
+def unreadable(file: Path, reason: str) -> Refusal:
+    """Return the refusal of a damaged file of a record."""
+    return Refusal([Problem(str(file), f"It cannot be read: {reason.rstrip('.')}.", "Restore it, or start a new run.")])
+
+
+def write_whole(file: Path, text: str, sync: bool = False) -> None:
+    """Write a file whole or not at all; with `sync` it is on the disk when this returns."""
+    beside = file.with_name(f"{TEMPORARY}{file.name}.{os.getpid()}")
+    beside.unlink(missing_ok=True)  # of a process with the same number; a link there would lead elsewhere
+    with beside.open("x", encoding="utf-8") as opened:
+        opened.write(text)
+        if sync:
+            opened.flush()
+            os.fsync(opened.fileno())
+    beside.replace(file)
+
+
+def clear(directory: Path) -> None:
+    """Remove the files that a killed process left half written; only who holds the directory may do so."""
+    for left in directory.glob(f"{TEMPORARY}*"):
+        if left.is_file() and not left.is_symlink():
+            left.unlink()
+
+
+def hold(file: Path, seconds: float = 0.0) -> IO[str] | None:
+    """Lock a file for this process alone until it is closed or the process ends; None where another one holds it.
+
+    Args:
+        file: It is made if it is missing.
+        seconds: How long to wait for the other process to end.
+    """
+    import fcntl
+
+    opened, until = open(file, "a", opener=no_link), time.monotonic() + seconds  # noqa: SIM115
+    while True:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() < until:
+                time.sleep(0.02)
+                continue
+            opened.close()
+            return None
+        return opened
+
+
+def no_link(file: str, flags: int) -> int:
+    """Open a file that is no symbolic link, which could lead anywhere."""
+    return os.open(file, flags | os.O_NOFOLLOW, 0o666)

@@ -1,0 +1,349 @@
+"""A run's directory: all there is to know of one training, written so that a crash leaves no half file.
+
+What is not finished has a name that begins with `.gridstorm-`; docs/record.md says what its
+files hold, who writes them, and what is deleted.
+"""
+
+import json
+import math
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cached_property, partial
+from itertools import count
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import yaml
+
+from gridstorm.config import METRICS, Composed, default_name, is_file, misnamed, no_data
+from gridstorm.error import Problem, Refusal
+from gridstorm.record.file import FORMAT, TEMPORARY, TRIAL, clear, hold, refuse_unknown_format, unreadable, write_whole
+from gridstorm.target import find
+
+if TYPE_CHECKING:
+    from gridstorm.record.tensorboard import EventFile
+
+
+RESULT = "result.json"
+FILES = ("config.yaml", "origin.json", "environment.json", "code.diff", "metrics.jsonl", "result.json", "error.txt",
+         "output.txt", "stop", ".lock", "checkpoints", "checkpoints/last.ckpt", "checkpoints/best.ckpt")  # fmt: skip
+HELD_SECONDS = 10.0  # how long a process that was killed may take to end
+NOTES = {"overrides": list, "choices": dict, "origins": dict, "written": dict}
+COUNTERS = ("step", "epoch", "samples", "seconds")
+
+
+class Record:
+    """One run's directory. Make one with `create`, read one with `Record(directory)`."""
+
+    def __init__(self, directory: Path, fresh: bool = False) -> None:
+        """Take the directory of a run; `fresh` where it was made just now.
+
+        Raises:
+            Refusal: There is no run in `directory`.
+        """
+        self.directory, self.fresh = directory, fresh
+        if not is_file(directory / "config.yaml"):
+            fact = "There is no run in this directory (no config.yaml)."
+            raise Refusal([Problem(str(directory), fact, "Name the directory that a run printed at its end.")])
+        self._metrics: Any = None
+        self._events: EventFile | None = None
+        self._lock: IO[str] | None = None
+
+    @classmethod
+    def create(
+        cls, parent: Path, name: str | None, composed: Composed, command: str, trial: Mapping[str, Any] | None = None
+    ) -> "Record":
+        """Make the directory `parent/name` (`name-2` and so on where it is taken) with all that is known at the start.
+
+        It appears complete: the files are written to a hidden directory, which is renamed. A ValueError: a wrong name.
+
+        Args:
+            parent: The folder for the directory.
+            name: Its name; None takes the time, the data and the model.
+            composed: The configuration.
+            command: What was typed.
+            trial: Of a sweep's run: the trial's number, its values and the like.
+        """
+        if misnamed("name", chosen := name or default_name(composed)):
+            raise ValueError(f"{chosen!r} is not the name of one directory.")
+        hidden = parent / f"{TRIAL if trial else TEMPORARY}{secrets.token_hex(8)}"
+        try:
+            (hidden / "checkpoints").mkdir(parents=True)
+        except OSError as error:
+            fact = f"The directory cannot be written ({error.strerror})."
+            raise Refusal([Problem(str(parent), fact, "Give another output_dir.")]) from error
+        dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # libyaml's, where it is there: ten times faster
+        (hidden / "config.yaml").write_text(yaml.dump(composed.config, Dumper=dumper, sort_keys=False))
+        origin = {
+            "format": FORMAT,
+            "command": command,
+            "signature": composed.signature,
+            "trial": trial,
+            "overrides": composed.overrides,
+            "choices": composed.choices,
+            "origins": composed.origins,
+            "written": composed.written,
+        }
+        (hidden / "origin.json").write_text(json.dumps(origin, indent=1))
+        for number in count(1):
+            directory = parent / (chosen if number == 1 else f"{chosen}-{number}")
+            try:
+                hidden.rename(directory)
+                break
+            except OSError:  # taken: a run's directory is never empty, and rename replaces only empty ones
+                if not os.path.lexists(directory):
+                    raise
+        return cls(directory, fresh=True)
+
+    @cached_property
+    def composed(self) -> Composed:
+        """The configuration with which the run was started."""
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where it is there: ten times faster
+        config, origin = self._read("config.yaml", partial(yaml.load, Loader=loader)), self.origin
+        if wrong := no_data(config):
+            raise Refusal([replace(one, key=str(self.directory / one.key)) for one in wrong])
+        return Composed(config, *(origin.get(name, kind()) for name, kind in NOTES.items()))
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """What came out, None while the run is not over."""
+        return self._section(RESULT) if (self.directory / RESULT).is_file() else None
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """Where the run came from: command, overrides, signature, and of a sweep's run what its trial is.
+
+        Raises:
+            Refusal: A later Gridstorm made the record.
+        """
+        origin = self._section("origin.json")
+        refuse_unknown_format(self.directory / "origin.json", origin)
+        return origin
+
+    def _section(self, name: str) -> dict[str, Any]:
+        found = self._read(name, json.loads)
+        if not isinstance(found, dict):
+            raise unreadable(self.directory / name, "it is no section")
+        return found
+
+    def _read(self, name: str, parse: Callable[[str], Any]) -> Any:
+        """Return what a file of the record holds; a Refusal names the file that cannot be read."""
+        try:
+            return parse((self.directory / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+            raise unreadable(self.directory / name, f"{error}".partition("\n")[0]) from error
+
+    @property
+    def begun(self) -> bool:
+        """Whether training was ever started."""
+        return (self.directory / "environment.json").is_file()
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """What the numbers may depend on beside the recipe; empty for a run that has not begun."""
+        return self._section("environment.json") if self.begun else {}
+
+    @property
+    def best_checkpoint(self) -> Path | None:
+        """The checkpoint of the best score, None where there is none."""
+        return self._checkpoint("best.ckpt")
+
+    @property
+    def last_checkpoint(self) -> Path | None:
+        """The checkpoint from which the run can go on, None where there is none."""
+        return self._checkpoint("last.ckpt")
+
+    def _checkpoint(self, name: str) -> Path | None:
+        file = self.directory / "checkpoints" / name
+        return file if file.is_file() else None
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the points of the curves, oldest first; a line that a crash cut short is left out."""
+        file = self.directory / "metrics.jsonl"
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []
+        return [row for line in lines if (row := _parsed(line)) is not None]
+
+    def rows_after(self, place: int) -> tuple[list[dict[str, Any]], int]:
+        """Return the whole lines of metrics.jsonl that begin at a byte or after it, and the byte at which they end."""
+        file = self.directory / "metrics.jsonl"
+        if not file.is_file() or file.stat().st_size <= place:
+            return [], place
+        with file.open("rb") as opened:
+            opened.seek(place)
+            text = opened.read()
+        whole = text[: text.rfind(b"\n") + 1]
+        rows = (_parsed(line.decode(errors="replace")) for line in whole.splitlines())
+        return [row for row in rows if row is not None], place + len(whole)
+
+    def stops_after(self, epochs: int) -> str | None:
+        """Return why the run is asked to stop after so many epochs (`pruned`); None if it is to go on."""
+        file = self.directory / "stop"
+        asked = json.loads(file.read_text()) if file.is_file() else None
+        return str(asked["why"]) if asked and epochs >= asked["epochs"] else None
+
+    def ask_to_stop(self, why: str, epochs: int = 0) -> None:
+        """Ask the run to stop at the end of its epoch, or after so many epochs, wherever it is trained."""
+        self.write("stop", json.dumps({"why": why, "epochs": epochs}))
+
+    def reopen(self, anew: bool = False) -> None:
+        """Let a run that is over go on from its last checkpoint, or with `anew` from its start.
+
+        Raises:
+            Refusal: Another process trains it.
+        """
+        held = self._lock
+        self.hold(seconds=0.0)
+        names = ["result.json", "stop", "error.txt"]
+        names += ["metrics.jsonl", "checkpoints/last.ckpt", "checkpoints/best.ckpt"] if anew else []
+        for name in names:
+            (self.directory / name).unlink(missing_ok=True)
+        if self._lock and not held:
+            self._lock.close()
+            self._lock = None
+
+    def links(self) -> list[str]:
+        """Return the files that are symbolic links: to write to one would write outside of the directory."""
+        return [name for name in FILES if (self.directory / name).is_symlink()]
+
+    def hold(self, seconds: float | None = None) -> None:
+        """Keep every other process from training this run, until this one closes it or ends.
+
+        Raises:
+            Refusal: Another process trains it, or one of its files is a symbolic link.
+        """
+        if links := self.links():
+            fact, remedy = "It is a symbolic link, which leads out of the record.", "Put the file itself in its place."
+            raise Refusal([Problem(str(self.directory / name), fact, remedy) for name in links])
+        self._lock = self._lock or hold(self.directory / ".lock", HELD_SECONDS if seconds is None else seconds)
+        if self._lock is None:
+            fact, remedy = "Another process trains this run.", "Wait until it is over, or stop that process."
+            raise Refusal([Problem(str(self.directory), fact, remedy)])
+
+    def begin(self, step: int, environment: Mapping[str, Any]) -> None:
+        """Start writing: forget the points after `step`, and make TensorBoard's view of the others."""
+        from gridstorm.record.tensorboard import EventFile, written_by_us
+
+        self.write("environment.json", json.dumps(environment, indent=1))
+        (self.directory / "result.json").unlink(missing_ok=True)
+        kept = [row for row in self.rows() if row["step"] <= step]
+        self.write("metrics.jsonl", "".join(json.dumps(row) + "\n" for row in kept))
+        for old in written_by_us(self.directory):
+            old.unlink(missing_ok=True)  # the view is made anew
+        for place in (self.directory, self.directory / "checkpoints"):
+            clear(place)
+        self._metrics = (self.directory / "metrics.jsonl").open("a")
+        self._events = EventFile(self.directory)
+        self._introduce(environment)
+        for row in kept:
+            self._show(row)
+        self._events.flush()
+
+    def _introduce(self, environment: Mapping[str, Any]) -> None:
+        """Write what TensorBoard shows of a run beside its curves: hyperparameters, configuration, charts."""
+        from gridstorm.record.tensorboard import hyperparameters, markdown
+
+        composed, origin = self.composed, self.origin
+        trial = (origin.get("trial") or {}).get("name", self.directory.name)  # runs of one trial are one row
+        group = f"{trial}/{self.directory.parent.resolve().name}"  # its first 13 characters are shown
+        self.events.hparams(hyperparameters(composed.recipe, composed.choices), group, environment["started"])
+        config = markdown((self.directory / "config.yaml").read_text(), "yaml")
+        self.events.text("config", f"{markdown(origin.get('command', ''), 'sh')}\n\n{config}")
+        data = find(composed.config["data"]["_target_"])
+        names = METRICS.get(data.constant("task") if data else "", {})
+        self.events.charts({"train against validation": {name: [f"train/{name}", f"val/{name}"] for name in names}})
+
+    @property
+    def events(self) -> "EventFile":
+        """The event file, once the run has begun."""
+        assert self._events is not None, "Record.begin was not called"
+        return self._events
+
+    def log(self, counters: Mapping[str, float], values: Mapping[str, float]) -> None:
+        """Add one point to the curves.
+
+        Args:
+            counters: `step` of the optimizer, `epoch` from 1, `samples` seen in training, `seconds` of training.
+            values: The metrics. A value that is not finite is null in metrics.jsonl, whose lines are strict JSON.
+        """
+        row = {**counters, **{name: _number(value) for name, value in values.items()}}
+        self._metrics.write(json.dumps(row, allow_nan=False) + "\n")
+        self._metrics.flush()
+        self._show({**counters, **values})
+
+    def _show(self, row: Mapping[str, Any]) -> None:
+        """Pass a row on to TensorBoard, against samples seen: so runs with other batch sizes compare."""
+        shown = {name: math.nan if value is None else value for name, value in row.items() if name not in COUNTERS}
+        self.events.scalars(int(row["samples"]), shown)
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """Write result.json, last and at once, and close TensorBoard's session with the true status."""
+        self.events.session_end("success" if result["status"] in ("done", "pruned") else "failure")
+        self._conclude(result)
+        self.close()
+
+    def _conclude(self, result: Mapping[str, Any]) -> None:
+        self.write(RESULT, json.dumps({**result, "score": _number(result["score"])}, indent=1), sync=True)
+
+    def fail(self, error: str, trace: str = "") -> None:
+        """Write down that the run failed, where its own process could not say so any more.
+
+        Raises:
+            Refusal: Another process trains it.
+        """
+        self.hold(seconds=1.0)
+        from gridstorm.record.tensorboard import EventFile
+
+        rows, config = self.rows(), self.composed.config
+        scores = [value for row in rows for name, value in row.items() if name.startswith("best/")]
+        last = rows[-1] if rows else {"epoch": 0, "seconds": 0.0, "samples": 0}
+        self.write("error.txt", trace or error)
+        result = {name: config[name] for name in ("monitor", "mode")} | {
+            "signature": self.composed.signature,
+            "status": "failed",
+            "score": scores[-1] if scores else None,
+            "best_epoch": None,
+            "epochs": last["epoch"],
+            "seconds": last["seconds"],
+            "parameters": None,
+            "error": error,
+        }
+        self.close()
+        with EventFile(self.directory) as events:
+            events.scalars(int(last["samples"]), {"fit/ok": 0.0})
+            events.session_end("failure")
+        self._conclude(result)
+
+    def close(self) -> None:
+        """Close the files of a run that ends or is interrupted."""
+        if self._metrics:
+            self._metrics.close()
+        if self._events:
+            self._events.close()
+        if self._lock:
+            self._lock.close()
+            self._lock = None
+
+    def discard(self) -> None:
+        """Remove the directory of a run that was made just now, and refused before its first point."""
+        self.close()
+        if self.fresh and not self.rows():
+            shutil.rmtree(self.directory)
+
+    def write(self, name: str, text: str, sync: bool = False) -> None:
+        """Write a file whole or not at all; with `sync` it is on the disk when this returns."""
+        write_whole(self.directory / name, text, sync)
+
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return row if isinstance(row, dict) and row.keys() >= {*COUNTERS} else None
+
+
+def _number(value: float | None) -> float | None:
+    return value if value is None or math.isfinite(value) else None

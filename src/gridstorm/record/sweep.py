@@ -1,0 +1,282 @@
+"""What the directory of a sweep says: its runs, matched by signature, and the manifest that other tools read."""
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import IO, Any
+
+from gridstorm.config import LONGEST, Composed, component, recheck
+from gridstorm.error import Problem, Refusal
+from gridstorm.record.file import FORMAT, TEMPORARY, TRIAL, clear, hold, refuse_unknown_format, unreadable, write_whole
+from gridstorm.record.run import Record
+from gridstorm.record.trial import BAD, Run, Trial
+
+MANIFEST = "sweep.json"
+TOLD = ("number", "name", "seed", "values", "ask", "attrs")  # what a run's origin.json says of its trial
+RESULTS = ("status", "score", "monitor", "mode")  # and what is needed of its result
+
+
+@dataclass(frozen=True)
+class Known:
+    """A run that stands in the directory.
+
+    Args:
+        record: Its directory.
+        signature: Of its recipe.
+        trial: What its trial is: number, name, seed, values, ask, attrs.
+        result: What came out; empty while it is not over.
+        format: Of its record.
+    """
+
+    record: Record
+    signature: str
+    trial: dict[str, Any]
+    result: dict[str, Any]
+    format: int = FORMAT
+
+
+class History:
+    """The runs of a sweep's directory, which is held against every other sweep until `close`."""
+
+    def __init__(self, directory: Path, monitor: str, mode: str) -> None:
+        """Read and hold the directory, which is made if it is missing.
+
+        Raises:
+            Refusal: It is not a sweep's, another sweep works in it, or its scores are of another metric.
+        """
+        self.directory, self.monitor, self.mode = directory, monitor, mode
+        self.aside: list[str] = []  # in words, the runs that are damaged or not what was planned
+        try:
+            refuse_what_is_no_sweep(directory)
+            directory.mkdir(parents=True, exist_ok=True)
+            self._lock: IO[str] | None = hold(directory / ".lock", seconds=1.0)
+        except OSError as error:
+            fact = f"The directory cannot be written ({error.strerror})."
+            raise Refusal([Problem(str(directory), fact, "Give another output_dir.")]) from error
+        if self._lock is None:
+            fact = "Another sweep is at work in this directory."
+            raise Refusal([Problem(str(directory), fact, "Wait until it is over, or give another sweep.name.")])
+        try:
+            clear_all(directory)
+            if not (directory / MANIFEST).exists():
+                write_manifest(directory, [], {})  # the mark of a sweep's directory
+            self.known = read(directory, self.aside)
+            self._refuse_other_scores()
+        except Refusal:
+            self.close()
+            raise
+
+    def _refuse_other_scores(self) -> None:
+        results = [one.result for one in self.known if one.result]
+        other = next((one for one in results if (one["monitor"], one["mode"]) != (self.monitor, self.mode)), None)
+        if other:
+            fact = f"The runs in {self.directory} are compared by {other['monitor']} ({other['mode']})."
+            given = f"monitor={self.monitor} mode={self.mode}"
+            raise Refusal([Problem(given, fact, "Keep that metric, or give another sweep.name.")])
+
+    def close(self) -> None:
+        """Let others work in the directory."""
+        if self._lock:
+            self._lock.close()
+
+    def adopt(self, trials: Sequence[Trial], stale: Callable[[Composed, Known], bool] = lambda *_: False) -> None:
+        """Give the runs of these trials the directories that stand for them, and their trials the numbers of these.
+
+        Args:
+            trials: What is planned.
+            stale: Tells which directories do not count.
+        """
+        standing: dict[str, list[Known]] = {}
+        for one in sorted(self.known, key=lambda one: (not one.result, -int(one.trial["number"]))):
+            standing.setdefault(one.signature, []).append(one)
+        for trial in trials:
+            for run in trial.runs:
+                usable = (one for one in standing.get(run.composed.signature, ()) if self._is_usable(one, run))
+                known = next(usable, None)
+                if known and not stale(run.composed, known):
+                    run.record, run.result = known.record, known.result
+                    trial.number = int(known.trial["number"])
+
+    def _is_usable(self, known: Known, run: Run) -> bool:
+        """Tell whether what would be trained in a directory is what was planned; of what is done only results count."""
+        if known.result.get("status") == "done":
+            return True
+        try:
+            composed, links = recheck(known.record.composed), known.record.links()
+        except Refusal as refusal:
+            self.aside.append(_aside(known.record, refusal))
+            return False
+        if links or composed.signature != run.composed.signature:
+            reason = f"{links[0]} is a symbolic link" if links else "its config.yaml is not what was planned"
+            self.aside.append(f"{known.record.directory}: {reason}")
+        return not links and composed.signature == run.composed.signature
+
+    def number(self, trials: Sequence[Trial]) -> None:
+        """Number the trials that have no number, in their order, with numbers that no directory has."""
+        taken = {int(one.trial["number"]) for one in self.known} | {trial.number for trial in trials}
+        free = (number for number in count(1) if number not in taken)
+        for trial in trials:
+            trial.number = trial.number or next(free)
+
+
+def refuse_what_is_no_sweep(directory: Path) -> None:
+    """Refuse a directory that holds something else than a sweep, which has `sweep.json` in it or a run of one.
+
+    Raises:
+        Refusal: It does, or a later Gridstorm made the sweep.
+    """
+    if not directory.is_dir():
+        return
+    manifest = _manifest(directory)
+    refuse_unknown_format(directory / MANIFEST, manifest)
+    others = [file.name for file in directory.iterdir() if file.name != ".lock" and not file.name.startswith(TEMPORARY)]
+    if others and "trials" not in manifest and not read(directory):
+        fact = f"The directory is no sweep's, and holds other things, such as {min(others)}."
+        raise Refusal([Problem(str(directory), fact, "Give another sweep.name or output_dir.")])
+
+
+def _manifest(directory: Path) -> dict[str, Any]:
+    """Return what sweep.json holds; nothing where there is none, or none that is ours."""
+    try:
+        found = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def clear_all(directory: Path) -> None:
+    """Remove what a sweep that was killed left half made; only who holds the directory may do so."""
+    clear(directory)
+    for left in directory.glob(f"{TRIAL}*"):
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left)
+
+
+def records(parent: Path) -> list[Record]:
+    """Return the runs in a folder, by name."""
+    if not parent.is_dir():
+        return []
+    with os.scandir(parent) as entries:
+        names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+    return [Record(parent / name) for name in names if (parent / name / "config.yaml").is_file()]
+
+
+def read(directory: Path, aside: list[str] | None = None) -> list[Known]:
+    """Return the runs of a sweep's directory, by name; those that are damaged are told in words to `aside`."""
+    found = []
+    for record in records(directory):
+        try:
+            if known := _known(record):
+                found.append(known)
+        except Refusal as refusal:
+            if aside is not None:
+                aside.append(_aside(record, refusal))
+    return found
+
+
+def _known(record: Record) -> Known | None:
+    """Return a run that a sweep made, None for any other; a Refusal says that its record is damaged."""
+    origin, result = record.origin, record.result
+    trial, made = origin.get("trial"), origin.get("format", 0)
+    if trial is None:
+        return None
+    for name, content, keys in (("origin.json", trial, TOLD), ("result.json", result, RESULTS)):
+        if content is not None and not (isinstance(content, dict) and content.keys() >= {*keys}):
+            raise unreadable(record.directory / name, "something is missing in it")
+    if not isinstance(trial["number"], int):
+        raise unreadable(record.directory / "origin.json", "the number of its trial is none")
+    # Before there were formats, signatures left out callbacks and devices: what they would be now is in the recipe.
+    signature = origin["signature"] if made and "signature" in origin else recheck(record.composed).signature
+    return Known(record, signature, trial, result or {}, made)
+
+
+def _aside(record: Record, refusal: Refusal) -> str:
+    [problem, *_] = refusal.problems
+    reason = problem.fact[:1].lower() + problem.fact[1:].rstrip(".")
+    return f"{record.directory}: {Path(problem.key).name}: {reason}"
+
+
+def create(directory: Path, trial: Trial, run: Run, width: int) -> Record:
+    """Make a run's directory: `07-cnn,lr=0.01`, with `,s=1` where a trial has several seeds."""
+    name = component(f"{trial.number:0{width}}-{trial.label}", LONGEST - len(f",s={run.seed}"))
+    told: dict[str, Any] = {
+        "number": trial.number,
+        "name": name,
+        "seed": run.seed,
+        "values": trial.point,
+        "ask": trial.ask,
+        "attrs": trial.attrs,
+    }
+    command = " ".join(["python train.py", *run.composed.overrides])
+    return Record.create(
+        directory, f"{name},s={run.seed}" if len(trial.runs) > 1 else name, run.composed, command, told
+    )
+
+
+def state(trials: Sequence[Trial], total: int) -> str:
+    """Return `64 cells: 41 done, 2 interrupted, 1 failed (out of memory), 20 to go`, counted in runs."""
+    counts = Counter(run.status for trial in trials for run in trial.runs)
+    errors = Counter(
+        str(run.result.get("error") or "").partition(":")[0]
+        for trial in trials
+        for run in trial.runs
+        if run.status == "failed"
+    )
+    parts = [
+        f"{counts[status]} {status}" + (f" ({', '.join(errors)})" if status == "failed" else "")
+        for status in ("done", "pruned", "interrupted", "diverged", "failed")
+        if counts[status]
+    ]
+    waiting = total - sum(counts.values()) + counts["waiting"] + counts["running"]
+    return f"{total} cells: {', '.join([*parts, f'{waiting} to go'])}"
+
+
+def write_manifest(directory: Path, trials: Sequence[Trial], told: Mapping[str, Any]) -> None:
+    """Write sweep.json, whole or not at all: a view of the directories for other tools.
+
+    A trial and a run have one of the states waiting, running, interrupted, done, pruned, diverged, failed; what is
+    running counts as interrupted where no process holds the sweep's `.lock`.
+    """
+    rows = [
+        {
+            "number": trial.number,
+            "signature": trial.signature,
+            "values": trial.point,
+            "status": trial.status,
+            "score": trial.score,
+            "runs": [
+                {
+                    "directory": run.record.directory.name if run.record else None,
+                    "signature": run.composed.signature,
+                    "seed": run.seed,
+                    "status": run.status,
+                    "score": run.score,
+                }
+                for run in trial.runs
+            ],
+        }
+        for trial in trials
+    ]
+    write_whole(directory / MANIFEST, json.dumps({"format": FORMAT, **told, "trials": rows}, indent=1))
+
+
+def to_go(run: Run, pruning: bool) -> bool:
+    """Tell whether a run is to be trained in this call: all but what is done, or cut short by a sweep that prunes."""
+    return run.status != "done" and not (run.status == "pruned" and pruning)
+
+
+def reopen(run: Run) -> None:
+    """Make a run that ended badly, or was cut short, ready to go on; one that diverged starts anew."""
+    if run.record and run.result:
+        run.record.reopen(anew=run.status == "diverged")
+        run.result = {}
+
+
+def ended_badly(trials: Sequence[Trial]) -> int:
+    """Return how many runs diverged or failed."""
+    return sum(run.status in BAD for trial in trials for run in trial.runs)

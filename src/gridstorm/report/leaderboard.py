@@ -1,0 +1,104 @@
+"""A sweep in words: its trials as a table sorted by score, and what went wrong in it, with a remedy."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gridstorm.config import brief, number
+from gridstorm.record import BAD, Run, Trial, ranked
+from gridstorm.report.table import table
+
+DIVERGED = "the loss became NaN or infinite"
+
+# What to do about a cause, by the words in it; the last one holds for any exception.
+REMEDIES = {
+    DIVERGED: "Try a smaller optimizer.lr, or trainer.gradient_clip_val=1.",
+    "^timeout:": "Give it more time with sweep.timeout, or train less with trainer.max_epochs.",
+    "memory": "Give it more memory: a smaller launcher.places, or a smaller data.batch_size.",
+    "^died:": "Look into {directory}/output.txt for what it printed last.",
+    "": "Look into {directory}/error.txt.",
+}
+FEW = 3  # names of failed runs that are listed
+
+
+def swept(trials: Sequence[Trial]) -> list[str]:
+    """Return the keys that vary in a sweep, in the order of their axes."""
+    return [*dict.fromkeys(key for trial in trials for key in trial.point)]
+
+
+def tried(trials: Sequence[Trial], mode: str) -> list[Trial]:
+    """Return the trials of which there is anything to tell, best score first."""
+    return [trial for trial in ranked(trials, mode) if any(run.result for run in trial.runs)]
+
+
+def best(trials: Sequence[Trial], mode: str) -> Trial | None:
+    """Return the trial with the best score of those that did not fail or diverge, None where there is none."""
+    good = [one for one in trials if one.score is not None and one.runs[0].result and one.status not in BAD]
+    return next(iter(ranked(good, mode)), None)
+
+
+def leaderboard(trials: Sequence[Trial], monitor: str, mode: str) -> str:
+    """Return the trials as a table, best score first; of the keys only those that vary.
+
+    Args:
+        trials: Those of a sweep; of one without any result nothing is told.
+        monitor: The name of the score.
+        mode: Whether it is better when it is smaller (`min`) or larger (`max`).
+    """
+    told = tried(trials, mode)
+    if not told:
+        return "No trial has ended."
+    keys = swept(trials)
+    rows = [(str(place), *cells(trial, keys), name(trial)) for place, trial in enumerate(told, 1)]
+    return table([("", *keys, monitor, "epoch", "seconds", "status", "run"), *rows])
+
+
+def cells(trial: Trial, keys: Sequence[str]) -> tuple[str, ...]:
+    """Return a trial's row: its values, its score with a 95 % interval, best epoch, seconds of all runs, status."""
+    values = [brief(trial.point[key]) if key in trial.point else "-" for key in keys]
+    score = number(trial.score) + (f" ± {trial.interval:.2g}" if trial.interval is not None else "")
+    epochs = sorted({epoch for run in trial.runs if (epoch := run.result.get("best_epoch")) is not None})
+    epoch = "-" if not epochs else str(epochs[0]) if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
+    seconds = [run.result["seconds"] for run in trial.runs if run.result.get("seconds") is not None]
+    return (*values, score, epoch, number(sum(seconds)) if seconds else "-", trial.status)
+
+
+def name(trial: Trial) -> str:
+    """Return a trial's name, that of its directories without the seed; a dash where it has none."""
+    run = trial.runs[0]
+    if run.record is None:
+        return "-"
+    return run.record.directory.name.removesuffix(f",s={run.seed}" if len(trial.runs) > 1 else "")
+
+
+def causes(trials: Sequence[Trial]) -> str:
+    """Return what went wrong: a block for each cause with the number of its runs, a remedy, and their names.
+
+    Empty where nothing did.
+    """
+    groups: dict[str, list[Run]] = {}
+    for run in (run for trial in trials for run in trial.runs if run.status in BAD):
+        groups.setdefault(cause(run.result), []).append(run)
+    rows = []
+    for words, runs in sorted(groups.items(), key=lambda group: -len(group[1])):
+        directories = [run.record.directory for run in runs if run.record]
+        first, others = directories[:FEW], len(directories) - FEW
+        names = ", ".join(directory.name for directory in first) + (f" and {others} more" if others > 0 else "")
+        place = {"directory": directories[0] if directories else "the run's directory"}
+        remedy = next(text for pattern, text in REMEDIES.items() if re.search(pattern, words))
+        rows += [(str(len(runs)), words), ("", remedy.format(**place)), ("", names)]
+    return table(rows, right=[0]) if rows else ""
+
+
+def warnings_told(trials: Sequence[Trial]) -> str:
+    """Return what runs were warned of, each warning with the number of its runs; empty where there was nothing."""
+    runs = [run for trial in trials for run in trial.runs]
+    counts = Counter(text for run in runs for text in run.result.get("warnings", ()))
+    return table([(str(count), text) for text, count in counts.most_common()], right=[0]) if counts else ""
+
+
+def cause(result: Mapping[str, Any]) -> str:
+    """Return in a line why a run failed or diverged."""
+    said = str(result.get("error") or "").strip()
+    return DIVERGED if result["status"] == "diverged" else said.splitlines()[0] if said else "no reason is known"

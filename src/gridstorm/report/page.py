@@ -1,0 +1,87 @@
+"""The page of a sweep on TensorBoard: its leaderboard, with a link from each trial to its own curves."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from gridstorm.config import number
+from gridstorm.record import Trial
+from gridstorm.report.leaderboard import best, causes, cells, name, swept, tried
+
+PAGES = ("custom_scalars", "text")  # which open empty beside more than 40 runs, if nothing says which
+
+
+def write_board(directory: Path, trials: Sequence[Trial], monitor: str, mode: str) -> None:
+    """Write the page anew: an event file in the sweep's directory, in place of the one before.
+
+    Args:
+        directory: That of the sweep.
+        trials: Its trials.
+        monitor: The name of the score.
+        mode: Whether it is better when it is smaller (`min`) or larger (`max`).
+    """
+    from gridstorm.record import EventFile, written_by_us
+
+    before = written_by_us(directory)
+    with EventFile(directory) as file:
+        file.text("leaderboard", page(directory.resolve().name, trials, monitor, mode))
+    for old in before:
+        old.unlink(missing_ok=True)
+
+
+def address(directory: Path) -> str:
+    """Return where the page is, on a TensorBoard that looks at the folder around the sweep's directory."""
+    return f"http://localhost:6006/#text&regexInput={quote(f'(^|/){re.escape(directory.resolve().name)}$', '')}"
+
+
+def page(sweep: str, trials: Sequence[Trial], monitor: str, mode: str) -> str:
+    """Return the leaderboard in Markdown.
+
+    Args:
+        sweep: The name of the sweep's directory.
+        trials: Its trials.
+        monitor: The name of the score.
+        mode: Whether it is better when it is smaller (`min`) or larger (`max`).
+    """
+    from gridstorm.record import markdown
+
+    counts, winner, keys = Counter(trial.status for trial in trials), best(trials, mode), swept(trials)
+    found = f" Best {monitor} {number(winner.score)}: {name(winner)}." if winner else " None has a score."
+    summary = f"{len(trials)} trials: {', '.join(f'{count} {status}' for status, count in counts.items())}.{found}"
+    rows = [
+        (str(place), *map(_plain, cells(trial, keys)), _links(sweep, trial, monitor))
+        for place, trial in enumerate(tried(trials, mode), 1)
+    ]
+    header = ("", *map(_plain, (*keys, monitor, "epoch", "seconds", "status")), "look at")
+    lines = [f"| {' | '.join(row)} |" for row in (header, ("---",) * len(header), *rows)]
+    shown = ["\n".join(lines)] if rows else []
+    failures = [markdown(said)] if (said := causes(trials)) else []
+    return "\n\n".join([f"# {_plain(sweep)}", _plain(summary), *shown, *failures])
+
+
+def _plain(text: str) -> str:
+    """Return a text in which Markdown finds nothing to be formatted."""
+    return "".join(one if one.isalnum() or one in " .,:=" else f"&#{ord(one)};" for one in text)
+
+
+def _links(sweep: str, trial: Trial, monitor: str) -> str:
+    """Return links to the pages of TensorBoard that show a trial's runs and no others.
+
+    The names of pages and of their parameters are TensorBoard 2.21's: its older pages read `#PAGE&regexInput=`, time
+    series `?runFilter=&pinnedCards=`.
+    """
+    shown = pattern(sweep, [run.record.directory.name for run in trial.runs if run.record])
+    pinned = quote(
+        json.dumps([{"plugin": "scalars", "tag": tag} for tag in dict.fromkeys((monitor, "train/loss"))]), ""
+    )
+    links = [f"[curves](?runFilter={quote(shown, '')}&pinnedCards={pinned}#timeseries)"]
+    links += [f"[{one.replace('_', ' ')}](#{one}&regexInput={quote(shown, '')})" for one in PAGES]
+    return " ".join([_plain(name(trial)), *links])
+
+
+def pattern(sweep: str, names: Sequence[str]) -> str:
+    """Return a regular expression of the runs with these names, whether TensorBoard looks at the sweep or above it."""
+    return f"(^|(^|/){re.escape(sweep)}/)({'|'.join(map(re.escape, names))})$"

@@ -1,0 +1,70 @@
+"""What a trained model does, as TensorBoard shows it: pictures of its mistakes, or text that it writes."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from gridstorm.record import EventFile, Record, markdown
+from gridstorm.run import picture
+from gridstorm.run.checkpoint import loaded
+from gridstorm.run.module import Module
+
+MISTAKES = 32
+SAMPLES, SAMPLE_BYTES, PROMPT_BYTES, TEMPERATURE = 3, 200, 32, 0.8
+
+
+def review(events: EventFile, module: Module, data: Any) -> None:
+    """Show what the module predicted in its test, as fits the task."""
+    step = module.progress["samples"]
+    if module.task == "language_modelling":
+        events.text("samples", samples(module, data), step)
+        return
+    logits, y = (torch.cat(parts) for parts in zip(*module.predictions, strict=True))
+    if module.task == "regression":
+        true, predicted = (
+            values.flatten() * getattr(data, "target_std", 1.0) + getattr(data, "target_mean", 0.0)
+            for values in (y, logits)
+        )
+        events.image("test/predicted against true", picture.scatter(true.numpy(), predicted.numpy()), step)
+        return
+    names = getattr(data, "class_names", ()) or tuple(str(number) for number in range(data.num_outputs))
+    predicted = logits.argmax(-1)
+    counts = torch.bincount(y * len(names) + predicted, minlength=len(names) ** 2).view(len(names), len(names))
+    events.image("test/confusion matrix", picture.confusion_matrix(counts.numpy(), names), step)
+    if data.inputs == "image":
+        wrong = (predicted != y).nonzero().flatten()[:MISTAKES]
+        captions = [f"{names[int(predicted[index])]} not {names[int(y[index])]}" for index in wrong]
+        events.image("test/mistakes", picture.gallery(data.parts["test"][0][wrong].cpu().numpy(), captions), step)
+
+
+def samples(module: Module, data: Any) -> str:
+    """Return text that the model writes, each piece after the start of a piece of the test part."""
+    prompts = data.parts["test"][0][:SAMPLES, :PROMPT_BYTES].to(module.device)
+    generator = torch.Generator(device=module.device).manual_seed(module.seed)
+    written = write(module, prompts, generator)
+    blocks = [
+        markdown(f"{data.decode(prompt)}>>>{data.decode(text)}") for prompt, text in zip(prompts, written, strict=True)
+    ]
+    return "\n\n".join(["After `>>>` the model wrote:", *blocks])
+
+
+@torch.no_grad()
+def write(module: Module, prompts: Tensor, generator: torch.Generator) -> Tensor:
+    """Return SAMPLE_BYTES tokens [N, SAMPLE_BYTES] drawn one after another after `prompts` [N, T]."""
+    module.eval()
+    context = module.trainer.datamodule.input_shape[0]  # type: ignore[attr-defined]
+    tokens = prompts
+    for _ in range(SAMPLE_BYTES):
+        logits = module(tokens[:, -context:])[:, -1] / TEMPERATURE
+        tokens = torch.cat([tokens, torch.multinomial(logits.softmax(-1), 1, generator=generator)], 1)
+    return tokens[:, prompts.shape[1] :]
+
+
+def test(record: Record, trainer: pl.Trainer, module: Module, data: Any) -> dict[str, float]:
+    """Load the best weights and return their test metrics."""
+    if record.best_checkpoint:
+        module.load_state_dict(loaded(record.best_checkpoint)["state_dict"])
+    trainer.test(module, datamodule=data, verbose=False)
+    return {name: float(value) for name, value in trainer.callback_metrics.items()}

@@ -1,0 +1,119 @@
+"""What stands between Lightning and a run: its loggers, its profiler, and what it does at each step."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers.logger import Logger
+from pytorch_lightning.profilers import PassThroughProfiler
+
+from gridstorm.record import COUNTERS, Record
+
+TRANSFER = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
+HOOKS = (*TRANSFER, "teardown", "state_dict", "load_state_dict", "on_exception")  # which a group does not call
+
+
+def hooks(data: Any, names: Sequence[str]) -> list[str]:
+    """Return those of Lightning's hooks that a data module has of its own."""
+    own = {name: getattr(type(data), name, None) for name in names}
+    return [name for name, hook in own.items() if hook not in (None, getattr(pl.LightningDataModule, name))]
+
+
+class Lean(pl.LightningModule):
+    """A LightningModule without those of Lightning's doings at each step that nothing here uses."""
+
+    _hooked: bool | None = None  # whether the data module has hooks on a batch's way
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; the hook's name, which Lightning sets some forty times a step, without torch's checks."""
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
+    def _on_before_batch_transfer(self, batch: Any, dataloader_idx: int = 0) -> Any:
+        """Call Lightning's hooks on a batch's way to the device only where the data module has some."""
+        return super()._on_before_batch_transfer(batch, dataloader_idx) if self._has_hooks() else batch
+
+    def _apply_batch_transfer_handler(
+        self, batch: Any, device: torch.device | None = None, dataloader_idx: int = 0
+    ) -> Any:
+        """Move a batch that is not on the device yet, with the hooks that the data module has."""
+        if self._has_hooks():
+            return super()._apply_batch_transfer_handler(batch, device, dataloader_idx)
+        return tuple(tensor.to(device or self.device) for tensor in batch)
+
+    def _has_hooks(self) -> bool:
+        if self._hooked is None:
+            self.__dict__["_hooked"] = bool(hooks(self.trainer.datamodule, TRANSFER))  # type: ignore[attr-defined]
+        return bool(self._hooked)
+
+
+class Recorder(Logger):
+    """Hands what Lightning logs to the run's record, which is also where Lightning puts its checkpoints."""
+
+    def __init__(self, record: Record, counters: Callable[[], dict[str, float]]) -> None:
+        """Take the record, and what returns the counters of a point for what comes without them."""
+        super().__init__()
+        self.record, self.counters = record, counters
+
+    @property
+    def name(self) -> str:
+        """The name of the run's directory."""
+        return self.record.directory.name
+
+    @property
+    def version(self) -> str:
+        """Empty: a run's directory is not versioned."""
+        return ""
+
+    @property
+    def save_dir(self) -> str:
+        """The folder that holds the run's directory."""
+        return str(self.record.directory.parent)
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Write a point of the curves: one of ours, or what `self.log` was given, to which Lightning adds the epoch."""
+        if metrics.keys() >= {*COUNTERS}:
+            values = {name: value for name, value in metrics.items() if name not in COUNTERS}
+            self.record.log({name: metrics[name] for name in COUNTERS}, values)
+            return
+        logged = {name: float(value) for name, value in metrics.items() if name != "epoch"}
+        if logged:
+            named = {f"logged/{name}" if name in COUNTERS else name: value for name, value in logged.items()}
+            self.record.log(self.counters(), named)
+
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Do nothing: the record holds the configuration from the start."""
+
+
+class Stopping(pl.Callback):
+    """Stops a run at the end of an epoch where its directory asks so."""
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.why: str | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look before the first epoch: a run that goes on may have been asked already."""
+        self._look(trainer, trainer.current_epoch)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look whether it is asked."""
+        self._look(trainer, trainer.current_epoch + 1)
+
+    def _look(self, trainer: pl.Trainer, epochs: int) -> None:
+        self.why = self.record.stops_after(epochs)
+        trainer.should_stop = trainer.should_stop or self.why is not None
+
+
+class Unprofiled(PassThroughProfiler):
+    """Profiles nothing, without a new context for each of the twenty hooks of a step."""
+
+    NOTHING = nullcontext()
+
+    def profile(self, action_name: str) -> AbstractContextManager[None]:  # type: ignore[override]
+        """Return a context that does nothing."""
+        return self.NOTHING

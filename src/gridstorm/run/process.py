@@ -1,0 +1,37 @@
+"""The process in which a run trains: its threads and its signals."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+SMALL = 300_000  # parameters up to which a second thread costs more than it gives (bench/threads.py)
+
+
+def threads(wanted: int | str, network: nn.Module) -> None:
+    """Set torch's CPU threads; `auto` is one for a small model, otherwise what torch chose."""
+    small = sum(parameter.numel() for parameter in network.parameters()) <= SMALL
+    if wanted != "auto":
+        torch.set_num_threads(int(wanted))
+    elif small:
+        torch.set_num_threads(1)
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[list[int]]:
+    """Turn Ctrl-C and SIGTERM into KeyboardInterrupt and yield the list in which their number then stands."""
+    stopped: list[int] = []
+
+    def stop(number: int, frame: Any) -> None:
+        stopped.append(number)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,96 @@
+"""What came out of a run: its result, and the last lines that it prints."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from gridstorm.config import Composed
+from gridstorm.record import COUNTERS, Record
+from gridstorm.run.evaluation import review
+from gridstorm.run.module import Module
+from gridstorm.run.warning import tried
+
+
+def at_best(record: Record, best_epoch: int | None, monitor: str, mode: str) -> dict[str, float]:
+    """Return what the curves show where the score of the best epoch is best, of the last point where there is none."""
+    rows = record.rows()
+    scored = [row for row in rows if row["epoch"] == best_epoch and row.get(monitor) is not None]
+    best = (min if mode == "min" else max)(scored, key=lambda row: row[monitor]) if scored else (rows or [{}])[-1]
+    beside = [row for row in rows if row.get("step") == best.get("step") and row is not best]  # what others logged
+    values = {name: value for row in (*beside, best) for name, value in row.items()}
+    return {name: value for name, value in values.items() if name not in COUNTERS and not name.startswith("best/")}
+
+
+def closing(record: Record, outcome: dict[str, Any]) -> str:
+    """Return the last lines of a run: the best score and when, where the record is, how to look at it."""
+    score = "no score"
+    if outcome["score"] is not None:
+        score = f"best {outcome['monitor']} {outcome['score']:.4g} in epoch {outcome['best_epoch']}"
+    metrics = outcome.get("metrics", {})
+    tested = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items() if name.startswith("test/"))
+    lines = [f"{score} of {outcome['epochs']}, after {outcome['seconds']:.1f} s ({tested})"]
+    if outcome["status"] == "diverged":
+        lines.insert(
+            0, "The training loss became NaN or infinite: try a smaller optimizer.lr, or trainer.gradient_clip_val=1."
+        )
+    return "\n".join([*lines, f"record  {record.directory}", f"look    tensorboard --logdir {record.directory.parent}"])
+
+
+def conclude(
+    composed: Composed,
+    record: Record,
+    module: Module,
+    data: Any,
+    tested: dict[str, float],
+    early: str | None = None,
+    alerts: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Write the result, and if it was tested (in a run alone) show what came out; return it.
+
+    Args:
+        composed: The configuration.
+        record: The run's directory.
+        module: What was trained.
+        data: The data module.
+        tested: The test metrics, empty where it was not tested.
+        early: Why the run was asked to stop before its end, such as `pruned`.
+        alerts: What was warned of while it was trained; may grow here.
+    """
+    outcome = result(composed, record, module, "diverged" if module.diverged else early or "done", alerts=alerts)
+    outcome["metrics"] = {**at_best(record, outcome["best_epoch"], module.monitor, module.mode), **tested}
+    totals = {
+        "fit/ok": float(not module.diverged),
+        "fit/params": outcome["parameters"],
+        "fit/seconds": outcome["seconds"],
+    }
+    record.events.scalars(module.progress["samples"], totals | tested)
+    if math.isfinite(tested.get("test/loss", math.nan)):  # weights that are no numbers predict nothing
+        tried("It is not shown in pictures or text", review, record.events, module, data)
+    record.finish({**outcome, "warnings": [*alerts]})
+    return outcome
+
+
+def result(
+    composed: Composed,
+    record: Record,
+    module: Module,
+    status: str,
+    error: str | None = None,
+    alerts: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Return what result.json will hold, but for the metrics."""
+    progress = module.progress
+    return {
+        "signature": composed.signature,
+        "status": status,
+        "monitor": composed.config["monitor"],
+        "mode": composed.config["mode"],
+        "score": progress["best_score"],
+        "best_epoch": progress["best_epoch"],
+        "epochs": module.current_epoch,
+        "seconds": round(progress["seconds"], 3),
+        "parameters": sum(parameter.numel() for parameter in module.network.parameters()),
+        "error": error,
+        "warnings": [*alerts],
+        "made_by": record.environment.get("made_by"),
+    }

@@ -1,0 +1,50 @@
+"""What a run is, before it starts: the hyperparameters that were set, and the parameters that training will learn."""
+
+from collections.abc import Iterable
+
+from torch import nn
+
+from gridstorm.config import Composed, leaves
+from gridstorm.report import table
+from gridstorm.target import shown
+
+HIDDEN = ("_target_", "_partial_")
+
+
+def card(composed: Composed, network: nn.Module) -> str:
+    """Return both tables as text; the network may be on the meta device."""
+    set_by_you = "Hyperparameters: what you set\n" + table(hyperparameters(composed))
+    rows = list(parameters(network))
+    total = sum(parameter.numel() for parameter in network.parameters())
+    learned = "Parameters: what training learns\n" + table([*rows, ("total", "", "", f"{total:,}")], right=(3,))
+    return f"{set_by_you}\n\n{learned}"
+
+
+def hyperparameters(composed: Composed) -> list[tuple[str, str, str]]:
+    """Return (key, value, origin) for each choice and for each value of the recipe."""
+    rows = []
+    for section, node in composed.recipe.items():
+        if section in composed.choices:
+            origin = composed.origins.get(f"{section}._target_", "default")
+            rows.append((section, composed.choices[section], origin))
+        for key, value in leaves(node, section):
+            if key.rpartition(".")[2] not in HIDDEN:
+                rows.append((key, shown(value), composed.origins.get(key, "default")))
+    return rows
+
+
+def parameters(network: nn.Module) -> Iterable[tuple[str, str, str, str]]:
+    """Yield (layer, W and its shape, b and its shape, count) for every layer that has parameters of its own."""
+    for name, module in network.named_modules():
+        own = dict(module.named_parameters(recurse=False))
+        if own:
+            weights = [
+                f"{_letter(key)} {'x'.join(map(str, p.shape))}" for key, p in own.items() if not key.endswith("bias")
+            ]
+            biases = [f"b {'x'.join(map(str, p.shape))}" for key, p in own.items() if key.endswith("bias")]
+            count = sum(parameter.numel() for parameter in own.values())
+            yield f"{name or 'network'} ({type(module).__name__})", " ".join(weights), " ".join(biases), f"{count:,}"
+
+
+def _letter(name: str) -> str:
+    return "W" if name.endswith("weight") else name

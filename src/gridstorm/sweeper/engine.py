@@ -1,0 +1,227 @@
+"""The loop of a sweep: a free place gets the next run at once; what came out is read from the runs' directories."""
+
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gridstorm.config import duration
+from gridstorm.error import Refusal, said
+from gridstorm.launcher import Died, Launcher
+from gridstorm.record import RESULT, Record, Run, Trial, create, ended_badly, reopen, write_manifest
+from gridstorm.report import Display
+from gridstorm.sweeper import job
+from gridstorm.sweeper.grouping import Fusing, Member
+from gridstorm.sweeper.queue import Planned, curve
+
+MANIFEST_SECONDS = 1.0
+POLL_SECONDS = 0.2
+PRUNING_POLL_SECONDS = 0.02  # an epoch of a small model takes as long
+
+
+@dataclass
+class Job:
+    """Runs that a worker trains together, mostly one.
+
+    Args:
+        members: The runs, each with its trial.
+        started: When they were handed over, on the monotonic clock.
+        read: For each run the bytes of its metrics that were read.
+        late: Whether it was ended for the time that it took.
+    """
+
+    members: list[Member]
+    started: float = field(default_factory=time.monotonic)
+    read: dict[int, int] = field(default_factory=dict)
+    late: bool = False
+
+
+class Engine:
+    """Trains what proposals give.
+
+    Args:
+        directory: The sweep's.
+        proposals: What is to be trained.
+        launcher: Where.
+        retries: How often a run is tried again whose process died.
+        timeout: Seconds after which a run is ended, None for never.
+        told: What the manifest holds beside the trials.
+        fusing: Which runs are trained together.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        proposals: Planned,
+        launcher: Launcher,
+        *,
+        retries: int = 0,
+        timeout: float | None = None,
+        told: Mapping[str, Any] | None = None,
+        fusing: Fusing | None = None,
+    ) -> None:
+        self.directory, self.proposals, self.launcher = directory, proposals, launcher
+        self.retries, self.timeout, self.told = retries, timeout, told or {}
+        self.fusing = fusing or Fusing()
+        self.again: deque[list[Member]] = deque()
+        self.waiting: list[Member] = []
+        self.busy: dict[Future[None], Job] = {}
+        self.signals: list[int] = []
+        self.width = max(2, len(str(max([proposals.total, *(trial.number for trial in proposals.trials)]))))
+        self._noted = 0.0
+
+    def run(self, display: Display) -> int:
+        """Train all of it; return 0, 1 if a run failed, or 130 or 143 where a signal stopped it."""
+        with self._signals(display):
+            while True:
+                self._fill()
+                self._note()
+                if not self.busy:
+                    break
+                self._wait(display)
+        self._note(at_once=True)
+        return 128 + self.signals[0] if self.signals else int(ended_badly(self.proposals.trials) > 0)
+
+    def _fill(self) -> None:
+        """Give every free place a job."""
+        while len(self.busy) < self.launcher.places and not self.signals and (members := self._next()):
+            ready = [(member, record) for member in members if (record := self._ready(*member))]
+            if ready:
+                directories = [str(record.directory) for _, record in ready]
+                planned = [run.composed.signature for (_, run), _ in ready]
+                self.busy[self.launcher.submit(job.carry_out, directories, planned)] = Job([one for one, _ in ready])
+
+    def _next(self) -> list[Member]:
+        """Return the runs of the next job: some whose process died, or new ones that can be trained together."""
+        if self.again:
+            return self.again.popleft()
+        while len(self.waiting) < self.fusing.horizon and (found := self.proposals.next()):
+            self.waiting.append(found)
+        busy = sum(run.running for one in self.busy.values() for _, run in one.members)
+        members = self.fusing.group(self.waiting, self.launcher.places, busy)
+        for member in members:
+            self.waiting.remove(member)
+        return members
+
+    def _ready(self, trial: Trial, run: Run) -> Record | None:
+        """Return the directory of a run that is about to be handed over; None where another process trains it."""
+        trial.number = trial.number or 1 + max(one.number for one in self.proposals.trials)
+        limit = self.proposals.limit(trial, run)
+        try:
+            reopen(run)
+        except Refusal as refusal:
+            run.result = {"status": "failed", "error": said(refusal), "score": None, "seconds": 0.0}
+            self.proposals.ended(trial, run)
+            return None
+        record = run.record = run.record or create(self.directory, trial, run, self.width)
+        if limit:
+            record.ask_to_stop("pruned", limit)
+        run.running = True
+        return record
+
+    def _wait(self, display: Display) -> None:
+        """Wait for a job to end, and look at the others meanwhile."""
+        poll = PRUNING_POLL_SECONDS if self.proposals.pruning else POLL_SECONDS
+        over, _ = wait(self.busy, timeout=poll, return_when=FIRST_COMPLETED)
+        for future in over:
+            self._end(self.busy.pop(future), future, display)
+        for future, one in self.busy.items():
+            for number, (trial, run) in enumerate(one.members):
+                self._follow(one, number, trial, run)
+                self._look(trial, run, display)
+            if self.timeout and not one.late and time.monotonic() - one.started > self.timeout:
+                one.late = True
+                self.launcher.kill(future)
+        display.refresh(self.proposals.trials)
+
+    def _look(self, trial: Trial, run: Run, display: Display) -> None:
+        """Take up a run that is over before the others of its job."""
+        if run.running and run.record and (run.record.directory / RESULT).exists():
+            run.running = False
+            run.refresh()
+            display.ended(trial, run, self.proposals.trials)
+            self.proposals.ended(trial, run)
+
+    def _follow(self, one: Job, number: int, trial: Trial, run: Run) -> None:
+        """Report a run's new points, and ask it to stop where it is not worth going on."""
+        if not self.proposals.pruning or run is not trial.runs[0] or run.record is None or not run.running:
+            return
+        rows, one.read[number] = run.record.rows_after(one.read.get(number, 0))
+        cut = [self.proposals.report(trial, *point) for point in curve(rows, run.composed)]
+        if any(cut):
+            run.record.ask_to_stop("pruned")
+
+    def _end(self, one: Job, future: "Future[None]", display: Display) -> None:
+        """Take up what came out of a job, or try again where its process died."""
+        for number, (trial, run) in enumerate(one.members):
+            self._follow(one, number, trial, run)
+            self._look(trial, run, display)
+        left = [(trial, run) for trial, run in one.members if run.running]
+        for _, run in left:
+            run.running = False
+        if not left or len(self.signals) > 1:
+            return
+        error = None if future.cancelled() else future.exception()
+        said = f"timeout: it took longer than {duration(self.timeout or 0)}" if one.late else f"{error}"
+        if len(one.members) > 1:  # which of them it was is found by halves
+            half = -(-len(left) // 2)
+            self.again.extend(members for members in (left[:half], left[half:]) if members)
+            display.tell(f"{len(left)} runs  {said}; trying again in halves")
+            return
+        [(trial, run)] = left
+        if isinstance(error, Died) and not one.late and run.attempts < self.retries:
+            run.attempts += 1
+            self.again.append(left)
+            display.tell(f"{run.record.directory.name if run.record else ''}  {error}; trying again")
+            return
+        self._fail(run, f"died: {error}" if isinstance(error, Died) and not one.late else said)
+        display.ended(trial, run, self.proposals.trials)
+        self.proposals.ended(trial, run)
+
+    def _fail(self, run: Run, error: str) -> None:
+        """Write down that a run failed whose process could not."""
+        assert run.record is not None
+        try:
+            run.record.fail(error)
+            run.refresh()
+        except (OSError, Refusal) as full:  # such as a full disk, or a record that was damaged meanwhile
+            run.result = {"status": "failed", "error": f"{error} ({full})", "score": None, "seconds": 0.0}
+
+    def _note(self, at_once: bool = False) -> None:
+        """Write the manifest, at most once a second."""
+        if at_once or time.monotonic() - self._noted > MANIFEST_SECONDS:
+            write_manifest(self.directory, self.proposals.trials, self.told)
+            self._noted = time.monotonic()
+
+    @contextmanager
+    def _signals(self, display: Display) -> Iterator[None]:
+        """Let the first Ctrl-C end the sweep after the runs at work, a second one or SIGTERM stop these too."""
+
+        def stop(number: int, frame: Any) -> None:
+            self.signals += [number] if number == signal.SIGINT else [number, number]
+            if len(self.signals) == 1:
+                running = sum(len(one.members) for one in self.busy.values())
+                display.tell(f"Stopping after {running} running; Ctrl-C again stops them too, resumable.")
+            else:
+                self._stop()
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _stop(self) -> None:
+        """End what runs, by force: a run goes on from its last epoch."""
+        if not self.launcher.can_kill:
+            self._note(at_once=True)
+            os._exit(128 + self.signals[0])
+        for future in [*self.busy]:
+            self.launcher.kill(future)

@@ -1,0 +1,180 @@
+"""Which runs of a sweep are trained together, as one stacked model, and why others are not."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gridstorm.config import Composed
+from gridstorm.record import Run, Trial
+from gridstorm.target import find
+
+# Each of their steps treats every weight by itself, so that the weights of all layers can stand in one row.
+ELEMENTWISE = (
+    "Adadelta", "Adagrad", "Adam", "Adamax", "AdamW", "ASGD", "NAdam", "RAdam", "RMSprop", "Rprop", "SGD",
+)  # fmt: skip
+FREE = ("optimizer", "scheduler", "early_stopping")  # sections in which every number may differ
+FREE_NAMES = ("label_smoothing", "seed", "l1")  # and elsewhere the numbers with such a last name, or one with `dropout`
+CHECKPOINT = "gridstorm.callbacks.checkpoint.Checkpoint"
+PROGRESS_BAR = "gridstorm.callbacks.progress_bar.ProgressBar"
+EARLY_STOPPING = "pytorch_lightning.callbacks.early_stopping.EarlyStopping"
+CALLBACKS = (CHECKPOINT, PROGRESS_BAR, EARLY_STOPPING)
+
+# What a group leaves to Lightning's defaults, with the values that mean them.
+TRAINER: dict[str, tuple[Any, ...]] = {
+    "strategy": ("auto",),
+    "devices": (1, "1", "auto"),
+    "num_nodes": (1,),
+    "precision": ("32-true", "32", 32, "64-true", "64", 64),
+    "max_time": (),
+    "val_check_interval": (1.0,),
+    "num_sanity_val_steps": (0,),
+    "fast_dev_run": (False,),
+    "reload_dataloaders_every_n_epochs": (0,),
+    "plugins": (),
+}
+Member = tuple[Trial, Run]
+PAYS = 1.2  # times less time, below which runs are trained apart
+SAMPLE = 16  # runs of a group that are tried
+SHARE = 0.5  # of the free memory that groups may take
+WORTH = 100  # epochs of all runs of a group, below which it takes longer to find out whether it pays
+
+
+@dataclass
+class Fusing:
+    """Groups of runs that differ in numbers alone.
+
+    Args:
+        wanted: `auto`: where it was measured to pay; a number: at most so many; 1: each run alone.
+        horizon: How many runs are looked at for the next group.
+        unseen: How many runs are trained together at most of which nothing was known before.
+        sizes: By the key of a group, how many of its runs are trained together at most.
+        gains: By the key of a group, how many times less time its runs take together.
+        reasons: For each reason not to train runs together, how many have it.
+    """
+
+    wanted: str | int = 1
+    horizon: int = 1
+    unseen: int = 1
+    sizes: dict[str, int] = field(default_factory=dict)
+    gains: dict[str, float] = field(default_factory=dict)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def look(
+        self, runs: Sequence[Run], sharing: int, tried: Callable[[Sequence[list[Composed]], bool], list[Any]]
+    ) -> None:
+        """Find out which of these runs can be trained together, and whether it pays.
+
+        Args:
+            runs: What is to be trained.
+            sharing: How many jobs share one memory.
+            tried: Returns for each group of configurations, measured or not, what `tryout.gain` says of it.
+        """
+        groups: dict[str, list[Run]] = {}
+        for run in runs:
+            if reason := why_not(run.composed):
+                self.reasons[reason] += 1
+            else:
+                groups.setdefault(self.key(run), []).append(run)
+        single = [name for name, members in groups.items() if len(members) == 1]
+        short = [name for name, members in groups.items() if name not in single and not self._worth(members)]
+        self.reasons["no other run differs in numbers alone"] += len(single)
+        self.reasons["they are so few and short that finding out would take longer"] += sum(
+            len(groups[n]) for n in short
+        )
+        several = {name: members for name, members in groups.items() if name not in (*single, *short)}
+        asked = [[run.composed for run in members[:SAMPLE]] for members in several.values()]
+        for (name, members), said in zip(several.items(), tried(asked, self.wanted == "auto"), strict=True):
+            if said["why"] or (self.wanted == "auto" and said["gain"] < PAYS):
+                self.reasons[said["why"] or f"it was measured not to pay ({said['gain']:.2g} times)"] += len(members)
+                continue
+            room = int(SHARE * said["free"] / sharing / said["bytes"])
+            most = len(members) if self.wanted == "auto" else int(self.wanted)
+            self.sizes[name], self.gains[name] = max(1, min(room, most)), said["gain"]
+        self.horizon = len(runs) if self.sizes else 1
+
+    def _worth(self, members: Sequence[Run]) -> bool:
+        epochs = sum(int(run.composed.config["trainer"]["max_epochs"] or 1) for run in members)
+        return self.wanted != "auto" or epochs >= WORTH
+
+    def group(self, waiting: Sequence[Member], places: int, busy: int = 0) -> list[Member]:
+        """Return the next runs to be trained together: the first one that waits, and those like it.
+
+        Args:
+            waiting: What is to be trained.
+            places: How many jobs run at a time. A group has at most a place's share, so that every place has work.
+            busy: How many runs are in training already.
+        """
+        if not waiting:
+            return []
+        name = self.key(waiting[0][1]) if self.horizon > 1 else ""
+        most = self.sizes.get(name, self.unseen)
+        if most == 1 or not name or why_not(waiting[0][1].composed):
+            return [waiting[0]]
+        alike = [one for one in waiting if self.key(one[1]) == name]
+        return alike[: min(most, math.ceil((len(waiting) + busy) / places))]
+
+    @staticmethod
+    def key(run: Run) -> str:
+        """Return what runs have in common that can be one group; those at another epoch are another one."""
+        rows = run.record.rows() if run.record and run.record.begun else []
+        return f"{rows[-1]['epoch'] if rows else 0} {key(run.composed)}"
+
+    def __str__(self) -> str:
+        """Return in a line for each what is trained together, and what is not and why."""
+        measured = self.gains if self.wanted == "auto" else {}
+        lines = [
+            f"trained together, at most {size}" + (f": {measured[name]:.2g} times faster" if name in measured else "")
+            for name, size in self.sizes.items()
+        ]
+        lines += [f"trained apart, {count}: {reason}" for reason, count in self.reasons.items() if count]
+        return "\n".join(lines)
+
+
+def key(composed: Composed) -> str:
+    """Return what runs must have in common to be trained as one: equal texts can be one group."""
+    common = composed.recipe | {name: composed.config[name] for name in ("trainer", "threads")}
+    callbacks = {name: node for name, node in _callbacks(composed).items() if _path(node) != PROGRESS_BAR}
+    stopping = {name: node for name, node in callbacks.items() if _path(node) == EARLY_STOPPING}
+    rest = {name: node for name, node in callbacks.items() if name not in stopping}
+    common |= {"callbacks": rest, "early_stopping": stopping}
+    return json.dumps({name: _without(node, name, name in FREE) for name, node in common.items()}, sort_keys=True)
+
+
+def why_not(composed: Composed) -> str | None:
+    """Return why a run trains alone, as far as its configuration says; None if nothing speaks against a group."""
+    config = composed.config
+    optimizer = find(str(config["optimizer"]["_target_"]))
+    if optimizer is None or not optimizer.path.startswith("torch.optim.") or optimizer.name not in ELEMENTWISE:
+        name = _path(config["optimizer"]).rpartition(".")[2]
+        return f"the steps of {name} are not known to treat every weight by itself"
+    for name, known in TRAINER.items():
+        value = config["trainer"].get(name)
+        if value is not None and value not in known:
+            return f"trainer.{name}={value} is for runs alone"
+    for name, node in _callbacks(composed).items():
+        if _path(node) not in CALLBACKS:
+            return f"callbacks.{name} watches one run"
+    return "logger watches one run" if config["logger"] else None
+
+
+def _callbacks(composed: Composed) -> dict[str, Any]:
+    return composed.config["callbacks"] or {}
+
+
+def _path(node: dict[str, Any]) -> str:
+    """Return where a target is defined, by whatever path it is named."""
+    target = find(str(node["_target_"]))
+    return target.path if target else str(node["_target_"])
+
+
+def _without(node: Any, name: str, free: bool) -> Any:
+    """Return a configuration in which the numbers that may differ are all the same."""
+    if isinstance(node, dict):
+        return {key: _without(value, str(key), free) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_without(value, name, free) for value in node]
+    number = isinstance(node, int | float) and not isinstance(node, bool)
+    return "a number" if number and (free or name in FREE_NAMES or "dropout" in name) else node

@@ -1,0 +1,353 @@
+"""What a sweep would train: every configuration composed and checked as that of a single run, before any is trained.
+
+Hydra composes once for each distinct choice of groups; plain values are set on copies of that.
+"""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf
+
+from gridstorm.config import (
+    CONDITIONAL,
+    GROUPS,
+    OF_SWEEPS,
+    Composed,
+    Overrides,
+    Point,
+    accept,
+    check_values,
+    component,
+    compose,
+    copies,
+    folders,
+    leaves,
+    plainly_written,
+    resolve,
+    told_once,
+    without_hydra,
+)
+from gridstorm.error import Problem, Refusal
+from gridstorm.record import Run, Trial
+from gridstorm.sweeper.space import Axis, axes, conditional
+from gridstorm.target import shown
+
+ONE = (*OF_SWEEPS, "output_dir", "monitor", "mode")  # what the sweep itself reads
+ABSENT = object()
+SETTINGS = (*OF_SWEEPS, "output_dir", "threads")  # what does not change what is trained
+
+
+@dataclass
+class Base:
+    """One distinct choice of groups, composed by Hydra and checked; the other values are set on copies of it."""
+
+    whole: DictConfig
+    composed: Composed
+
+    @cached_property
+    def config(self) -> DictConfig:
+        """The configuration without Hydra's own node."""
+        return without_hydra(self.whole)
+
+    @cached_property
+    def copied(self) -> dict[str, str]:
+        """The keys that are written `${other.key}`, each with that other key."""
+        return copies(self.config)
+
+    @cached_property
+    def simple(self) -> bool:
+        """Whether every interpolation is a copy of one other key."""
+        return plainly_written(self.config, self.copied)
+
+    def at(self, values: Mapping[str, Any]) -> Composed:
+        """Return the configuration with other values of some keys.
+
+        Raises:
+            Refusal: Something is wrong with it.
+        """
+        copied = self.simple and not any("${" in str(value) for value in values.values())
+        plain = self._set(values) if copied else None
+        if plain is None:
+            changed = deepcopy(self.config)
+            for key, value in values.items():
+                OmegaConf.update(changed, key, value)
+            return replace(accept(changed, self.whole.hydra), overrides=self.composed.overrides)
+        if problems := check_values(plain, folders(self.whole.hydra)):
+            raise Refusal(told_once(problems, self.copied))
+        written = {key: text for key, text in self.composed.written.items() if key not in values}
+        return replace(self.composed, config=plain, written=written)
+
+    def _set(self, values: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the plain configuration with `values` and what copies them; None where a section is among them."""
+        plain = self.composed.config
+        inside = [key for key in values for other in self.copied.values() if key.startswith(f"{other}.")]
+        if inside:  # of a section that stands in two places
+            return None
+        for key, value in values.items():
+            for place in (key, *(copy for copy, other in self.copied.items() if other == key)):
+                changed = _with(plain, place.split("."), value)
+                if changed is None or isinstance(value, dict):
+                    return None
+                plain = changed
+        return plain
+
+
+def _with(node: dict[str, Any], path: Sequence[str], value: Any) -> dict[str, Any] | None:
+    """Return a copy of `node` with another value at `path`; None where a section, or nothing, stands there."""
+    first, *rest = path
+    if not isinstance(node, dict) or first not in node or (not rest and isinstance(node[first], dict)):
+        return None
+    inner = _with(node[first], rest, value) if rest else value
+    return None if rest and inner is None else {**node, first: inner}
+
+
+@dataclass
+class Plan:
+    """A sweep's command line: its settings, its space, and the configuration of any point in it.
+
+    Args:
+        loader: Hydra's loader of configurations.
+        config_name: The name of the primary configuration.
+        texts: The overrides as they were written.
+        first: What they compose to with the first of all values, where that was composed already.
+    """
+
+    loader: ConfigLoader
+    config_name: str
+    texts: Sequence[str]
+    first: DictConfig | None = None
+    _bases: dict[tuple[Any, ...], Base] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Compose the first configuration and read the space.
+
+        Raises:
+            Refusal: An override is wrong, or one that a sweep cannot have.
+        """
+        first = self.first or compose(Overrides(self.loader, self.config_name, self.texts, sweep=True))
+        plain, _ = resolve(without_hydra(first))
+        self.config: dict[str, Any] = plain
+        self.settings: dict[str, Any] = dict(plain["sweep"])
+        self.parsed = OverridesParser.create(config_loader=self.loader).parse_overrides(list(self.texts))
+        self._refuse_what_no_sweep_has()
+        self.choices = {group: str(first.hydra.runtime.choices.get(group)) for group in GROUPS}
+        self.values = dict(leaves(plain))
+        zipped = [list(map(str, keys)) for keys in self.settings["zip"]]
+        found = axes(self.loader, self.texts, self.settings["params"], zipped, self.values)
+        seeds = [one for one in found if one.keys == ("seed",) and one.points]
+        first_seed, repeats = self.config["seed"], self.settings["repeats"]
+        self.seeds = [row[0] for one in seeds for row in one.points] or [first_seed + n for n in range(repeats)]
+        if seeds and repeats > 1:
+            fact, remedy = "The seeds are listed already.", "Leave out one of the two."
+            raise Refusal([Problem(f"sweep.repeats={repeats}", fact, remedy)])
+        self.axes = [one for one in found if one not in seeds]
+        self._remember(first)
+        self.axes += self._conditional() if self.settings["conditional"] else []
+
+    def _remember(self, first: DictConfig) -> None:
+        """Keep what was composed as that of its choice of groups, where the command line makes these choices."""
+        given = {one.key_or_group for one in self.parsed}
+        chosen = {
+            key: value
+            for axis in self.axes
+            for key, value in zip(axis.keys, axis.ends()[0], strict=True)
+            if key in GROUPS or isinstance(value, dict)
+        }
+        if given.issuperset(chosen):
+            base = Base(first, accept(without_hydra(first), first.hydra))
+            self._bases[tuple((key, str(value)) for key, value in chosen.items())] = base
+
+    def _refuse_what_no_sweep_has(self) -> None:
+        problems = []
+        for one in self.parsed:
+            key = one.key_or_group
+            if key == "name":
+                problems.append(
+                    Problem(str(one.input_line), "It names one run, and -m starts many.", "Write sweep.name=NAME.")
+                )
+            elif key in ("resume", "explain") and self.config[key]:
+                problems.append(
+                    Problem(str(one.input_line), "It is asked of one run, and -m starts many.", "Leave out -m.")
+                )
+            elif re.split("[./]", key)[0] in ONE and one.is_sweep_override():
+                problems.append(Problem(str(one.input_line), "A sweep has one.", "Give one value."))
+        alone = [key for key in ("name", "resume", "explain") if self.config[key]]
+        told = {problem.path for problem in problems}
+        fact, remedy = "It is asked of one run, and -m starts many.", "Take it out of the preset."
+        problems += [Problem(f"{key}={shown(self.config[key])}", fact, remedy) for key in alone if key not in told]
+        listed = [key for key in self.settings["params"] if re.split("[./]", str(key))[0] in ONE]
+        problems += [Problem(f"sweep.params.{key}", "A sweep has one.", "Take it out.") for key in listed]
+        if problems:
+            raise Refusal(problems)
+
+    def _refuse_other_settings(self, composed: Composed, chosen: Point) -> None:
+        """Refuse a choice, such as a preset, with which the sweep itself would be another one.
+
+        Raises:
+            Refusal: What the sweep reads differs from what it is for the first of all points.
+        """
+        given = {one.key_or_group for one in self.parsed} | {key for axis in self.axes for key in axis.keys}
+        read = [key for key in (*ONE, "seed", "name", "resume", "explain") if key not in given]
+        here, there = ({key: config[key] for key in read} for config in (self.config, composed.config))
+        own, others = dict(leaves(here)), dict(leaves(there))
+        other = [key for key in {**own, **others} if own.get(key, ABSENT) != others.get(key, ABSENT)]
+        if other:
+            place = ", ".join(f"{key}={_shown(value)}" for key, value in chosen.items())
+            told = [
+                f"{key}={shown(values[key])}" if key in values else f"no {key}"
+                for key in other[:1]
+                for values in (others, own)
+            ]
+            fact = f"It has {told[0]}, and the first point {told[1]}: a sweep has one."
+            remedy = "Set it on the command line, where it holds for every point, or start a sweep for each."
+            raise Refusal([Problem(place, fact, remedy)])
+
+    def _conditional(self) -> list[Axis]:
+        """Return the axes that the choices' own files name, of every choice that the space holds."""
+        given = {one.key_or_group for one in self.parsed} | {key for axis in self.axes for key in axis.keys}
+        found: dict[str, Axis] = {}
+        for combination in self._combinations():
+            base = self._base(combination)
+            for group, choice in base.composed.choices.items():
+                section = base.config.get(group)
+                ranges = section.get(CONDITIONAL) if isinstance(section, DictConfig) else None
+                for axis in conditional(self.loader, group, choice, ranges or {}, self.values):
+                    if axis.keys[0] not in given:
+                        found[axis.name] = axis
+        return [*found.values()]
+
+    def _combinations(self) -> Iterator[Point]:
+        """Yield every distinct choice of groups in the space."""
+        from gridstorm.sampler.grid import Grid
+
+        grouped = [one for one in self.axes if set(one.keys) & {*GROUPS}]
+        seen: dict[tuple[Any, ...], Point] = {}
+        for point in Grid()(grouped, self.choices):
+            chosen = {key: value for key, value in point.items() if key in GROUPS}
+            seen.setdefault(tuple(map(str, chosen.values())), chosen)
+        yield from seen.values()
+
+    def ends(self) -> Iterator[Point]:
+        """Yield points that together hold every listed value and both ends of every interval."""
+        for chosen in self._combinations():
+            present = [one for one in self.axes if one.exists(chosen, self.choices)]
+            points = [[dict(zip(one.keys, row, strict=True)) for row in one.ends()] for one in present]
+            rows = [[point for point in listed if {**point, **chosen} == {**chosen, **point}] for listed in points]
+            first = {key: value for row in rows for key, value in row[0].items()}
+            yield first
+            yield from ({**first, **point} for row in rows for point in row[1:])
+
+    def point_of(self, composed: Composed) -> Point | None:
+        """Return where a configuration lies in the space, None if it does not."""
+        held = {**dict(leaves(composed.config)), **composed.choices}
+        point: Point = {}
+        for one in sorted(self.axes, key=lambda one: one.condition is not None):
+            if one.exists(point, self.choices):
+                row = tuple(held.get(key) for key in one.keys)
+                if not one.holds(row):
+                    return None
+                point |= dict(zip(one.keys, row, strict=True))
+        return point
+
+    def trial(self, point: Point) -> Trial:
+        """Return the configuration at a point of the space.
+
+        Raises:
+            Refusal: Something is wrong with it.
+        """
+        return Trial(point, [Run(self.composed({**point, "seed": seed}), seed) for seed in self.seeds])
+
+    def composed(self, point: Point) -> Composed:
+        """Return one run's configuration.
+
+        Raises:
+            Refusal: Something is wrong with it.
+        """
+        chosen = {key: value for key, value in point.items() if key in GROUPS or isinstance(value, dict)}
+        base = self._base(chosen, point)
+        composed = base.at({key: value for key, value in point.items() if key not in chosen})
+        trainer = composed.config["trainer"]
+        if trainer.get("strategy", "auto") != "auto" or trainer.get("devices", 1) not in (1, "1", "auto"):
+            fact, remedy = (
+                "A run of a sweep has one device.",
+                "Choose trainer=gpu: launcher=processes uses every device.",
+            )
+            raise Refusal([Problem(f"trainer={composed.choices.get('trainer')}", fact, remedy)])
+        return replace(composed, overrides=self.overrides(point))
+
+    def overrides(self, point: Point) -> list[str]:
+        """Return the command line of a single run at this point."""
+        texts = [
+            f"{one.get_key_element()}={_shown(point[one.key_or_group])}"
+            if one.key_or_group in point
+            else str(one.input_line)
+            for one in self.parsed
+            if not one.is_hydra_override() and re.split("[./]", one.key_or_group)[0] not in OF_SWEEPS
+        ]
+        given = {one.key_or_group for one in self.parsed}
+        return texts + [f"{key}={_shown(value)}" for key, value in point.items() if key not in given]
+
+    def _base(self, chosen: Point, point: Mapping[str, Any] | None = None) -> Base:
+        """Return the composition of a choice of groups, made once; the other keys take the point's values."""
+        key = tuple((name, str(value)) for name, value in chosen.items())
+        if key not in self._bases:
+            hydra = [str(one.input_line) for one in self.parsed if one.is_hydra_override()]
+            settings = [
+                str(one.input_line)
+                for one in self.parsed
+                if re.split("[./]", one.key_or_group)[0] in OF_SWEEPS and not one.is_hydra_override()
+            ]
+            own = {name: value for name, value in {**(point or {}), **chosen}.items() if name != "seed"}
+            texts = [*hydra, *settings, *self.overrides(own)]
+            whole = compose(Overrides(self.loader, self.config_name, texts, sweep=True))
+            base = Base(whole, accept(without_hydra(whole), whole.hydra))
+            self._refuse_other_settings(base.composed, chosen)
+            self._bases[key] = base
+        return self._bases[key]
+
+    def name(self) -> str:
+        """Return the name of the sweep's directory: the given one, or one that the same command has again."""
+        if self.settings["name"]:
+            return str(self.settings["name"])
+        swept = [key.rpartition(".")[2] for axis in self.axes for key in axis.keys] or ["seeds"]
+        told = [text for text in self.texts if re.split("[./=]", text.lstrip("+~"))[0] not in SETTINGS]
+        told += [f"{name}={self.settings[name]}" for name in ("params", "zip", "conditional")]
+        told.append(str(self.config["sampler"]["_target_"]))
+        return (
+            f"{component('-'.join(swept)[:40])}-{hashlib.sha256(chr(10).join(sorted(told)).encode()).hexdigest()[:6]}"
+        )
+
+
+def checked(plan: Plan, points: Iterator[Point]) -> list[Trial]:
+    """Return the trials at these points; equal ones are one, which knows of the others.
+
+    Raises:
+        Refusal: Some are wrong; each problem is told once, with the number of configurations that have it.
+    """
+    trials: dict[str, Trial] = {}
+    problems: Counter[Problem] = Counter()
+    for point in points:
+        try:
+            trial = plan.trial(point)
+        except Refusal as refusal:
+            problems.update(refusal.problems)
+        else:
+            same = trials.setdefault(trial.signature, trial)
+            same.merged += [] if same is trial else [trial.label]
+    if problems:
+        many = {one: f" (in {count} configurations)" if count > 1 else "" for one, count in problems.items()}
+        raise Refusal([replace(one, fact=f"{one.fact[:-1]}{many[one]}.") for one in problems])
+    return [*trials.values()]
+
+
+def _shown(value: Any) -> str:
+    return str(Override._get_value_element_as_str(value))

@@ -1,0 +1,130 @@
+"""What is known of a plan before it is trained: whether every model can be built, and how long it will all take."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from gridstorm.config import Composed, duration, leaves
+from gridstorm.error import Problem, Refusal
+from gridstorm.launcher import Died, Launcher
+from gridstorm.record import Trial
+from gridstorm.report import table
+from gridstorm.sweeper import tryout
+from gridstorm.sweeper.estimate import Estimate, pace
+from gridstorm.sweeper.grouping import Fusing
+
+SHAPELESS = ("seed", "batch_size", "dropout")  # by the last name: what changes neither the data nor a tensor's shape
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What building one configuration showed.
+
+    Args:
+        data: The data's fingerprint.
+        torch: The version.
+        parameters: How many the model has.
+    """
+
+    data: str
+    torch: str
+    parameters: int
+
+
+class Preflight:
+    """Builds each distinct data set and model once, where jobs run."""
+
+    def __init__(self, launcher: Launcher) -> None:
+        self.launcher = launcher
+        self._facts: dict[str, Facts] = {}
+
+    def facts(self, composed: Composed) -> Facts:
+        """Return what building a configuration showed; `look` must have seen it."""
+        return self._facts[_shape(composed)]
+
+    def look(self, trials: Sequence[Trial]) -> None:
+        """Build the data and the model of every configuration, each distinct one once.
+
+        Raises:
+            Refusal: Some cannot be built; every problem is in it.
+        """
+        distinct = {_shape(run.composed): run.composed for trial in trials for run in trial.runs[:1]}
+        new = {key: one for key, one in distinct.items() if key not in self._facts}
+        for _ in range(self.launcher.places - len(new) if new else 0):
+            self.launcher.submit(tryout.inspect, next(iter(distinct.values())))  # an idle place imports what data need
+        found = dict(zip(new, self._answers(tryout.inspect, new.values()), strict=True))
+        problems = [problem for facts in found.values() for problem in facts.get("problems", ())]
+        if problems:
+            raise Refusal(problems)
+        self._facts |= {key: Facts(**facts) for key, facts in found.items()}
+
+    def _answers(self, question: Callable[[Any], Any], about: Iterable[Any]) -> list[Any]:
+        """Ask workers the same of several things, once more where a process died; return what they answer.
+
+        Raises:
+            Refusal: One fails, or its process dies again and again.
+        """
+        asked = [(one, self.launcher.submit(question, one)) for one in about]
+        return [self._answer(question, one, future) for one, future in asked]
+
+    def _answer(self, question: Callable[[Any], Any], about: Any, future: "Future[Any]", retries: int = 2) -> Any:
+        try:
+            return future.result()
+        except Exception as error:  # of the user's own code, of its process, or of the server that workers come from
+            if isinstance(error, Died) and retries:
+                return self._answer(question, about, self.launcher.submit(question, about), retries - 1)
+            said = f"its process ended: {error}" if isinstance(error, Died) else f"{type(error).__name__}: {error}"
+            fact, remedy = f"It cannot be built; {said.rstrip('.')}.", "Try one configuration alone, without -m."
+            raise Refusal([Problem("configuration", fact, remedy)]) from error
+
+    def gains(self, groups: Sequence[list[Composed]], measured: bool) -> list[Any]:
+        """Return for each group of configurations what `tryout.gain` says of training them together."""
+        question = partial(tryout.gain, measured=measured)
+        # An idle place does so too: it loads what a first stacked step needs.
+        idle = [self.launcher.submit(question, groups[0]) for _ in range(self.launcher.places - len(groups)) if groups]
+        found = self._answers(question, groups)
+        wait(idle)
+        return found
+
+    def estimate(self, trials: Sequence[Trial], fusing: Fusing, drawn: int | None = None) -> "Estimate":
+        """Train each configuration of another pace for a few steps, and estimate the whole sweep.
+
+        Args:
+            trials: Those of the sweep; where they are drawn, some that stand for them.
+            fusing: Which runs are trained together.
+            drawn: How many will be drawn, None where `trials` are all.
+        """
+        distinct = {pace(run.composed): run.composed for trial in trials for run in trial.runs}
+        pilots = dict(zip(distinct, self._answers(tryout.pilot, distinct.values()), strict=True))
+        return Estimate(trials, pilots, fusing, self.launcher.places, drawn or len(trials), drawn is not None)
+
+
+def printed(trials: Sequence[Trial], preflight: Preflight, estimate: Estimate) -> str:
+    """Return a plan as a table and three lines."""
+    rows = [
+        (
+            "" if estimate.drawn else str(number),
+            trial.label,
+            f"{preflight.facts(trial.runs[0].composed).parameters:,}",
+            f"{estimate.step(trial) * 1000:.2f}",
+            duration(estimate.seconds(trial)),
+        )
+        for number, trial in enumerate(trials, 1)
+    ]
+    header = ("", "ends of the space" if estimate.drawn else "configuration", "parameters", "ms a step", "expected")
+    room = sum(map(estimate.bytes, trials)) / len(trials) * estimate.count
+    lines = [
+        f"{estimate.count} configurations, {estimate.count * len(trials[0].runs)} runs",
+        f"expected time  {duration(estimate.total(trials))} with {estimate.places} at a time",
+        f"checkpoints    {room / 2**20:.1f} MiB",
+    ]
+    return "\n".join([table([header, *rows], right=(2, 3, 4)), "", *lines, *filter(None, [str(estimate.fusing)])])
+
+
+def _shape(composed: Composed) -> str:
+    """Return what decides the data and the model's tensors, as text."""
+    chosen = {name: composed.config[name] for name in ("data", "model")}
+    return json.dumps({key: value for key, value in leaves(chosen) if key.rpartition(".")[2] not in SHAPELESS})

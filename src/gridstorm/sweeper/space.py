@@ -1,0 +1,151 @@
+"""What a sweep spans, in Hydra's own override syntax: the axes of its space."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep, Override
+from hydra.errors import HydraException
+
+from gridstorm.config import whole
+from gridstorm.error import Problem, Refusal
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Keys whose values vary together, mostly one, and what they can take: listed points, or an interval.
+
+    Args:
+        keys: Dotted keys, or names of groups.
+        points: What is listed: for each point a value for each key; empty for an interval.
+        low: The lower end of an interval, which has one key.
+        high: Its upper end, which belongs to it.
+        log: Whether the interval's decades are equally likely.
+        whole: Whether it holds whole numbers only.
+        condition: (group, choice): the axis exists only where that choice is made.
+    """
+
+    keys: tuple[str, ...]
+    points: tuple[tuple[Any, ...], ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    whole: bool = False
+    condition: tuple[str, str] | None = None
+
+    @property
+    def name(self) -> str:
+        """The axis in words, unique in its space: `optimizer.lr`, or `optimizer.momentum if optimizer=sgd`."""
+        keys = ",".join(self.keys)
+        return f"{keys} if {self.condition[0]}={self.condition[1]}" if self.condition else keys
+
+    def exists(self, point: Mapping[str, Any], choices: Mapping[str, str]) -> bool:
+        """Tell whether the axis is part of a point: its condition holds, by the point or by what is chosen anyway."""
+        return self.condition is None or {**choices, **point}.get(self.condition[0]) == self.condition[1]
+
+    def holds(self, row: tuple[Any, ...]) -> bool:
+        """Tell whether the axis can take these values of its keys."""
+        if self.points:
+            return row in self.points
+        return isinstance(row[0], int | float) and self.low <= row[0] <= self.high
+
+    def ends(self) -> list[tuple[Any, ...]]:
+        """Return the values of every listed point, or the two ends of the interval."""
+        return [*self.points] if self.points else [(self.low,), (self.high,)]
+
+
+def axes(
+    loader: ConfigLoader,
+    texts: Sequence[str],
+    params: Mapping[str, Any],
+    zipped: Sequence[Sequence[str]],
+    values: Mapping[str, Any],
+) -> list[Axis]:
+    """Return the axes that overrides span, those of the command line first; zipped ones are joined.
+
+    Args:
+        loader: Hydra's, which knows the choices for `glob()`.
+        texts: Overrides as on a command line; those with one value span nothing.
+        params: `sweep.params`, by key: a text in the same syntax, or a list. What the command line sets is left out.
+        zipped: `sweep.zip`: groups of keys whose values vary together.
+        values: What the keys hold where they are not swept.
+
+    Raises:
+        Refusal: A text cannot be read, spans nothing, or zipped keys have unequal numbers of values.
+    """
+    given = OverridesParser.create(config_loader=loader).parse_overrides(list(texts))
+    taken = {one.key_or_group for one in given}
+    found = [axis(one, values) for one in given if one.is_sweep_override()]
+    found += [axis(_parsed(loader, key, value), values) for key, value in params.items() if key not in taken]
+    return [*map(_distinct, _joined(found, zipped))]
+
+
+def conditional(
+    loader: ConfigLoader, group: str, choice: str, ranges: Mapping[str, Any], values: Mapping[str, Any]
+) -> list[Axis]:
+    """Return the axes that a choice's own file names under `_sweep_`, which exist only where it is chosen."""
+    parsed = [_parsed(loader, f"{group}.{key}", value) for key, value in ranges.items()]
+    return [replace(_distinct(axis(one, values)), condition=(group, choice)) for one in parsed]
+
+
+def _parsed(loader: ConfigLoader, key: str, value: Any) -> Override:
+    """Read one entry of `sweep.params` or `_sweep_`."""
+    listed = ",".join(map(_quoted, value)) if isinstance(value, list) else ""
+    text = f"{key}=choice({listed})" if listed else f"{key}={value}"
+    try:
+        one = OverridesParser.create(config_loader=loader).parse_override(text)
+    except HydraException:
+        one = None
+    if one is None or not one.is_sweep_override():
+        fact, remedy = "It spans no values.", f"Write them as on the command line, such as {key}: 0.1,0.2."
+        raise Refusal([Problem(f"sweep.params.{text}", fact, remedy)])
+    return one
+
+
+def _quoted(value: Any) -> str:
+    return str(Override._get_value_element_as_str(value))
+
+
+def axis(one: Override, values: Mapping[str, Any]) -> Axis:
+    """Return what one override spans; `values` are those of keys that are not swept."""
+    key = one.key_or_group
+    value = whole(one, values.get(key))._value
+    if isinstance(value, IntervalSweep):
+        low, high = value.start or 0, value.end or 0
+        log = "log" in value.tags
+        if low >= high or (log and low <= 0):
+            wanted = "Its ends must rise" + (", and a logarithm has none at or below 0." if low < high else ".")
+            raise Refusal([Problem(str(one.input_line), wanted, f"Try {key}=tag(log, interval(0.0001, 0.1)).")])
+        return Axis((key,), low=low, high=high, log=log, whole={type(low), type(high)} == {int})
+    return Axis((key,), tuple((Override._convert_value(item),) for item in one.sweep_iterator()))
+
+
+def _distinct(one: Axis) -> Axis:
+    """Leave out points that are listed twice; 1 and 1.0 are two."""
+    return replace(one, points=tuple({repr(row): row for row in one.points}.values()))
+
+
+def _joined(found: list[Axis], zipped: Sequence[Sequence[str]]) -> list[Axis]:
+    """Join the axes of each group of zipped keys at the place of the first of them."""
+    for keys in zipped:
+        parts = [one for key in keys for one in found if one.keys == (key,)]
+        lengths = [len(one.points) for one in parts]
+        given = f"sweep.zip=[{','.join(keys)}]"
+        if len(parts) != len(keys) or len(keys) < 2:
+            missing = [key for key in keys if not any(one.keys == (key,) for one in found)]
+            fact = f"{' and '.join(missing) or 'One key alone'} takes no several values to be zipped."
+            raise Refusal([Problem(given, fact, "Name keys that list several values each.")])
+        if len(set(lengths)) > 1 or not all(lengths):
+            counts = ", ".join(
+                f"{one.name} {length or 'an interval'}" for one, length in zip(parts, lengths, strict=True)
+            )
+            raise Refusal(
+                [Problem(given, f"Zipped keys have unequal numbers of values: {counts}.", "List as many of each.")]
+            )
+        points = tuple(tuple(values[0] for values in rows) for rows in zip(*(one.points for one in parts), strict=True))
+        first = min(map(found.index, parts))
+        found = [one for one in found if one not in parts]
+        found.insert(first, Axis(tuple(keys), points))
+    return found

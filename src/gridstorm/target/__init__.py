@@ -1,0 +1,36 @@
+"""What a `_target_` is, what it takes, and building it: read from its source, not imported."""
+
+from gridstorm.target.annotation import accepts, describe, kind, literals, shown, written
+from gridstorm.target.build import build
+from gridstorm.target.definition import file
+from gridstorm.target.target import (
+    ALLOW_VARIABLE,
+    LIBRARIES,
+    SPECIAL,
+    Target,
+    find,
+    is_a_librarys,
+    own_packages,
+    problem,
+    targets,
+)
+
+__all__ = [
+    "ALLOW_VARIABLE",
+    "LIBRARIES",
+    "SPECIAL",
+    "Target",
+    "accepts",
+    "build",
+    "describe",
+    "file",
+    "find",
+    "is_a_librarys",
+    "kind",
+    "literals",
+    "own_packages",
+    "problem",
+    "shown",
+    "targets",
+    "written",
+]

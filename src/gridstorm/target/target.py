@@ -1,0 +1,214 @@
+"""What a `_target_` is, what it takes and whether it may be built: read from its source, without importing it."""
+
+import ast
+import builtins
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from gridstorm.error import Problem, closest, did_you_mean
+from gridstorm.target.annotation import shown
+from gridstorm.target.definition import define, file, names
+
+# Where a class must be *defined*: `torch.nn.os.system` is defined in `os`, whatever path leads to it.
+ALLOWED = (
+    *(f"gridstorm.{family}." for family in ("data", "model", "loss", "scheduler", "callbacks")),
+    *(f"gridstorm.{family}." for family in ("sampler", "pruner", "launcher")),
+    "optuna.samplers.",
+    "optuna.pruners.",
+    "torch.nn.",
+    "torch.optim.",
+    "torchmetrics.",
+    *(
+        f"pytorch_lightning.{part}."
+        for part in ("trainer", "callbacks", "loggers", "strategies", "profilers", "plugins")
+    ),
+)
+
+LIBRARIES = {prefix.split(".")[0] for prefix in ALLOWED}
+
+ALLOW_VARIABLE = "GRIDSTORM_ALLOW"
+
+# What `instantiate` reads itself, beside the target, and what a sweep reads.
+SPECIAL = {
+    "_sweep_": "dict",
+    "_partial_": "bool",
+    "_recursive_": "bool",
+    "_convert_": "Literal['all', 'object']",  # everything is built of plain data
+}
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of a target; `annotation` is its type as written in `module`, None where nothing is written."""
+
+    name: str
+    annotation: ast.expr | None
+    default: ast.expr | None
+    module: str
+
+    @property
+    def required(self) -> bool:
+        """Whether a call must give it."""
+        return self.default is None
+
+    @property
+    def type(self) -> ast.expr | None:
+        """The annotation, or what it stands for where it is a name for a type, such as `Activation`."""
+        named = isinstance(self.annotation, ast.Name) and self.annotation.id not in vars(builtins)
+        found = define(self.module, ast.unparse(self.annotation)) if self.annotation and named else None
+        return found[1] if found and isinstance(found[1], ast.expr) else self.annotation
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The arguments of a target; `open` where it takes any other keyword too, or cannot be read."""
+
+    arguments: tuple[Argument, ...]
+    open: bool = False
+
+    def get(self, name: str) -> Argument | None:
+        """Return the argument called `name`, None if there is none."""
+        return next((argument for argument in self.arguments if argument.name == name), None)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A class or a function at the place of its definition."""
+
+    module: str
+    definition: ast.ClassDef | ast.FunctionDef
+
+    @property
+    def name(self) -> str:
+        """The name alone, such as `AdamW`."""
+        return self.definition.name
+
+    @property
+    def path(self) -> str:
+        """The dotted path of the definition, such as `torch.optim.adamw.AdamW`."""
+        return f"{self.module}.{self.name}"
+
+    def signature(self) -> Signature:
+        """Return what a call of the target takes."""
+        return _signature(self)
+
+    def constant(self, name: str) -> Any:
+        """Return the literal that the class, or the nearest of its bases, binds to `name`; None if none does."""
+        for owner in self.ancestry():
+            for node in owner.definition.body:
+                bound = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+                value = getattr(node, "value", None)
+                if value and any(isinstance(one, ast.Name) and one.id == name for one in bound):
+                    return _literal(value)
+        return None
+
+    def ancestry(self) -> Iterator["Target"]:
+        """Yield the class and its bases, nearest first, as far as they can be read."""
+        yield self
+        for base in getattr(self.definition, "bases", ()):
+            found = _defined(self.module, ast.unparse(base).split("[")[0])
+            if found and found.path != self.path:
+                yield from found.ancestry()
+
+
+@cache
+def find(path: str) -> Target | None:
+    """Return the target at a dotted path, None where there is no class or function that can be read."""
+    module, _, name = path.rpartition(".")
+    readable = module and all(map(str.isidentifier, path.split("."))) and file(module)
+    return _defined(module, name) if readable else None
+
+
+def names_beside(path: str) -> list[str]:
+    """Return the dotted paths of the names in the same module as `path` that look like classes."""
+    module, _, _ = path.rpartition(".")
+    return [f"{module}.{name}" for name in names(module) if name[:1].isupper()]
+
+
+def own_packages() -> tuple[str, ...]:
+    """Return what begins the path of whatever $GRIDSTORM_ALLOW allows."""
+    return tuple(f"{name.strip()}." for name in os.environ.get(ALLOW_VARIABLE, "").split(",") if name.strip())
+
+
+def is_a_librarys(path: str) -> bool:
+    """Tell whether a target is not of the user's own code."""
+    return path.partition(".")[0] in LIBRARIES
+
+
+def allowed(target: Target) -> bool:
+    """Tell whether configuration may name this target: a class under ALLOWED, or anything in $GRIDSTORM_ALLOW."""
+    return target.path.startswith(own_packages()) or (
+        target.path.startswith(ALLOWED) and isinstance(target.definition, ast.ClassDef)
+    )
+
+
+def problem(key: str, path: Any) -> Problem | None:
+    """Return why the `_target_` at `key` may not be built, None if it may."""
+    given = f"{key}._target_={shown(path)}".lstrip(".")
+    if not isinstance(path, str) or not re.fullmatch(r"\w+(\.\w+)+", path):
+        return Problem(given, "A target is the dotted path of a class.", "Give one, such as torch.optim.AdamW.")
+    target = find(path)
+    if target and allowed(target) and (is_a_librarys(path) or path.startswith(own_packages())):
+        return None  # the second since building imports what leads there too
+    package = (target.module if target else path).partition(".")[0]
+    if not target and package in LIBRARIES:
+        close = [name for name in closest(path, names_beside(path)) if (other := find(name)) and allowed(other)]
+        remedy = did_you_mean(path, close) if close else "Give the path of one, such as torch.optim.AdamW."
+        return Problem(given, "There is no such class.", remedy)
+    remedy = "Name one of these, such as torch.optim.AdamW."
+    if package not in LIBRARIES | set(sys.stdlib_module_names):
+        remedy = (
+            f"If {package} is your own code and you trust it, allow it: {ALLOW_VARIABLE}={package} python train.py ..."
+        )
+    fact = "Configuration may only build classes of gridstorm's choices, torch and Lightning"
+    return Problem(given, f"{fact}, and this is from {target.module}." if target else f"{fact}.", remedy)
+
+
+def targets(node: Any, key: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield (key, node) for every node of a plain configuration that has a `_target_`."""
+    if isinstance(node, Mapping):
+        if "_target_" in node:
+            yield key, node
+        for name, value in node.items():
+            yield from targets(value, f"{key}.{name}" if key else str(name))
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from targets(value, f"{key}.{index}" if key else str(index))
+
+
+@cache
+def _signature(target: Target) -> Signature:
+    if isinstance(target.definition, ast.FunctionDef):
+        return _arguments(target.module, target.definition, skip=0)
+    for owner in target.ancestry():
+        for node in owner.definition.body:
+            if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+                return _arguments(owner.module, node, skip=1)
+    return Signature((), open=True)
+
+
+def _defined(module: str, name: str) -> Target | None:
+    found = define(module, name)
+    return Target(found[0], found[1]) if found and not isinstance(found[1], ast.expr) else None
+
+
+def _arguments(module: str, function: ast.FunctionDef, skip: int) -> Signature:
+    spec = function.args
+    positional = [*spec.posonlyargs, *spec.args]
+    defaults = [None] * (len(positional) - len(spec.defaults)) + list(spec.defaults)
+    named = [*zip(positional, defaults, strict=True)][skip:]
+    pairs = [*named, *zip(spec.kwonlyargs, spec.kw_defaults, strict=True)]
+    arguments = tuple(Argument(arg.arg, arg.annotation, default, module) for arg, default in pairs)
+    return Signature(arguments, open=spec.kwarg is not None)
+
+
+def _literal(value: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(value)
+    except ValueError:
+        return None

@@ -1,5 +1,0 @@
-"""Imported by the workers of a test: a group saves every few epochs, so that a kill finds something to go on from."""
-
-import gridstorm.group
-
-gridstorm.group.SAVE_SECONDS, gridstorm.group.SAVE_SHARE = 0.1, 1.0
