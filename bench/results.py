@@ -56,10 +56,11 @@ def fill(folder: Path) -> None:
 
 def copy(done: Record, trial: Trial) -> None:
     """Make a trial's directory with what came out of a run that is over; its files are other names of the same ones."""
+    assert done.result
     record = create(done.directory.parent, trial, trial.runs[0], 4)
     own = shutil.ignore_patterns("config.yaml", "origin.json", "result.json")
     shutil.copytree(done.directory, record.directory, copy_function=os.link, ignore=own, dirs_exist_ok=True)
-    record.write("result.json", json.dumps({**(done.result or {}), "signature": trial.signature}, indent=1))
+    record.write("result.json", json.dumps({**done.result.content(), "signature": trial.signature}, indent=1))
 
 
 def timed(folder: Path) -> float:

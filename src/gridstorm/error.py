@@ -1,10 +1,12 @@
 """What was given, where, and what to do: the one way in which Gridstorm says no, and how it warns."""
 
 import difflib
+import signal
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 MANY = 20  # names that are too many to be listed in a sentence
 
@@ -50,6 +52,17 @@ def plainly() -> Iterator[None]:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+@contextmanager
+def stopped_by(stop: Callable[[int, Any], None]) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM call a function, which takes the signal's number and the frame."""
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def said(error: BaseException) -> str:

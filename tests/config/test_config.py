@@ -87,7 +87,7 @@ def test_what_is_accepted_is_plain_and_resolved() -> None:
 
 
 def test_what_is_wrong_is_not_accepted() -> None:
-    whole = compose(Overrides(LOADER, "config", []))
+    whole = compose(Overrides(LOADER, "config", [])).whole
     whole.optimizer.lr = -1
     with pytest.raises(Refusal, match=r"optimizer\.lr=-1: It must be greater than 0"):
         accept(without_hydra(whole), whole.hydra)

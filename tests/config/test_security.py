@@ -22,6 +22,7 @@ from omegaconf import OmegaConf
 from composing import composed
 from conftest import Command, Sweep
 from gridstorm.error import Refusal
+from gridstorm.record.result import Result, Status
 from gridstorm.record.trial import Run, Trial
 from gridstorm.report.report import write_best
 from gridstorm.target.build import build
@@ -289,7 +290,7 @@ def test_such_a_text_goes_through_best_yaml_unchanged(sweep: Sweep, command: Com
     one = composed("seed=3")
     origins = {**one.origins, "callbacks.kept._target_": "command line"}
     made = replace(one, config={**one.config, "callbacks": {**one.config["callbacks"], "kept": kept}}, origins=origins)
-    trial = Trial({}, [Run(made, 3, result={"status": "done", "score": 1.0})], 1)
+    trial = Trial({}, [Run(made, 3, result=Result(status=Status.DONE, monitor="val/loss", mode="min", score=1.0))], 1)
     file = write_best(tmp_path, [trial], "val/loss", "min")
     preset = OmegaConf.to_container(OmegaConf.load(str(file)), resolve=True)
     assert isinstance(preset, dict)

@@ -22,9 +22,8 @@ def old(tmp_path: Path) -> Path:
 
 
 def test_they_are_what_they_were() -> None:
-    statuses = {
-        name: (Record(SPECIMEN / name).result or {}).get("status") for name in ("finished", "diverged", "interrupted")
-    }
+    ends = {name: Record(SPECIMEN / name).result for name in ("finished", "diverged", "interrupted")}
+    statuses = {name: result and result.status for name, result in ends.items()}
     assert statuses == {"finished": "done", "diverged": "diverged", "interrupted": None}
     assert "format" not in json.loads((SPECIMEN / "finished" / "origin.json").read_text())
     assert sum(file.stat().st_size for file in SPECIMEN.rglob("*") if file.is_file()) < 300_000

@@ -11,6 +11,7 @@ import yaml
 from composing import CONF, Remembering, composed, problems
 from gridstorm.config.preset import again
 from gridstorm.config.recipe import Composed
+from gridstorm.record.result import Result, Status
 from gridstorm.record.run import Record
 from gridstorm.record.trial import Run, Trial
 from gridstorm.report.report import report, write_best
@@ -38,7 +39,9 @@ def trial(parent: Path, one: Composed, score: float | None, status: str = "done"
     directory = parent / f"{number}-cell"
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "config.yaml").touch()
-    result = {"status": status, "score": score, "seconds": 1.0, "error": "ValueError: no"}
+    result = Result(
+        status=Status(status), monitor="val/loss", mode="min", score=score, seconds=1.0, error="ValueError: no"
+    )
     return Trial({"seed": 1}, [Run(one, 0, Record(directory), result=result)], number)
 
 

@@ -1,17 +1,20 @@
 """What is shown while a sweep runs."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from conftest import Compose
+from gridstorm.record.result import Result, Status
 from gridstorm.record.run import Record
 from gridstorm.record.trial import Run, Trial
 from gridstorm.report.progress import Display, outcome
 
-DONE = {"status": "done", "score": 0.25, "monitor": "val/loss", "best_epoch": 3, "seconds": 1.25, "epochs": 5}
+DONE = Result(status=Status.DONE, score=0.25, monitor="val/loss", mode="min", best_epoch=3, seconds=1.25, epochs=5)
+FAILED = Result(status=Status.FAILED, monitor="val/loss", mode="min", error="died: killed")
 
 
 def trials(composed: Compose, parent: Path) -> list[Trial]:
@@ -23,7 +26,7 @@ def trials(composed: Compose, parent: Path) -> list[Trial]:
     )
     return [
         Trial({"optimizer.lr": 0.1}, [Run(one, 0, result=DONE)], 1),
-        Trial({"optimizer.lr": 0.2}, [Run(one, 0, result={"status": "failed", "error": "died: killed"})], 2),
+        Trial({"optimizer.lr": 0.2}, [Run(one, 0, result=FAILED)], 2),
         Trial({"optimizer.lr": 0.3}, [Run(one, 0, record, running=True)], 3),
     ]
 
@@ -49,7 +52,7 @@ def test_where_there_is_no_terminal_each_end_is_a_line(
 
 def test_an_outcome_is_a_few_words(composed: Compose) -> None:
     one = composed()
-    assert outcome(Run(one, 0, result={"status": "failed", "error": "no memory"})) == "failed: no memory"
-    assert outcome(Run(one, 0, result={"status": "diverged", "score": None})) == "diverged, without a score"
-    pruned = outcome(Run(one, 0, result={**DONE, "status": "pruned"}))
+    assert outcome(Run(one, 0, result=replace(FAILED, error="no memory"))) == "failed: no memory"
+    assert outcome(Run(one, 0, result=replace(DONE, status=Status.DIVERGED, score=None))) == "diverged, without a score"
+    pruned = outcome(Run(one, 0, result=replace(DONE, status=Status.PRUNED)))
     assert pruned == "pruned after 5 epochs, val/loss 0.25 in epoch 3, 1.2 s"

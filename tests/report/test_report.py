@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from composing import composed
+from gridstorm.record.result import Result
 from gridstorm.record.run import Record
 from gridstorm.record.trial import Run, Trial
 from gridstorm.report.leaderboard import causes, leaderboard
@@ -18,7 +19,7 @@ from gridstorm.report.report import write_results
 COMPOSED = composed()
 
 
-def trial(parent: Path, number: int, point: dict[str, Any], *results: dict[str, Any]) -> Trial:
+def trial(parent: Path, number: int, point: dict[str, Any], *results: Result) -> Trial:
     """A trial with a run for each result, in directories that only a record's existence asks of."""
     runs = []
     for seed, given in enumerate(results):
@@ -29,13 +30,13 @@ def trial(parent: Path, number: int, point: dict[str, Any], *results: dict[str, 
     return Trial(point, runs, number)
 
 
-def done(score: float | None, status: str = "done", **others: Any) -> dict[str, Any]:
+def done(score: float | None, status: str = "done", **others: Any) -> Result:
     """A result as result.json holds it."""
     common = {"status": status, "score": score, "best_epoch": 3, "epochs": 5, "seconds": 1.25, "parameters": 10}
-    return {**common, "error": None, "metrics": {"val/loss": score}, **others}
+    return Result.read({**common, "monitor": "val/loss", "mode": "min", "metrics": {"val/loss": score}, **others})
 
 
-def failed(error: str) -> dict[str, Any]:
+def failed(error: str) -> Result:
     return done(None, "failed", error=error, best_epoch=None, parameters=None, metrics={})
 
 

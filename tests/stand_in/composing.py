@@ -11,7 +11,7 @@ from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.utils import JobRuntime, setup_globals
 from omegaconf import DictConfig
 
-from gridstorm.config.compose import accept, compose, without_hydra
+from gridstorm.config.compose import compose
 from gridstorm.config.override import Overrides
 from gridstorm.config.recipe import Composed
 from gridstorm.error import Refusal
@@ -45,8 +45,7 @@ LOADER = Remembering()
 
 def composed(*overrides: str, loader: ConfigLoaderImpl = LOADER) -> Composed:
     """Compose and check overrides."""
-    whole = compose(Overrides(loader, "config", overrides))
-    return accept(without_hydra(whole), whole.hydra)
+    return compose(Overrides(loader, "config", overrides)).run
 
 
 def problems(*overrides: str, loader: ConfigLoaderImpl = LOADER, sweep: bool = False) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from composing import Remembering, written
-from gridstorm.config import Composed, accept, compose, without_hydra
+from gridstorm.config import Composed, compose
 from gridstorm.config.override import Overrides
 from gridstorm.error import Refusal
 from gridstorm.sampler.grid import Grid
@@ -24,8 +24,7 @@ def plan(*texts: str) -> Plan:
 
 def whole(*texts: str) -> Composed:
     """Return what `python train.py` would compose."""
-    composed = compose(Overrides(LOADER, "config", texts))
-    return accept(without_hydra(composed), composed.hydra)
+    return compose(Overrides(LOADER, "config", texts)).run
 
 
 SPACES: dict[str, Sequence[str]] = {

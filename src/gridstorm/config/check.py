@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from gridstorm.config.compatibility import fit
 from gridstorm.config.group import COUNTED, GIVEN, PARTIAL, SECTIONS
-from gridstorm.config.limit import ANY, RANGES, TRAINER_TYPES, TYPES, Range, is_file, misnamed
+from gridstorm.config.limit import ANY, CONFIG, MANIFEST, RANGES, TRAINER_TYPES, TYPES, Range, is_file, misnamed
 from gridstorm.config.resolve import copies, resolve, source
 from gridstorm.error import Problem, closest, did_you_mean
 from gridstorm.target import (
@@ -121,9 +121,9 @@ def _places(plain: Mapping[str, Any]) -> Iterator[Problem]:
         if isinstance(name, str) and (wrong := misnamed(key, name)):
             yield wrong
     before = sweep.get("from") if isinstance(sweep, dict) else None
-    if isinstance(before, str) and not is_file(Path(before, "sweep.json")):
+    if isinstance(before, str) and not is_file(Path(before, MANIFEST)):
         yield Problem(f"sweep.from={before}", "There is no sweep in this directory.", "Name the directory of a sweep.")
-    if isinstance(resume, str) and not is_file(Path(resume, "config.yaml")):
+    if isinstance(resume, str) and not is_file(Path(resume, CONFIG)):
         remedy = "Name the directory that a run printed at its end."
         yield Problem(f"resume={resume}", "There is no run in this directory.", remedy)
 

@@ -13,10 +13,11 @@ from hydra._internal.utils import create_automatic_config_search_path, get_args_
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
-from gridstorm.config.compose import compose
+from gridstorm.config.compose import Composition, compose
 from gridstorm.config.override import FAILURES, OURS, Overrides, words
+from gridstorm.config.recipe import Composed
 from gridstorm.error import Problem, Refusal, did_you_mean, plainly
 
 FOLDER, NAME = "conf", "config"  # as in train.py's @hydra.main
@@ -82,8 +83,24 @@ def hydra_for(main: Callable[..., Any], flags: argparse.Namespace) -> Hydra:
     return hydra
 
 
+class Task:
+    """What Hydra starts: a function of a run's configuration, with what was composed and checked already."""
+
+    def __init__(self, main: Callable[[Composed], Any], composition: Composition) -> None:
+        self.main, self.composition = main, composition
+
+    def __call__(self, _: DictConfig) -> Any:
+        """Start the run; Hydra's own copy of the configuration is not looked at."""
+        with plainly():  # Hydra would say of a refusal that it is an error
+            return self.main(self.composition.run)
+
+
 def door(main: Callable[..., Any]) -> None:
-    """Carry out the command line with Hydra's `main`, after all that is wrong with it was refused."""
+    """Carry out the command line with Hydra's `main`, after all that is wrong with it was refused.
+
+    Args:
+        main: A function of a run's configuration, decorated with `@hydra.main`.
+    """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # what is raised inside Hydra comes out of it
     with plainly():
         flags = read_flags(sys.argv[1:])
@@ -94,12 +111,13 @@ def door(main: Callable[..., Any]) -> None:
 def _start(main: Callable[..., Any], flags: argparse.Namespace) -> None:
     """Start a run or a sweep, composed here and once, where Hydra alone would compose it twice."""
     hydra = hydra_for(main, flags)
-    config = compose(_overrides(hydra, flags))
+    composition = compose(_overrides(hydra, flags))
+    whole = composition.whole
     for key, value in OURS.items():
-        OmegaConf.update(config.hydra, key, value, merge=key in ("run", "sweep"))  # these are typed, and merged alone
-    hydra.compose_config = lambda **_: config  # type: ignore[method-assign]
-    start = hydra.multirun if flags.multirun or config.hydra.mode == RunMode.MULTIRUN else hydra.run
-    start(flags.config_name or NAME, inspect.unwrap(main), flags.overrides)
+        OmegaConf.update(whole.hydra, key, value, merge=key in ("run", "sweep"))  # these are typed, and merged alone
+    hydra.compose_config = lambda **_: whole  # type: ignore[method-assign]
+    start = hydra.multirun if flags.multirun or whole.hydra.mode == RunMode.MULTIRUN else hydra.run
+    start(flags.config_name or NAME, Task(inspect.unwrap(main), composition), flags.overrides)
 
 
 def _show(main: Callable[..., Any], flags: argparse.Namespace) -> None:

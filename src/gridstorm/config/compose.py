@@ -1,8 +1,10 @@
 """What a command line composes to, checked: the configuration of a run."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -14,7 +16,7 @@ from gridstorm.config.group import GROUPS
 from gridstorm.config.origin import origins
 from gridstorm.config.override import Overrides, folders, of_hydra
 from gridstorm.config.recipe import CONDITIONAL, Composed
-from gridstorm.config.resolve import copies, interpolated, no_data
+from gridstorm.config.resolve import copies, interpolated, no_data, plainly_written
 from gridstorm.error import Problem, Refusal
 
 # Hydra deep-copies its store of built-in configurations for each group that it lists, half of the time of --help,
@@ -23,24 +25,115 @@ _STORE = ConfigStore.instance()
 _STORE.__dict__["__deepcopy__"] = lambda memo: _STORE
 
 
-def accept(config: DictConfig, hydra: DictConfig | None = None) -> Composed:
+@dataclass
+class Composition:
+    """One choice of groups, composed by Hydra and checked; other values can be set on copies of it.
+
+    Args:
+        whole: What Hydra composed, its own node included.
+        run: The configuration of a run.
+    """
+
+    whole: DictConfig
+    run: Composed
+
+    @cached_property
+    def config(self) -> DictConfig:
+        """What Hydra composed, without its own node."""
+        return without_hydra(self.whole)
+
+    @cached_property
+    def copied(self) -> dict[str, str]:
+        """The keys that are written `${other.key}`, each with that other key."""
+        return copies(self.config)
+
+    @cached_property
+    def simple(self) -> bool:
+        """Whether every interpolation is a copy of one other key."""
+        return plainly_written(self.config, self.copied)
+
+    def at(self, values: Mapping[str, Any]) -> Composed:
+        """Return the configuration with other values of some keys.
+
+        Raises:
+            Refusal: Something is wrong with it.
+        """
+        copied = self.simple and not any("${" in str(value) for value in values.values())
+        plain = self._set(values) if copied else None
+        if plain is None:
+            changed = deepcopy(self.config)
+            for key, value in values.items():
+                OmegaConf.update(changed, key, value)
+            return replace(accept(changed, self.whole.hydra), overrides=self.run.overrides)
+        if problems := check_values(plain, folders(self.whole.hydra)):
+            raise Refusal(told_once(problems, self.copied))
+        written = {key: text for key, text in self.run.written.items() if key not in values}
+        return replace(self.run, config=plain, written=written)
+
+    def _set(self, values: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the plain configuration with `values` and what copies them; None where a section is among them."""
+        plain = self.run.config
+        inside = [key for key in values for other in self.copied.values() if key.startswith(f"{other}.")]
+        if inside:  # of a section that stands in two places
+            return None
+        for key, value in values.items():
+            for place in (key, *(copy for copy, other in self.copied.items() if other == key)):
+                changed = _with(plain, place.split("."), value)
+                if changed is None or isinstance(value, dict):
+                    return None
+                plain = changed
+        return plain
+
+
+def _with(node: dict[str, Any], path: Sequence[str], value: Any) -> dict[str, Any] | None:
+    """Return a copy of `node` with another value at `path`; None where a section, or nothing, stands there."""
+    first, *rest = path
+    if not isinstance(node, dict) or first not in node or (not rest and isinstance(node[first], dict)):
+        return None
+    inner = _with(node[first], rest, value) if rest else value
+    return None if rest and inner is None else {**node, first: inner}
+
+
+def compose(overrides: Overrides) -> Composition:
+    """Return what overrides compose to, checked once; of a sweep, its first corner, and all others checked.
+
+    Raises:
+        Refusal: An override is wrong, or a value of what they compose to; every problem is in it.
+    """
+    whole = overrides.compose()
+    problems, first = list(overrides.problems), dict[str, Any]()
+    if whole is not None:
+        with _known_to_hydra(whole):
+            for corner in overrides.corners(whole):
+                plain, wrong = _checked(without_hydra(corner), corner.hydra, overrides.unknown)
+                first, problems = first or plain, problems + wrong
+            problems += of_hydra(overrides.loader, whole.hydra)
+            if not problems:
+                return Composition(whole, _run(first, without_hydra(whole), whole.hydra))
+    raise Refusal(problems)
+
+
+def accept(config: DictConfig, hydra: DictConfig) -> Composed:
     """Check a configuration that Hydra composed.
 
     Args:
         config: The configuration, without Hydra's own node.
-        hydra: Hydra's node; None takes that of the running application.
+        hydra: Hydra's node.
 
     Raises:
         Refusal: Something is wrong with the configuration; every problem is in it.
     """
-    node: Any = HydraConfig.get() if hydra is None else hydra
-    plain, problems = _checked(config, node)
+    plain, problems = _checked(config, hydra)
     if problems:
         raise Refusal(problems)
+    return _run(plain, config, hydra)
+
+
+def _run(plain: dict[str, Any], config: DictConfig, hydra: DictConfig) -> Composed:
     for section in plain.values():
         if isinstance(section, dict):
             section.pop(CONDITIONAL, None)  # what a sweep may vary is no argument
-    return Composed(plain, _given(node), _choices(node), _origins(plain, config, node), interpolated(config))
+    return Composed(plain, _given(hydra), _choices(hydra), _origins(plain, config, hydra), interpolated(config))
 
 
 def recheck(composed: Composed) -> Composed:
@@ -52,24 +145,6 @@ def recheck(composed: Composed) -> Composed:
     if problems := no_data(composed.config) or told_once(check_values(composed.config), {}):
         raise Refusal(problems)
     return composed
-
-
-def compose(overrides: Overrides) -> DictConfig:
-    """Return what overrides compose to, Hydra's node included; of a sweep, its first cell.
-
-    Raises:
-        Refusal: An override is wrong, or a value of what they compose to; every problem is in it.
-    """
-    config = overrides.compose()
-    problems = list(overrides.problems)
-    if config is not None:
-        with _known_to_hydra(config):
-            for cell in overrides.cells(config):
-                problems += _checked(without_hydra(cell), cell.hydra, overrides.unknown)[1]
-            problems += of_hydra(overrides.loader, config.hydra)
-    if problems or config is None:
-        raise Refusal(problems)
-    return config
 
 
 @contextmanager

@@ -92,7 +92,7 @@ class Overrides:
     _searched: list[str] = field(default_factory=list)
 
     def compose(self) -> DictConfig | None:
-        """Return what the good overrides compose to, Hydra's node included; of a sweep, its first cell.
+        """Return what the good overrides compose to, Hydra's node included; of a sweep, its first corner.
 
         None where the files do not compose, whatever the overrides say.
         """
@@ -111,7 +111,7 @@ class Overrides:
         config.hydra.job.override_dirname = get_overrides_dirname(task, **config.hydra.job.config.override_dirname)
         return config
 
-    def cells(self, config: DictConfig) -> Iterator[DictConfig]:
+    def corners(self, config: DictConfig) -> Iterator[DictConfig]:
         """Yield `config`, then the same with each further value of each swept key: every value is seen once."""
         yield config
         for one in self._swept:

@@ -3,30 +3,50 @@
 from typing import TYPE_CHECKING, Any
 
 from gridstorm.record.environment import code, environment, uncommitted
-from gridstorm.record.file import FORMAT, no_link, unreadable, write_whole
-from gridstorm.record.run import COUNTERS, RESULT, Record
+from gridstorm.record.file import (
+    CHECKPOINTS,
+    DIFFERENCE,
+    ERROR,
+    FORMAT,
+    OUTPUT,
+    PRESET,
+    TABLE,
+    no_link,
+    unreadable,
+    write_whole,
+)
+from gridstorm.record.result import Result, Status, best_name
+from gridstorm.record.run import COUNTERS, Record
 from gridstorm.record.sweep import History, Known, create, ended_badly, read, reopen, state, to_go, write_manifest
-from gridstorm.record.trial import BAD, OVER, Run, Trial, ranked
+from gridstorm.record.trial import Run, Trial, curve, first_curve, ranked
 
 if TYPE_CHECKING:
     from gridstorm.record.tensorboard import EventFile, markdown, written_by_us
 
 __all__ = [
-    "BAD",
+    "CHECKPOINTS",
     "COUNTERS",
+    "DIFFERENCE",
+    "ERROR",
     "FORMAT",
-    "OVER",
-    "RESULT",
+    "OUTPUT",
+    "PRESET",
+    "TABLE",
     "EventFile",
     "History",
     "Known",
     "Record",
+    "Result",
     "Run",
+    "Status",
     "Trial",
+    "best_name",
     "code",
     "create",
+    "curve",
     "ended_badly",
     "environment",
+    "first_curve",
     "markdown",
     "no_link",
     "ranked",

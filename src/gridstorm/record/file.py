@@ -1,4 +1,4 @@
-"""The files of a record: written whole, held by one process, cleared of what is not finished."""
+"""The files of a record: their names; written whole, held by one process, cleared of what is not finished."""
 
 import os
 import time
@@ -6,9 +6,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from gridstorm.config import CONFIG
 from gridstorm.error import Problem, Refusal
 
-FORMAT = 1  # of the files of a record; none written means 0
+# Of a run.
+ORIGIN, ENVIRONMENT, DIFFERENCE = "origin.json", "environment.json", "code.diff"
+POINTS, RESULT, ERROR, OUTPUT, STOP = "metrics.jsonl", "result.json", "error.txt", "output.txt", "stop"
+CHECKPOINTS, LAST, BEST = "checkpoints", "checkpoints/last.ckpt", "checkpoints/best.ckpt"
+# Of a sweep.
+TABLE, PRESET = "results.csv", "best.yaml"
+# Of both.
+LOCK = ".lock"
+OF_RUNS = (
+    CONFIG, ORIGIN, ENVIRONMENT, DIFFERENCE, POINTS, RESULT, ERROR, OUTPUT, STOP, LOCK, CHECKPOINTS, LAST, BEST,
+)  # fmt: skip
+FORMAT = 1  # of these files; none written means 0
 TEMPORARY = ".gridstorm-"
 TRIAL = f"{TEMPORARY}trial-"  # begins the name of a directory that a sweep is about to give to a run
 

@@ -18,18 +18,36 @@ from typing import IO, TYPE_CHECKING, Any
 
 import yaml
 
-from gridstorm.config import METRICS, Composed, default_name, is_file, misnamed, no_data
+from gridstorm.config import CONFIG, METRICS, Composed, default_name, is_file, misnamed, no_data
 from gridstorm.error import Problem, Refusal
-from gridstorm.record.file import FORMAT, TEMPORARY, TRIAL, clear, hold, refuse_unknown_format, unreadable, write_whole
+from gridstorm.record.file import (
+    BEST,
+    CHECKPOINTS,
+    ENVIRONMENT,
+    ERROR,
+    FORMAT,
+    LAST,
+    LOCK,
+    OF_RUNS,
+    ORIGIN,
+    POINTS,
+    RESULT,
+    STOP,
+    TEMPORARY,
+    TRIAL,
+    clear,
+    hold,
+    refuse_unknown_format,
+    unreadable,
+    write_whole,
+)  # fmt: skip
+from gridstorm.record.result import Result, Status, best_name, finite
 from gridstorm.target import find
 
 if TYPE_CHECKING:
     from gridstorm.record.tensorboard import EventFile
 
 
-RESULT = "result.json"
-FILES = ("config.yaml", "origin.json", "environment.json", "code.diff", "metrics.jsonl", "result.json", "error.txt",
-         "output.txt", "stop", ".lock", "checkpoints", "checkpoints/last.ckpt", "checkpoints/best.ckpt")  # fmt: skip
 HELD_SECONDS = 10.0  # how long a process that was killed may take to end
 NOTES = {"overrides": list, "choices": dict, "origins": dict, "written": dict}
 COUNTERS = ("step", "epoch", "samples", "seconds")
@@ -45,7 +63,7 @@ class Record:
             Refusal: There is no run in `directory`.
         """
         self.directory, self.fresh = directory, fresh
-        if not is_file(directory / "config.yaml"):
+        if not is_file(directory / CONFIG):
             fact = "There is no run in this directory (no config.yaml)."
             raise Refusal([Problem(str(directory), fact, "Name the directory that a run printed at its end.")])
         self._metrics: Any = None
@@ -71,12 +89,12 @@ class Record:
             raise ValueError(f"{chosen!r} is not the name of one directory.")
         hidden = parent / f"{TRIAL if trial else TEMPORARY}{secrets.token_hex(8)}"
         try:
-            (hidden / "checkpoints").mkdir(parents=True)
+            (hidden / CHECKPOINTS).mkdir(parents=True)
         except OSError as error:
             fact = f"The directory cannot be written ({error.strerror})."
             raise Refusal([Problem(str(parent), fact, "Give another output_dir.")]) from error
         dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # libyaml's, where it is there: ten times faster
-        (hidden / "config.yaml").write_text(yaml.dump(composed.config, Dumper=dumper, sort_keys=False))
+        (hidden / CONFIG).write_text(yaml.dump(composed.config, Dumper=dumper, sort_keys=False))
         origin = {
             "format": FORMAT,
             "command": command,
@@ -87,7 +105,7 @@ class Record:
             "origins": composed.origins,
             "written": composed.written,
         }
-        (hidden / "origin.json").write_text(json.dumps(origin, indent=1))
+        (hidden / ORIGIN).write_text(json.dumps(origin, indent=1))
         for number in count(1):
             directory = parent / (chosen if number == 1 else f"{chosen}-{number}")
             try:
@@ -102,15 +120,25 @@ class Record:
     def composed(self) -> Composed:
         """The configuration with which the run was started."""
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where it is there: ten times faster
-        config, origin = self._read("config.yaml", partial(yaml.load, Loader=loader)), self.origin
+        config, origin = self._read(CONFIG, partial(yaml.load, Loader=loader)), self.origin
         if wrong := no_data(config):
             raise Refusal([replace(one, key=str(self.directory / one.key)) for one in wrong])
         return Composed(config, *(origin.get(name, kind()) for name, kind in NOTES.items()))
 
     @property
-    def result(self) -> dict[str, Any] | None:
+    def is_over(self) -> bool:
+        """Whether the run has ended: its result is written last."""
+        return (self.directory / RESULT).is_file()
+
+    @property
+    def result(self) -> Result | None:
         """What came out, None while the run is not over."""
-        return self._section(RESULT) if (self.directory / RESULT).is_file() else None
+        if not self.is_over:
+            return None
+        try:
+            return Result.read(self._section(RESULT))
+        except (TypeError, ValueError) as error:
+            raise unreadable(self.directory / RESULT, "something is missing in it") from error
 
     @property
     def origin(self) -> dict[str, Any]:
@@ -119,8 +147,8 @@ class Record:
         Raises:
             Refusal: A later Gridstorm made the record.
         """
-        origin = self._section("origin.json")
-        refuse_unknown_format(self.directory / "origin.json", origin)
+        origin = self._section(ORIGIN)
+        refuse_unknown_format(self.directory / ORIGIN, origin)
         return origin
 
     def _section(self, name: str) -> dict[str, Any]:
@@ -139,36 +167,36 @@ class Record:
     @property
     def begun(self) -> bool:
         """Whether training was ever started."""
-        return (self.directory / "environment.json").is_file()
+        return (self.directory / ENVIRONMENT).is_file()
 
     @property
     def environment(self) -> dict[str, Any]:
         """What the numbers may depend on beside the recipe; empty for a run that has not begun."""
-        return self._section("environment.json") if self.begun else {}
+        return self._section(ENVIRONMENT) if self.begun else {}
 
     @property
     def best_checkpoint(self) -> Path | None:
         """The checkpoint of the best score, None where there is none."""
-        return self._checkpoint("best.ckpt")
+        return self._file(BEST)
 
     @property
     def last_checkpoint(self) -> Path | None:
         """The checkpoint from which the run can go on, None where there is none."""
-        return self._checkpoint("last.ckpt")
+        return self._file(LAST)
 
-    def _checkpoint(self, name: str) -> Path | None:
-        file = self.directory / "checkpoints" / name
+    def _file(self, name: str) -> Path | None:
+        file = self.directory / name
         return file if file.is_file() else None
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the points of the curves, oldest first; a line that a crash cut short is left out."""
-        file = self.directory / "metrics.jsonl"
+        file = self.directory / POINTS
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []
         return [row for line in lines if (row := _parsed(line)) is not None]
 
     def rows_after(self, place: int) -> tuple[list[dict[str, Any]], int]:
         """Return the whole lines of metrics.jsonl that begin at a byte or after it, and the byte at which they end."""
-        file = self.directory / "metrics.jsonl"
+        file = self.directory / POINTS
         if not file.is_file() or file.stat().st_size <= place:
             return [], place
         with file.open("rb") as opened:
@@ -180,13 +208,13 @@ class Record:
 
     def stops_after(self, epochs: int) -> str | None:
         """Return why the run is asked to stop after so many epochs (`pruned`); None if it is to go on."""
-        file = self.directory / "stop"
+        file = self.directory / STOP
         asked = json.loads(file.read_text()) if file.is_file() else None
         return str(asked["why"]) if asked and epochs >= asked["epochs"] else None
 
     def ask_to_stop(self, why: str, epochs: int = 0) -> None:
         """Ask the run to stop at the end of its epoch, or after so many epochs, wherever it is trained."""
-        self.write("stop", json.dumps({"why": why, "epochs": epochs}))
+        self.write(STOP, json.dumps({"why": why, "epochs": epochs}))
 
     def reopen(self, anew: bool = False) -> None:
         """Let a run that is over go on from its last checkpoint, or with `anew` from its start.
@@ -196,8 +224,8 @@ class Record:
         """
         held = self._lock
         self.hold(seconds=0.0)
-        names = ["result.json", "stop", "error.txt"]
-        names += ["metrics.jsonl", "checkpoints/last.ckpt", "checkpoints/best.ckpt"] if anew else []
+        names = [RESULT, STOP, ERROR]
+        names += [POINTS, LAST, BEST] if anew else []
         for name in names:
             (self.directory / name).unlink(missing_ok=True)
         if self._lock and not held:
@@ -206,7 +234,7 @@ class Record:
 
     def links(self) -> list[str]:
         """Return the files that are symbolic links: to write to one would write outside of the directory."""
-        return [name for name in FILES if (self.directory / name).is_symlink()]
+        return [name for name in OF_RUNS if (self.directory / name).is_symlink()]
 
     def hold(self, seconds: float | None = None) -> None:
         """Keep every other process from training this run, until this one closes it or ends.
@@ -217,7 +245,7 @@ class Record:
         if links := self.links():
             fact, remedy = "It is a symbolic link, which leads out of the record.", "Put the file itself in its place."
             raise Refusal([Problem(str(self.directory / name), fact, remedy) for name in links])
-        self._lock = self._lock or hold(self.directory / ".lock", HELD_SECONDS if seconds is None else seconds)
+        self._lock = self._lock or hold(self.directory / LOCK, HELD_SECONDS if seconds is None else seconds)
         if self._lock is None:
             fact, remedy = "Another process trains this run.", "Wait until it is over, or stop that process."
             raise Refusal([Problem(str(self.directory), fact, remedy)])
@@ -226,15 +254,15 @@ class Record:
         """Start writing: forget the points after `step`, and make TensorBoard's view of the others."""
         from gridstorm.record.tensorboard import EventFile, written_by_us
 
-        self.write("environment.json", json.dumps(environment, indent=1))
-        (self.directory / "result.json").unlink(missing_ok=True)
+        self.write(ENVIRONMENT, json.dumps(environment, indent=1))
+        (self.directory / RESULT).unlink(missing_ok=True)
         kept = [row for row in self.rows() if row["step"] <= step]
-        self.write("metrics.jsonl", "".join(json.dumps(row) + "\n" for row in kept))
+        self.write(POINTS, "".join(json.dumps(row) + "\n" for row in kept))
         for old in written_by_us(self.directory):
             old.unlink(missing_ok=True)  # the view is made anew
-        for place in (self.directory, self.directory / "checkpoints"):
+        for place in (self.directory, self.directory / CHECKPOINTS):
             clear(place)
-        self._metrics = (self.directory / "metrics.jsonl").open("a")
+        self._metrics = (self.directory / POINTS).open("a")
         self._events = EventFile(self.directory)
         self._introduce(environment)
         for row in kept:
@@ -249,7 +277,7 @@ class Record:
         trial = (origin.get("trial") or {}).get("name", self.directory.name)  # runs of one trial are one row
         group = f"{trial}/{self.directory.parent.resolve().name}"  # its first 13 characters are shown
         self.events.hparams(hyperparameters(composed.recipe, composed.choices), group, environment["started"])
-        config = markdown((self.directory / "config.yaml").read_text(), "yaml")
+        config = markdown((self.directory / CONFIG).read_text(), "yaml")
         self.events.text("config", f"{markdown(origin.get('command', ''), 'sh')}\n\n{config}")
         data = find(composed.config["data"]["_target_"])
         names = METRICS.get(data.constant("task") if data else "", {})
@@ -268,7 +296,7 @@ class Record:
             counters: `step` of the optimizer, `epoch` from 1, `samples` seen in training, `seconds` of training.
             values: The metrics. A value that is not finite is null in metrics.jsonl, whose lines are strict JSON.
         """
-        row = {**counters, **{name: _number(value) for name, value in values.items()}}
+        row = {**counters, **{name: finite(value) for name, value in values.items()}}
         self._metrics.write(json.dumps(row, allow_nan=False) + "\n")
         self._metrics.flush()
         self._show({**counters, **values})
@@ -278,14 +306,14 @@ class Record:
         shown = {name: math.nan if value is None else value for name, value in row.items() if name not in COUNTERS}
         self.events.scalars(int(row["samples"]), shown)
 
-    def finish(self, result: Mapping[str, Any]) -> None:
+    def finish(self, result: Result) -> None:
         """Write result.json, last and at once, and close TensorBoard's session with the true status."""
-        self.events.session_end("success" if result["status"] in ("done", "pruned") else "failure")
+        self.events.session_end("failure" if result.status.is_bad else "success")
         self._conclude(result)
         self.close()
 
-    def _conclude(self, result: Mapping[str, Any]) -> None:
-        self.write(RESULT, json.dumps({**result, "score": _number(result["score"])}, indent=1), sync=True)
+    def _conclude(self, result: Result) -> None:
+        self.write(RESULT, json.dumps(result.content(), indent=1), sync=True)
 
     def fail(self, error: str, trace: str = "") -> None:
         """Write down that the run failed, where its own process could not say so any more.
@@ -297,19 +325,19 @@ class Record:
         from gridstorm.record.tensorboard import EventFile
 
         rows, config = self.rows(), self.composed.config
-        scores = [value for row in rows for name, value in row.items() if name.startswith("best/")]
+        scores = [score for row in rows if (score := row.get(best_name(config["monitor"]))) is not None]
         last = rows[-1] if rows else {"epoch": 0, "seconds": 0.0, "samples": 0}
-        self.write("error.txt", trace or error)
-        result = {name: config[name] for name in ("monitor", "mode")} | {
-            "signature": self.composed.signature,
-            "status": "failed",
-            "score": scores[-1] if scores else None,
-            "best_epoch": None,
-            "epochs": last["epoch"],
-            "seconds": last["seconds"],
-            "parameters": None,
-            "error": error,
-        }
+        self.write(ERROR, trace or error)
+        result = Result(
+            signature=self.composed.signature,
+            status=Status.FAILED,
+            monitor=config["monitor"],
+            mode=config["mode"],
+            score=scores[-1] if scores else None,
+            epochs=int(last["epoch"]),
+            seconds=last["seconds"],
+            error=error,
+        )
         self.close()
         with EventFile(self.directory) as events:
             events.scalars(int(last["samples"]), {"fit/ok": 0.0})
@@ -343,7 +371,3 @@ def _parsed(line: str) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return row if isinstance(row, dict) and row.keys() >= {*COUNTERS} else None
-
-
-def _number(value: float | None) -> float | None:
-    return value if value is None or math.isfinite(value) else None

@@ -10,15 +10,25 @@ from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
-from gridstorm.config import LONGEST, Composed, component, recheck
+from gridstorm.config import CONFIG, LONGEST, MANIFEST, Composed, component, recheck
 from gridstorm.error import Problem, Refusal
-from gridstorm.record.file import FORMAT, TEMPORARY, TRIAL, clear, hold, refuse_unknown_format, unreadable, write_whole
+from gridstorm.record.file import (
+    FORMAT,
+    LOCK,
+    ORIGIN,
+    TEMPORARY,
+    TRIAL,
+    clear,
+    hold,
+    refuse_unknown_format,
+    unreadable,
+    write_whole,
+)
+from gridstorm.record.result import Result, Status
 from gridstorm.record.run import Record
-from gridstorm.record.trial import BAD, Run, Trial
+from gridstorm.record.trial import Run, Trial
 
-MANIFEST = "sweep.json"
 TOLD = ("number", "name", "seed", "values", "ask", "attrs")  # what a run's origin.json says of its trial
-RESULTS = ("status", "score", "monitor", "mode")  # and what is needed of its result
 
 
 @dataclass(frozen=True)
@@ -29,14 +39,14 @@ class Known:
         record: Its directory.
         signature: Of its recipe.
         trial: What its trial is: number, name, seed, values, ask, attrs.
-        result: What came out; empty while it is not over.
+        result: What came out, None while it is not over.
         format: Of its record.
     """
 
     record: Record
     signature: str
     trial: dict[str, Any]
-    result: dict[str, Any]
+    result: Result | None
     format: int = FORMAT
 
 
@@ -54,7 +64,7 @@ class History:
         try:
             refuse_what_is_no_sweep(directory)
             directory.mkdir(parents=True, exist_ok=True)
-            self._lock: IO[str] | None = hold(directory / ".lock", seconds=1.0)
+            self._lock: IO[str] | None = hold(directory / LOCK, seconds=1.0)
         except OSError as error:
             fact = f"The directory cannot be written ({error.strerror})."
             raise Refusal([Problem(str(directory), fact, "Give another output_dir.")]) from error
@@ -73,9 +83,9 @@ class History:
 
     def _refuse_other_scores(self) -> None:
         results = [one.result for one in self.known if one.result]
-        other = next((one for one in results if (one["monitor"], one["mode"]) != (self.monitor, self.mode)), None)
+        other = next((one for one in results if (one.monitor, one.mode) != (self.monitor, self.mode)), None)
         if other:
-            fact = f"The runs in {self.directory} are compared by {other['monitor']} ({other['mode']})."
+            fact = f"The runs in {self.directory} are compared by {other.monitor} ({other.mode})."
             given = f"monitor={self.monitor} mode={self.mode}"
             raise Refusal([Problem(given, fact, "Keep that metric, or give another sweep.name.")])
 
@@ -104,7 +114,7 @@ class History:
 
     def _is_usable(self, known: Known, run: Run) -> bool:
         """Tell whether what would be trained in a directory is what was planned; of what is done only results count."""
-        if known.result.get("status") == "done":
+        if known.result and known.result.status == Status.DONE:
             return True
         try:
             composed, links = recheck(known.record.composed), known.record.links()
@@ -134,7 +144,7 @@ def refuse_what_is_no_sweep(directory: Path) -> None:
         return
     manifest = _manifest(directory)
     refuse_unknown_format(directory / MANIFEST, manifest)
-    others = [file.name for file in directory.iterdir() if file.name != ".lock" and not file.name.startswith(TEMPORARY)]
+    others = [file.name for file in directory.iterdir() if file.name != LOCK and not file.name.startswith(TEMPORARY)]
     if others and "trials" not in manifest and not read(directory):
         fact = f"The directory is no sweep's, and holds other things, such as {min(others)}."
         raise Refusal([Problem(str(directory), fact, "Give another sweep.name or output_dir.")])
@@ -163,7 +173,7 @@ def records(parent: Path) -> list[Record]:
         return []
     with os.scandir(parent) as entries:
         names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
-    return [Record(parent / name) for name in names if (parent / name / "config.yaml").is_file()]
+    return [Record(parent / name) for name in names if (parent / name / CONFIG).is_file()]
 
 
 def read(directory: Path, aside: list[str] | None = None) -> list[Known]:
@@ -185,14 +195,13 @@ def _known(record: Record) -> Known | None:
     trial, made = origin.get("trial"), origin.get("format", 0)
     if trial is None:
         return None
-    for name, content, keys in (("origin.json", trial, TOLD), ("result.json", result, RESULTS)):
-        if content is not None and not (isinstance(content, dict) and content.keys() >= {*keys}):
-            raise unreadable(record.directory / name, "something is missing in it")
+    if not (isinstance(trial, dict) and trial.keys() >= {*TOLD}):
+        raise unreadable(record.directory / ORIGIN, "something is missing in it")
     if not isinstance(trial["number"], int):
-        raise unreadable(record.directory / "origin.json", "the number of its trial is none")
+        raise unreadable(record.directory / ORIGIN, "the number of its trial is none")
     # Before there were formats, signatures left out callbacks and devices: what they would be now is in the recipe.
     signature = origin["signature"] if made and "signature" in origin else recheck(record.composed).signature
-    return Known(record, signature, trial, result or {}, made)
+    return Known(record, signature, trial, result, made)
 
 
 def _aside(record: Record, refusal: Refusal) -> str:
@@ -222,17 +231,17 @@ def state(trials: Sequence[Trial], total: int) -> str:
     """Return `64 cells: 41 done, 2 interrupted, 1 failed (out of memory), 20 to go`, counted in runs."""
     counts = Counter(run.status for trial in trials for run in trial.runs)
     errors = Counter(
-        str(run.result.get("error") or "").partition(":")[0]
+        str(run.result.error or "").partition(":")[0]
         for trial in trials
         for run in trial.runs
-        if run.status == "failed"
+        if run.result and run.status == Status.FAILED
     )
     parts = [
-        f"{counts[status]} {status}" + (f" ({', '.join(errors)})" if status == "failed" else "")
-        for status in ("done", "pruned", "interrupted", "diverged", "failed")
+        f"{counts[status]} {status}" + (f" ({', '.join(errors)})" if status == Status.FAILED else "")
+        for status in (Status.DONE, Status.PRUNED, Status.INTERRUPTED, Status.DIVERGED, Status.FAILED)
         if counts[status]
     ]
-    waiting = total - sum(counts.values()) + counts["waiting"] + counts["running"]
+    waiting = total - sum(counts.values()) + counts[Status.WAITING] + counts[Status.RUNNING]
     return f"{total} cells: {', '.join([*parts, f'{waiting} to go'])}"
 
 
@@ -267,16 +276,16 @@ def write_manifest(directory: Path, trials: Sequence[Trial], told: Mapping[str, 
 
 def to_go(run: Run, pruning: bool) -> bool:
     """Tell whether a run is to be trained in this call: all but what is done, or cut short by a sweep that prunes."""
-    return run.status != "done" and not (run.status == "pruned" and pruning)
+    return run.status != Status.DONE and not (run.status == Status.PRUNED and pruning)
 
 
 def reopen(run: Run) -> None:
     """Make a run that ended badly, or was cut short, ready to go on; one that diverged starts anew."""
     if run.record and run.result:
-        run.record.reopen(anew=run.status == "diverged")
-        run.result = {}
+        run.record.reopen(anew=run.status == Status.DIVERGED)
+        run.result = None
 
 
 def ended_badly(trials: Sequence[Trial]) -> int:
     """Return how many runs diverged or failed."""
-    return sum(run.status in BAD for trial in trials for run in trial.runs)
+    return sum(run.status.is_bad for trial in trials for run in trial.runs)

@@ -1,15 +1,23 @@
 """A trial is one configuration; its runs differ in the seed alone. What became of them, and the score."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from gridstorm.config import Composed, Point, label
+from gridstorm.record.result import Result, Status, best_name
 from gridstorm.record.run import Record
 
-OVER = ("done", "pruned", "diverged", "failed")  # how a run can end
-BAD = ("diverged", "failed")
+WORST = (
+    Status.FAILED,
+    Status.DIVERGED,
+    Status.RUNNING,
+    Status.PRUNED,
+    Status.INTERRUPTED,
+    Status.WAITING,
+    Status.DONE,
+)  # of a trial's runs, the first of these is the trial's
 
 
 @dataclass
@@ -21,7 +29,7 @@ class Run:
         seed: Its seed.
         record: Its directory, None before it has one.
         attempts: How often its process died.
-        result: What came out; empty while it is not over.
+        result: What came out, None while it is not over.
         running: Whether a worker has it.
     """
 
@@ -29,26 +37,26 @@ class Run:
     seed: int
     record: Record | None = None
     attempts: int = 0
-    result: dict[str, Any] = field(default_factory=dict)
+    result: Result | None = None
     running: bool = False
 
     @property
-    def status(self) -> str:
-        """One of waiting, interrupted, running, done, pruned, diverged, failed."""
+    def status(self) -> Status:
+        """What has become of it."""
         if self.result:
-            return str(self.result["status"])
+            return self.result.status
         if self.running:
-            return "running"
-        return "interrupted" if self.record and self.record.begun else "waiting"
+            return Status.RUNNING
+        return Status.INTERRUPTED if self.record and self.record.begun else Status.WAITING
 
     @property
     def score(self) -> float | None:
         """The best value of the monitored metric, None where there is none."""
-        return self.result.get("score") if self.result else None
+        return self.result.score if self.result else None
 
     def refresh(self) -> None:
         """Take up what its directory says."""
-        self.result = (self.record.result if self.record else None) or {}
+        self.result = self.record.result if self.record else None
 
 
 @dataclass
@@ -82,16 +90,15 @@ class Trial:
         return label(self.point)
 
     @property
-    def status(self) -> str:
+    def status(self) -> Status:
         """Failed or diverged as soon as a run is; pruned if its first run was; done when all are."""
         found = [run.status for run in self.runs]
-        worst = ("failed", "diverged", "running", "pruned", "interrupted", "waiting", "done")
-        return next(status for status in worst if status in found)
+        return next(status for status in WORST if status in found)
 
     @property
     def over(self) -> bool:
         """Whether nothing is left to be trained."""
-        return self.runs[0].status == "pruned" or all(run.status in OVER for run in self.runs)
+        return self.runs[0].status == Status.PRUNED or all(run.status.is_finished for run in self.runs)
 
     @property
     def score(self) -> float | None:
@@ -127,6 +134,18 @@ def ranked(trials: Sequence[Trial], mode: str) -> list[Trial]:
     sign = 1 if mode == "min" else -1
 
     def rank(trial: Trial) -> tuple[bool, bool, float]:
-        return (trial.status not in ("done", "pruned"), trial.score is None, sign * (trial.score or 0.0))
+        return (trial.status not in (Status.DONE, Status.PRUNED), trial.score is None, sign * (trial.score or 0.0))
 
     return sorted(trials, key=rank)
+
+
+def first_curve(trial: Trial) -> list[tuple[int, float | None]]:
+    """Return the curve of a trial's first run."""
+    run = trial.runs[0]
+    return curve(run.record.rows(), run.composed) if run.record else []
+
+
+def curve(rows: Sequence[Mapping[str, Any]], composed: Composed) -> list[tuple[int, float | None]]:
+    """Return (epoch, best score so far) at each epoch's end: what the run would leave if it were stopped there."""
+    name = best_name(composed.config["monitor"])
+    return [(int(row["epoch"]), row[name]) for row in rows if name in row]

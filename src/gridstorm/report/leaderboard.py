@@ -2,11 +2,10 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from gridstorm.config import brief, number
-from gridstorm.record import BAD, Run, Trial, ranked
+from gridstorm.record import ERROR, OUTPUT, Result, Run, Status, Trial, ranked
 from gridstorm.report.table import table
 
 DIVERGED = "the loss became NaN or infinite"
@@ -16,10 +15,10 @@ REMEDIES = {
     DIVERGED: "Try a smaller optimizer.lr, or trainer.gradient_clip_val=1.",
     "^timeout:": "Give it more time with sweep.timeout, or train less with trainer.max_epochs.",
     "memory": "Give it more memory: a smaller launcher.places, or a smaller data.batch_size.",
-    "^died:": "Look into {directory}/output.txt for what it printed last.",
-    "": "Look into {directory}/error.txt.",
+    "^died:": f"Look into {{directory}}/{OUTPUT} for what it printed last.",
+    "": f"Look into {{directory}}/{ERROR}.",
 }
-FEW = 3  # names of failed runs that are listed
+FEW = 3  # names of runs, or of trials, that are listed
 
 
 def swept(trials: Sequence[Trial]) -> list[str]:
@@ -34,7 +33,7 @@ def tried(trials: Sequence[Trial], mode: str) -> list[Trial]:
 
 def best(trials: Sequence[Trial], mode: str) -> Trial | None:
     """Return the trial with the best score of those that did not fail or diverge, None where there is none."""
-    good = [one for one in trials if one.score is not None and one.runs[0].result and one.status not in BAD]
+    good = [one for one in trials if one.score is not None and one.runs[0].result and not one.status.is_bad]
     return next(iter(ranked(good, mode)), None)
 
 
@@ -58,9 +57,10 @@ def cells(trial: Trial, keys: Sequence[str]) -> tuple[str, ...]:
     """Return a trial's row: its values, its score with a 95 % interval, best epoch, seconds of all runs, status."""
     values = [brief(trial.point[key]) if key in trial.point else "-" for key in keys]
     score = number(trial.score) + (f" ± {trial.interval:.2g}" if trial.interval is not None else "")
-    epochs = sorted({epoch for run in trial.runs if (epoch := run.result.get("best_epoch")) is not None})
+    results = [run.result for run in trial.runs if run.result]
+    epochs = sorted({result.best_epoch for result in results if result.best_epoch is not None})
     epoch = "-" if not epochs else str(epochs[0]) if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
-    seconds = [run.result["seconds"] for run in trial.runs if run.result.get("seconds") is not None]
+    seconds = [result.seconds for result in results]
     return (*values, score, epoch, number(sum(seconds)) if seconds else "-", trial.status)
 
 
@@ -78,8 +78,9 @@ def causes(trials: Sequence[Trial]) -> str:
     Empty where nothing did.
     """
     groups: dict[str, list[Run]] = {}
-    for run in (run for trial in trials for run in trial.runs if run.status in BAD):
-        groups.setdefault(cause(run.result), []).append(run)
+    for run in (run for trial in trials for run in trial.runs):
+        if run.result and run.status.is_bad:
+            groups.setdefault(cause(run.result), []).append(run)
     rows = []
     for words, runs in sorted(groups.items(), key=lambda group: -len(group[1])):
         directories = [run.record.directory for run in runs if run.record]
@@ -93,12 +94,21 @@ def causes(trials: Sequence[Trial]) -> str:
 
 def warnings_told(trials: Sequence[Trial]) -> str:
     """Return what runs were warned of, each warning with the number of its runs; empty where there was nothing."""
-    runs = [run for trial in trials for run in trial.runs]
-    counts = Counter(text for run in runs for text in run.result.get("warnings", ()))
+    results = [run.result for trial in trials for run in trial.runs if run.result]
+    counts = Counter(text for result in results for text in result.warnings)
     return table([(str(count), text) for text, count in counts.most_common()], right=[0]) if counts else ""
 
 
-def cause(result: Mapping[str, Any]) -> str:
+def merged(trials: Sequence[Trial]) -> str:
+    """Return in words which points are trained once, since they differ in nothing that can change a number."""
+    lines = [f"  {', '.join(trial.merged)}: as {trial.label}" for trial in trials if trial.merged]
+    count = sum(len(trial.merged) for trial in trials)
+    first = f"{count} of {count + len(trials)} points differ from another one in nothing that changes a number:"
+    more = [f"  and {len(lines) - FEW} more"] if len(lines) > FEW else []
+    return "\n".join([first, *lines[:FEW], *more]) if lines else ""
+
+
+def cause(result: Result) -> str:
     """Return in a line why a run failed or diverged."""
-    said = str(result.get("error") or "").strip()
-    return DIVERGED if result["status"] == "diverged" else said.splitlines()[0] if said else "no reason is known"
+    said = (result.error or "").strip()
+    return DIVERGED if result.status == Status.DIVERGED else said.splitlines()[0] if said else "no reason is known"

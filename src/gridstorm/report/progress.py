@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from gridstorm.config import duration, number
-from gridstorm.record import BAD, OVER, Run, Trial, ranked
+from gridstorm.record import Run, Status, Trial, ranked
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -50,7 +50,7 @@ class Display:
         """Tell that a run is over."""
         self._ended += 1
         if not self._live:
-            over = sum(one.status in OVER for each in trials for one in each.runs)
+            over = sum(one.status.is_finished for each in trials for one in each.runs)
             name = run.record.directory.name if run.record else trial.label
             print(f"{over}/{self.total}  {name}  {outcome(run)}", flush=True)
 
@@ -68,16 +68,18 @@ class Display:
         from rich.table import Table
 
         counts = Counter(run.status for trial in trials for run in trial.runs)
-        over = sum(counts[status] for status in OVER)
+        over = sum(count for status, count in counts.items() if status.is_finished)
         table = Table("", "run", self.monitor, "epoch", "status", box=None, title_justify="left", title_style="bold")
-        bad = sum(counts[status] for status in BAD)
-        table.title = f"{over}/{self.total} over, {counts['running']} running, {bad} failed, {self._left(over)} left"
+        bad = sum(count for status, count in counts.items() if status.is_bad)
+        table.title = (
+            f"{over}/{self.total} over, {counts[Status.RUNNING]} running, {bad} failed, {self._left(over)} left"
+        )
         best = [trial for trial in ranked(trials, self.mode) if trial.score is not None][:3]
         for place, trial in enumerate(best, 1):
             table.add_row(str(place), trial.label, number(trial.score), "", trial.status)
         for trial in trials:
             for run in trial.runs:
-                if run.status == "running" and run.record:
+                if run.status == Status.RUNNING and run.record:
                     table.add_row("", run.record.directory.name, *_latest(run, self.monitor), "running")
         return table
 
@@ -95,9 +97,9 @@ def _latest(run: Run, monitor: str) -> tuple[str, str]:
 def outcome(run: Run) -> str:
     """Return what came out of a run in a few words."""
     result = run.result
-    if run.status == "failed":
-        return f"failed: {result['error']}"
-    if run.score is None:
+    if result and result.status == Status.FAILED:
+        return f"failed: {result.error}"
+    if result is None or result.score is None:
         return f"{run.status}, without a score"
-    told = f"{result['monitor']} {number(run.score)} in epoch {result['best_epoch']}, {result['seconds']:.1f} s"
-    return told if run.status == "done" else f"{run.status} after {result['epochs']} epochs, {told}"
+    told = f"{result.monitor} {number(result.score)} in epoch {result.best_epoch}, {result.seconds:.1f} s"
+    return told if result.status == Status.DONE else f"{result.status} after {result.epochs} epochs, {told}"

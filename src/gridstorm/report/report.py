@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from gridstorm.config import again, as_preset, fixed, number
-from gridstorm.record import BAD, Trial, ranked, write_whole
+from gridstorm.record import PRESET, TABLE, Trial, ranked, write_whole
 from gridstorm.report.leaderboard import best, cause, causes, leaderboard, name, swept, warnings_told
 from gridstorm.report.page import address, write_board
 
@@ -59,7 +59,7 @@ def write_results(directory: Path, trials: Sequence[Trial], mode: str) -> Path:
         mode: Whether the score is better when it is smaller (`min`) or larger (`max`).
     """
     rows = [row for trial in ranked(trials, mode) for row in _rows(trial)]
-    metrics = sorted({key for trial in trials for run in trial.runs for key in run.result.get("metrics", {})})
+    metrics = sorted({key for trial in trials for run in trial.runs if run.result for key in run.result.metrics})
     columns = [
         *("trial", "run", "seed", "status", *swept(trials), "score", "mean", "half_interval", *FIGURES[1:]),
         *(*metrics, "signature", "directory", "error"),
@@ -68,8 +68,8 @@ def write_results(directory: Path, trials: Sequence[Trial], mode: str) -> Path:
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
-    write_whole(directory / "results.csv", text.getvalue())
-    return directory / "results.csv"
+    write_whole(directory / TABLE, text.getvalue())
+    return directory / TABLE
 
 
 def _rows(trial: Trial) -> Iterator[dict[str, Any]]:
@@ -77,14 +77,14 @@ def _rows(trial: Trial) -> Iterator[dict[str, Any]]:
     for run in trial.runs:
         yield {
             **trial.point,
-            **run.result.get("metrics", {}),
-            **{key: run.result.get(key) for key in FIGURES},
+            **(run.result.metrics if run.result else {}),
+            **{key: getattr(run.result, key, None) for key in FIGURES},
             **{"trial": trial.number or None, "seed": run.seed, "status": run.status, "mean": mean},
             "half_interval": half,
             "run": run.record.directory.name if run.record else None,
             "signature": run.composed.signature,
             "directory": str(run.record.directory) if run.record else None,
-            "error": cause(run.result) if run.status in BAD else None,
+            "error": cause(run.result) if run.result and run.status.is_bad else None,
         }
 
 
@@ -106,7 +106,7 @@ def write_best(directory: Path, trials: Sequence[Trial], monitor: str, mode: str
         monitor: The name of the score.
         mode: Whether it is better when it is smaller (`min`) or larger (`max`).
     """
-    file, trial = directory / "best.yaml", best(trials, mode)
+    file, trial = directory / PRESET, best(trials, mode)
     if trial is None:
         file.unlink(missing_ok=True)
         return None

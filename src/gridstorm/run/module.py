@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from gridstorm.config import metrics
+from gridstorm.record import best_name
 from gridstorm.run.lightning import Lean
 from gridstorm.run.metric import Batch, Meter, is_plain, passed, quantities
 from gridstorm.run.optimizer import counts_steps, made, parameter_groups, split_parameters
@@ -228,8 +229,8 @@ class Module(Lean):
         self._scored = score
 
     def _best(self) -> dict[str, float]:
-        name, score = f"best/{self.monitor.partition('/')[2]}", self.progress["best_score"]
-        return {} if score is None else {name: score}
+        score = self.progress["best_score"]
+        return {} if score is None else {best_name(self.monitor): score}
 
     def counters(self) -> dict[str, float]:
         """Return where the training is: what each point of the curves begins with."""

@@ -1,12 +1,13 @@
 """The process in which a run trains: its threads and its signals."""
 
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import nn
+
+from gridstorm.error import stopped_by
 
 SMALL = 300_000  # parameters up to which a second thread costs more than it gives (bench/threads.py)
 
@@ -29,9 +30,5 @@ def stopped_by_signals() -> Iterator[list[int]]:
         stopped.append(number)
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with stopped_by(stop):
         yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from gridstorm.config import Composed
-from gridstorm.record import COUNTERS, Record
+from gridstorm.config import Composed, number
+from gridstorm.record import COUNTERS, Record, Result, Status
 from gridstorm.run.evaluation import review
 from gridstorm.run.module import Module
 from gridstorm.run.warning import tried
@@ -21,15 +22,14 @@ def at_best(record: Record, best_epoch: int | None, monitor: str, mode: str) -> 
     return {name: value for name, value in values.items() if name not in COUNTERS and not name.startswith("best/")}
 
 
-def closing(record: Record, outcome: dict[str, Any]) -> str:
+def closing(record: Record, result: Result) -> str:
     """Return the last lines of a run: the best score and when, where the record is, how to look at it."""
-    score = "no score"
-    if outcome["score"] is not None:
-        score = f"best {outcome['monitor']} {outcome['score']:.4g} in epoch {outcome['best_epoch']}"
-    metrics = outcome.get("metrics", {})
-    tested = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items() if name.startswith("test/"))
-    lines = [f"{score} of {outcome['epochs']}, after {outcome['seconds']:.1f} s ({tested})"]
-    if outcome["status"] == "diverged":
+    best = "no score"
+    if result.score is not None:
+        best = f"best {result.monitor} {number(result.score)} in epoch {result.best_epoch}"
+    tested = ", ".join(f"{name} {number(value)}" for name, value in result.metrics.items() if name.startswith("test/"))
+    lines = [f"{best} of {result.epochs}, after {result.seconds:.1f} s ({tested})"]
+    if result.status == Status.DIVERGED:
         lines.insert(
             0, "The training loss became NaN or infinite: try a smaller optimizer.lr, or trainer.gradient_clip_val=1."
         )
@@ -44,7 +44,7 @@ def conclude(
     tested: dict[str, float],
     early: str | None = None,
     alerts: Sequence[str] = (),
-) -> dict[str, Any]:
+) -> Result:
     """Write the result, and if it was tested (in a run alone) show what came out; return it.
 
     Args:
@@ -56,41 +56,39 @@ def conclude(
         early: Why the run was asked to stop before its end, such as `pruned`.
         alerts: What was warned of while it was trained; may grow here.
     """
-    outcome = result(composed, record, module, "diverged" if module.diverged else early or "done", alerts=alerts)
-    outcome["metrics"] = {**at_best(record, outcome["best_epoch"], module.monitor, module.mode), **tested}
-    totals = {
-        "fit/ok": float(not module.diverged),
-        "fit/params": outcome["parameters"],
-        "fit/seconds": outcome["seconds"],
-    }
-    record.events.scalars(module.progress["samples"], totals | tested)
+    status = Status.DIVERGED if module.diverged else Status(early or Status.DONE)
+    found = outcome(composed, record, module, status)
+    metrics: dict[str, float | None] = {**at_best(record, found.best_epoch, module.monitor, module.mode), **tested}
+    totals = {"fit/ok": float(not module.diverged), "fit/params": float(found.parameters or 0)}
+    record.events.scalars(module.progress["samples"], {**totals, "fit/seconds": found.seconds, **tested})
     if math.isfinite(tested.get("test/loss", math.nan)):  # weights that are no numbers predict nothing
         tried("It is not shown in pictures or text", review, record.events, module, data)
-    record.finish({**outcome, "warnings": [*alerts]})
-    return outcome
+    found = replace(found, metrics=metrics, warnings=[*alerts])
+    record.finish(found)
+    return found
 
 
-def result(
+def outcome(
     composed: Composed,
     record: Record,
     module: Module,
-    status: str,
+    status: Status,
     error: str | None = None,
     alerts: Sequence[str] = (),
-) -> dict[str, Any]:
-    """Return what result.json will hold, but for the metrics."""
+) -> Result:
+    """Return what came out of a run, but for the metrics."""
     progress = module.progress
-    return {
-        "signature": composed.signature,
-        "status": status,
-        "monitor": composed.config["monitor"],
-        "mode": composed.config["mode"],
-        "score": progress["best_score"],
-        "best_epoch": progress["best_epoch"],
-        "epochs": module.current_epoch,
-        "seconds": round(progress["seconds"], 3),
-        "parameters": sum(parameter.numel() for parameter in module.network.parameters()),
-        "error": error,
-        "warnings": [*alerts],
-        "made_by": record.environment.get("made_by"),
-    }
+    return Result(
+        signature=composed.signature,
+        status=status,
+        monitor=composed.config["monitor"],
+        mode=composed.config["mode"],
+        score=progress["best_score"],
+        best_epoch=progress["best_epoch"],
+        epochs=module.current_epoch,
+        seconds=round(progress["seconds"], 3),
+        parameters=sum(parameter.numel() for parameter in module.network.parameters()),
+        error=error,
+        warnings=[*alerts],
+        made_by=record.environment.get("made_by"),
+    )

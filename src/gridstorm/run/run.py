@@ -12,14 +12,14 @@ import torch
 
 from gridstorm.config import Composed, recheck
 from gridstorm.error import Problem, Refusal, refused, said
-from gridstorm.record import Record, environment, uncommitted
+from gridstorm.record import DIFFERENCE, Record, Result, Status, environment, uncommitted
 from gridstorm.run.build import made_by, module_for, network_for, prepared, trainer_for
 from gridstorm.run.checkpoint import loaded
 from gridstorm.run.evaluation import test
 from gridstorm.run.lightning import Recorder, Stopping
 from gridstorm.run.module import Module
 from gridstorm.run.process import stopped_by_signals, threads
-from gridstorm.run.result import closing, conclude, result
+from gridstorm.run.result import closing, conclude, outcome
 from gridstorm.run.shape import try_one_batch
 from gridstorm.run.summary import card
 from gridstorm.run.warning import quiet, tried, warned
@@ -28,11 +28,11 @@ from gridstorm.target import build
 DIRECTORY_VARIABLE = "GRIDSTORM_DIRECTORY"  # tells the processes of ddp where the first one writes
 
 
-def run(composed: Composed) -> dict[str, Any]:
+def run(composed: Composed) -> Result | None:
     """Carry out what a checked configuration asks for: explain, go on with a run, or train a new one.
 
     Returns:
-        The run's result as in result.json; empty for `explain=true` and for all but the first process of ddp.
+        The run's result; None for `explain=true` and for all but the first process of ddp.
 
     Raises:
         Refusal: The objects cannot be built together, or there is no run to go on with.
@@ -45,7 +45,7 @@ def run(composed: Composed) -> dict[str, Any]:
             data = build(composed.config["data"])
             with torch.device("meta"):
                 print(card(composed, network_for(composed, data)))
-            return {}
+            return None
         command = shlex.join(["python", "train.py", *composed.overrides])
         return train(
             composed,
@@ -53,7 +53,7 @@ def run(composed: Composed) -> dict[str, Any]:
         )
 
 
-def resume(asked: Composed) -> dict[str, Any]:
+def resume(asked: Composed) -> Result | None:
     """Go on with an interrupted run from its last checkpoint, with the configuration in its record."""
     others = [text for text in asked.overrides if not text.startswith("resume=")]
     if others:
@@ -62,7 +62,7 @@ def resume(asked: Composed) -> dict[str, Any]:
         raise Refusal([Problem(" ".join(others), fact, remedy)])
     record = Record(Path(asked.config["resume"]))
     composed = as_started(record)
-    if record.result and record.result["status"] in ("done", "diverged"):
+    if record.result and record.result.status in (Status.DONE, Status.DIVERGED):
         print(f"{record.directory} is over already.")
         print(closing(record, record.result))
         return record.result
@@ -82,7 +82,7 @@ def as_started(record: Record) -> Composed:
     return composed
 
 
-def train(composed: Composed, open_record: Callable[[], Record], alone: bool = True) -> dict[str, Any]:
+def train(composed: Composed, open_record: Callable[[], Record], alone: bool = True) -> Result | None:
     """Build, fit and record one run, and return its result.
 
     Args:
@@ -95,7 +95,7 @@ def train(composed: Composed, open_record: Callable[[], Record], alone: bool = T
         return _train(composed, open_record, alone, alerts)
 
 
-def _train(composed: Composed, open_record: Callable[[], Record], alone: bool, alerts: Sequence[str]) -> dict[str, Any]:
+def _train(composed: Composed, open_record: Callable[[], Record], alone: bool, alerts: Sequence[str]) -> Result | None:
     config = composed.config
     torch.manual_seed(config["seed"])
     data = prepared(composed)
@@ -119,16 +119,16 @@ def _train(composed: Composed, open_record: Callable[[], Record], alone: bool, a
         fit(trainer, module, data, record, alone)
         tested = tried("It was not tested", test, record, trainer, module, data) or {} if alone else {}
         early = stopping.why if module.current_epoch < (trainer.max_epochs or 0) else None
-        outcome = conclude(composed, record, module, data, tested, early, alerts) if first else {}
+        found = conclude(composed, record, module, data, tested, early, alerts) if first else None
     except Exception as error:
         if alone and isinstance(error, Refusal):
             record.discard()
         elif first:
-            record.finish(result(composed, record, module, "failed", said(error), alerts))
+            record.finish(outcome(composed, record, module, Status.FAILED, said(error), alerts))
         raise
-    if first and alone:
-        print(closing(record, outcome))
-    return outcome
+    if found and alone:
+        print(closing(record, found))
+    return found
 
 
 def begin(composed: Composed, record: Record, trainer: pl.Trainer, data: Any, reopen: bool = False) -> None:
@@ -149,7 +149,7 @@ def begin(composed: Composed, record: Record, trainer: pl.Trainer, data: Any, re
     except Refusal:
         record.close()
         raise
-    record.write("code.diff", uncommitted())
+    record.write(DIFFERENCE, uncommitted())
 
 
 def fit(trainer: pl.Trainer, module: Module, data: Any, record: Record, alone: bool = True) -> None:

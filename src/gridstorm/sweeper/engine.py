@@ -4,21 +4,20 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gridstorm.config import duration
-from gridstorm.error import Refusal, said
+from gridstorm.error import Refusal, said, stopped_by
 from gridstorm.launcher import Died, Launcher
-from gridstorm.record import RESULT, Record, Run, Trial, create, ended_badly, reopen, write_manifest
+from gridstorm.record import Record, Result, Run, Status, Trial, create, curve, ended_badly, reopen, write_manifest
 from gridstorm.report import Display
 from gridstorm.sweeper import job
 from gridstorm.sweeper.grouping import Fusing, Member
-from gridstorm.sweeper.queue import Planned, curve
+from gridstorm.sweeper.queue import TrialQueue
 
 MANIFEST_SECONDS = 1.0
 POLL_SECONDS = 0.2
@@ -43,42 +42,42 @@ class Job:
 
 
 class Engine:
-    """Trains what proposals give.
+    """Trains what a queue gives.
 
     Args:
         directory: The sweep's.
-        proposals: What is to be trained.
+        queue: What is to be trained.
         launcher: Where.
         retries: How often a run is tried again whose process died.
         timeout: Seconds after which a run is ended, None for never.
-        told: What the manifest holds beside the trials.
+        about: What the manifest holds beside the trials.
         fusing: Which runs are trained together.
     """
 
     def __init__(
         self,
         directory: Path,
-        proposals: Planned,
+        queue: TrialQueue,
         launcher: Launcher,
         *,
         retries: int = 0,
         timeout: float | None = None,
-        told: Mapping[str, Any] | None = None,
+        about: Mapping[str, Any] | None = None,
         fusing: Fusing | None = None,
     ) -> None:
-        self.directory, self.proposals, self.launcher = directory, proposals, launcher
-        self.retries, self.timeout, self.told = retries, timeout, told or {}
+        self.directory, self.queue, self.launcher = directory, queue, launcher
+        self.retries, self.timeout, self.about = retries, timeout, about or {}
         self.fusing = fusing or Fusing()
         self.again: deque[list[Member]] = deque()
         self.waiting: list[Member] = []
         self.busy: dict[Future[None], Job] = {}
         self.signals: list[int] = []
-        self.width = max(2, len(str(max([proposals.total, *(trial.number for trial in proposals.trials)]))))
+        self.width = max(2, len(str(max([queue.total, *(trial.number for trial in queue.trials)]))))
         self._noted = 0.0
 
     def run(self, display: Display) -> int:
         """Train all of it; return 0, 1 if a run failed, or 130 or 143 where a signal stopped it."""
-        with self._signals(display):
+        with stopped_by(lambda number, _: self._signal(number, display)):
             while True:
                 self._fill()
                 self._note()
@@ -86,7 +85,7 @@ class Engine:
                     break
                 self._wait(display)
         self._note(at_once=True)
-        return 128 + self.signals[0] if self.signals else int(ended_badly(self.proposals.trials) > 0)
+        return 128 + self.signals[0] if self.signals else int(ended_badly(self.queue.trials) > 0)
 
     def _fill(self) -> None:
         """Give every free place a job."""
@@ -101,7 +100,7 @@ class Engine:
         """Return the runs of the next job: some whose process died, or new ones that can be trained together."""
         if self.again:
             return self.again.popleft()
-        while len(self.waiting) < self.fusing.horizon and (found := self.proposals.next()):
+        while len(self.waiting) < self.fusing.horizon and (found := self.queue.next()):
             self.waiting.append(found)
         busy = sum(run.running for one in self.busy.values() for _, run in one.members)
         members = self.fusing.group(self.waiting, self.launcher.places, busy)
@@ -111,23 +110,23 @@ class Engine:
 
     def _ready(self, trial: Trial, run: Run) -> Record | None:
         """Return the directory of a run that is about to be handed over; None where another process trains it."""
-        trial.number = trial.number or 1 + max(one.number for one in self.proposals.trials)
-        limit = self.proposals.limit(trial, run)
+        trial.number = trial.number or 1 + max(one.number for one in self.queue.trials)
+        limit = self.queue.limit(trial, run)
         try:
             reopen(run)
         except Refusal as refusal:
-            run.result = {"status": "failed", "error": said(refusal), "score": None, "seconds": 0.0}
-            self.proposals.ended(trial, run)
+            run.result = self._failed(run, said(refusal))
+            self.queue.ended(trial, run)
             return None
         record = run.record = run.record or create(self.directory, trial, run, self.width)
         if limit:
-            record.ask_to_stop("pruned", limit)
+            record.ask_to_stop(Status.PRUNED, limit)
         run.running = True
         return record
 
     def _wait(self, display: Display) -> None:
         """Wait for a job to end, and look at the others meanwhile."""
-        poll = PRUNING_POLL_SECONDS if self.proposals.pruning else POLL_SECONDS
+        poll = PRUNING_POLL_SECONDS if self.queue.prunes else POLL_SECONDS
         over, _ = wait(self.busy, timeout=poll, return_when=FIRST_COMPLETED)
         for future in over:
             self._end(self.busy.pop(future), future, display)
@@ -138,24 +137,24 @@ class Engine:
             if self.timeout and not one.late and time.monotonic() - one.started > self.timeout:
                 one.late = True
                 self.launcher.kill(future)
-        display.refresh(self.proposals.trials)
+        display.refresh(self.queue.trials)
 
     def _look(self, trial: Trial, run: Run, display: Display) -> None:
         """Take up a run that is over before the others of its job."""
-        if run.running and run.record and (run.record.directory / RESULT).exists():
+        if run.running and run.record and run.record.is_over:
             run.running = False
             run.refresh()
-            display.ended(trial, run, self.proposals.trials)
-            self.proposals.ended(trial, run)
+            display.ended(trial, run, self.queue.trials)
+            self.queue.ended(trial, run)
 
     def _follow(self, one: Job, number: int, trial: Trial, run: Run) -> None:
         """Report a run's new points, and ask it to stop where it is not worth going on."""
-        if not self.proposals.pruning or run is not trial.runs[0] or run.record is None or not run.running:
+        if not self.queue.prunes or run is not trial.runs[0] or run.record is None or not run.running:
             return
         rows, one.read[number] = run.record.rows_after(one.read.get(number, 0))
-        cut = [self.proposals.report(trial, *point) for point in curve(rows, run.composed)]
+        cut = [self.queue.report(trial, *point) for point in curve(rows, run.composed)]
         if any(cut):
-            run.record.ask_to_stop("pruned")
+            run.record.ask_to_stop(Status.PRUNED)
 
     def _end(self, one: Job, future: "Future[None]", display: Display) -> None:
         """Take up what came out of a job, or try again where its process died."""
@@ -181,8 +180,8 @@ class Engine:
             display.tell(f"{run.record.directory.name if run.record else ''}  {error}; trying again")
             return
         self._fail(run, f"died: {error}" if isinstance(error, Died) and not one.late else said)
-        display.ended(trial, run, self.proposals.trials)
-        self.proposals.ended(trial, run)
+        display.ended(trial, run, self.queue.trials)
+        self.queue.ended(trial, run)
 
     def _fail(self, run: Run, error: str) -> None:
         """Write down that a run failed whose process could not."""
@@ -191,32 +190,29 @@ class Engine:
             run.record.fail(error)
             run.refresh()
         except (OSError, Refusal) as full:  # such as a full disk, or a record that was damaged meanwhile
-            run.result = {"status": "failed", "error": f"{error} ({full})", "score": None, "seconds": 0.0}
+            run.result = self._failed(run, f"{error} ({full})")
+
+    @staticmethod
+    def _failed(run: Run, error: str) -> Result:
+        """Return the result of a run whose own record cannot be written."""
+        config = run.composed.config
+        return Result(status=Status.FAILED, monitor=config["monitor"], mode=config["mode"], error=error)
 
     def _note(self, at_once: bool = False) -> None:
         """Write the manifest, at most once a second."""
         if at_once or time.monotonic() - self._noted > MANIFEST_SECONDS:
-            write_manifest(self.directory, self.proposals.trials, self.told)
+            write_manifest(self.directory, self.queue.trials, self.about)
             self._noted = time.monotonic()
 
-    @contextmanager
-    def _signals(self, display: Display) -> Iterator[None]:
+    def _signal(self, number: int, display: Display) -> None:
         """Let the first Ctrl-C end the sweep after the runs at work, a second one or SIGTERM stop these too."""
-
-        def stop(number: int, frame: Any) -> None:
-            self.signals += [number] if number == signal.SIGINT else [number, number]
-            if len(self.signals) == 1:
-                running = sum(len(one.members) for one in self.busy.values())
-                display.tell(f"Stopping after {running} running; Ctrl-C again stops them too, resumable.")
-            else:
-                self._stop()
-
-        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        self.signals += [number] if number == signal.SIGINT else [number, number]
+        if len(self.signals) > 1:
+            self._stop()
+            return
+        running = sum(len(one.members) for one in self.busy.values())
+        now = "Press Ctrl-C again to stop them now; they can be resumed."
+        display.tell(f"Stopping when the {running} running runs finish. {now}")
 
     def _stop(self) -> None:
         """End what runs, by force: a run goes on from its last epoch."""

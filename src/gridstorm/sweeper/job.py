@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gridstorm.config import Composed, recheck
 from gridstorm.error import Problem, Refusal, said
-from gridstorm.record import Record, no_link
+from gridstorm.record import OUTPUT, Record, no_link
 
 PRELOAD = ("gridstorm.sweeper.preload",)  # what is imported once for all workers
 
@@ -30,7 +30,7 @@ def carry_out(directories: Sequence[str], planned: Sequence[str]) -> None:
     from gridstorm.run import quiet, train
 
     found = [Record(Path(directory)) for directory in directories]
-    with output_to(found[0].directory / "output.txt"), quiet():
+    with output_to(found[0].directory / OUTPUT), quiet():
         if len(found) > 1:
             from gridstorm.fusion import train_together
 

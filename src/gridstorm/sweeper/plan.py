@@ -7,34 +7,27 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from gridstorm.config import (
     CONDITIONAL,
     GROUPS,
     OF_SWEEPS,
     Composed,
+    Composition,
     Overrides,
     Point,
-    accept,
-    check_values,
     component,
     compose,
-    copies,
-    folders,
     leaves,
-    plainly_written,
-    resolve,
-    told_once,
-    without_hydra,
 )
 from gridstorm.error import Problem, Refusal
 from gridstorm.record import Run, Trial
@@ -42,72 +35,16 @@ from gridstorm.sweeper.space import Axis, axes, conditional
 from gridstorm.target import shown
 
 ONE = (*OF_SWEEPS, "output_dir", "monitor", "mode")  # what the sweep itself reads
+# What one run is asked, and -m starts many.
+OF_ONE_RUN = {
+    "name": ("It names one run, and -m starts many.", "Write sweep.name=NAME."),
+    **dict.fromkeys(("resume", "explain"), ("It is asked of one run, and -m starts many.", "Leave out -m.")),
+}
+IN_A_PRESET = ("It is asked of one run, and -m starts many.", "Take it out of the preset.")
+SINGLE = "A sweep takes a single value here."
 ABSENT = object()
+MANY_POINTS = 10_000  # of a space, more than which are not counted
 SETTINGS = (*OF_SWEEPS, "output_dir", "threads")  # what does not change what is trained
-
-
-@dataclass
-class Base:
-    """One distinct choice of groups, composed by Hydra and checked; the other values are set on copies of it."""
-
-    whole: DictConfig
-    composed: Composed
-
-    @cached_property
-    def config(self) -> DictConfig:
-        """The configuration without Hydra's own node."""
-        return without_hydra(self.whole)
-
-    @cached_property
-    def copied(self) -> dict[str, str]:
-        """The keys that are written `${other.key}`, each with that other key."""
-        return copies(self.config)
-
-    @cached_property
-    def simple(self) -> bool:
-        """Whether every interpolation is a copy of one other key."""
-        return plainly_written(self.config, self.copied)
-
-    def at(self, values: Mapping[str, Any]) -> Composed:
-        """Return the configuration with other values of some keys.
-
-        Raises:
-            Refusal: Something is wrong with it.
-        """
-        copied = self.simple and not any("${" in str(value) for value in values.values())
-        plain = self._set(values) if copied else None
-        if plain is None:
-            changed = deepcopy(self.config)
-            for key, value in values.items():
-                OmegaConf.update(changed, key, value)
-            return replace(accept(changed, self.whole.hydra), overrides=self.composed.overrides)
-        if problems := check_values(plain, folders(self.whole.hydra)):
-            raise Refusal(told_once(problems, self.copied))
-        written = {key: text for key, text in self.composed.written.items() if key not in values}
-        return replace(self.composed, config=plain, written=written)
-
-    def _set(self, values: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return the plain configuration with `values` and what copies them; None where a section is among them."""
-        plain = self.composed.config
-        inside = [key for key in values for other in self.copied.values() if key.startswith(f"{other}.")]
-        if inside:  # of a section that stands in two places
-            return None
-        for key, value in values.items():
-            for place in (key, *(copy for copy, other in self.copied.items() if other == key)):
-                changed = _with(plain, place.split("."), value)
-                if changed is None or isinstance(value, dict):
-                    return None
-                plain = changed
-        return plain
-
-
-def _with(node: dict[str, Any], path: Sequence[str], value: Any) -> dict[str, Any] | None:
-    """Return a copy of `node` with another value at `path`; None where a section, or nothing, stands there."""
-    first, *rest = path
-    if not isinstance(node, dict) or first not in node or (not rest and isinstance(node[first], dict)):
-        return None
-    inner = _with(node[first], rest, value) if rest else value
-    return None if rest and inner is None else {**node, first: inner}
 
 
 @dataclass
@@ -124,8 +61,8 @@ class Plan:
     loader: ConfigLoader
     config_name: str
     texts: Sequence[str]
-    first: DictConfig | None = None
-    _bases: dict[tuple[Any, ...], Base] = field(default_factory=dict)
+    first: Composition | None = None
+    _bases: dict[tuple[Any, ...], Composition] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Compose the first configuration and read the space.
@@ -134,13 +71,12 @@ class Plan:
             Refusal: An override is wrong, or one that a sweep cannot have.
         """
         first = self.first or compose(Overrides(self.loader, self.config_name, self.texts, sweep=True))
-        plain, _ = resolve(without_hydra(first))
-        self.config: dict[str, Any] = plain
-        self.settings: dict[str, Any] = dict(plain["sweep"])
+        self.config = first.run.config
+        self.settings: dict[str, Any] = dict(self.config["sweep"])
         self.parsed = OverridesParser.create(config_loader=self.loader).parse_overrides(list(self.texts))
         self._refuse_what_no_sweep_has()
-        self.choices = {group: str(first.hydra.runtime.choices.get(group)) for group in GROUPS}
-        self.values = dict(leaves(plain))
+        self.choices = {group: str(first.whole.hydra.runtime.choices.get(group)) for group in GROUPS}
+        self.values = dict(leaves(self.config))
         zipped = [list(map(str, keys)) for keys in self.settings["zip"]]
         found = axes(self.loader, self.texts, self.settings["params"], zipped, self.values)
         seeds = [one for one in found if one.keys == ("seed",) and one.points]
@@ -153,7 +89,7 @@ class Plan:
         self._remember(first)
         self.axes += self._conditional() if self.settings["conditional"] else []
 
-    def _remember(self, first: DictConfig) -> None:
+    def _remember(self, first: Composition) -> None:
         """Keep what was composed as that of its choice of groups, where the command line makes these choices."""
         given = {one.key_or_group for one in self.parsed}
         chosen = {
@@ -163,29 +99,18 @@ class Plan:
             if key in GROUPS or isinstance(value, dict)
         }
         if given.issuperset(chosen):
-            base = Base(first, accept(without_hydra(first), first.hydra))
-            self._bases[tuple((key, str(value)) for key, value in chosen.items())] = base
+            self._bases[tuple((key, str(value)) for key, value in chosen.items())] = first
 
     def _refuse_what_no_sweep_has(self) -> None:
+        given = {one.key_or_group: one for one in self.parsed}
         problems = []
-        for one in self.parsed:
-            key = one.key_or_group
-            if key == "name":
-                problems.append(
-                    Problem(str(one.input_line), "It names one run, and -m starts many.", "Write sweep.name=NAME.")
-                )
-            elif key in ("resume", "explain") and self.config[key]:
-                problems.append(
-                    Problem(str(one.input_line), "It is asked of one run, and -m starts many.", "Leave out -m.")
-                )
-            elif re.split("[./]", key)[0] in ONE and one.is_sweep_override():
-                problems.append(Problem(str(one.input_line), "A sweep has one.", "Give one value."))
-        alone = [key for key in ("name", "resume", "explain") if self.config[key]]
-        told = {problem.path for problem in problems}
-        fact, remedy = "It is asked of one run, and -m starts many.", "Take it out of the preset."
-        problems += [Problem(f"{key}={shown(self.config[key])}", fact, remedy) for key in alone if key not in told]
+        for key in (key for key in OF_ONE_RUN if self.config[key]):
+            text = str(given[key].input_line) if key in given else f"{key}={shown(self.config[key])}"
+            problems.append(Problem(text, *OF_ONE_RUN[key] if key in given else IN_A_PRESET))
+        single = [one for key, one in given.items() if re.split("[./]", key)[0] in ONE and one.is_sweep_override()]
+        problems += [Problem(str(one.input_line), SINGLE, "Give one value.") for one in single]
         listed = [key for key in self.settings["params"] if re.split("[./]", str(key))[0] in ONE]
-        problems += [Problem(f"sweep.params.{key}", "A sweep has one.", "Take it out.") for key in listed]
+        problems += [Problem(f"sweep.params.{key}", SINGLE, "Take it out.") for key in listed]
         if problems:
             raise Refusal(problems)
 
@@ -217,7 +142,7 @@ class Plan:
         found: dict[str, Axis] = {}
         for combination in self._combinations():
             base = self._base(combination)
-            for group, choice in base.composed.choices.items():
+            for group, choice in base.run.choices.items():
                 section = base.config.get(group)
                 ranges = section.get(CONDITIONAL) if isinstance(section, DictConfig) else None
                 for axis in conditional(self.loader, group, choice, ranges or {}, self.values):
@@ -235,6 +160,21 @@ class Plan:
             chosen = {key: value for key, value in point.items() if key in GROUPS}
             seen.setdefault(tuple(map(str, chosen.values())), chosen)
         yield from seen.values()
+
+    @cached_property
+    def size(self) -> int | None:
+        """How many points the space has, None where it has no end, or so many that no sampler comes to it."""
+        if any(axis.values() is None for axis in self.axes):
+            return None
+        count = sum(1 for _ in islice(self.every_point(), MANY_POINTS + 1))
+        return count if count <= MANY_POINTS else None
+
+    def every_point(self) -> Iterator[Point]:
+        """Yield every point of a space that has an end."""
+        from gridstorm.sampler.grid import Grid
+
+        listed = [replace(axis, points=tuple(axis.values() or ())) for axis in self.axes]
+        return Grid()(listed, self.choices)
 
     def ends(self) -> Iterator[Point]:
         """Yield points that together hold every listed value and both ends of every interval."""
@@ -296,7 +236,7 @@ class Plan:
         given = {one.key_or_group for one in self.parsed}
         return texts + [f"{key}={_shown(value)}" for key, value in point.items() if key not in given]
 
-    def _base(self, chosen: Point, point: Mapping[str, Any] | None = None) -> Base:
+    def _base(self, chosen: Point, point: Mapping[str, Any] | None = None) -> Composition:
         """Return the composition of a choice of groups, made once; the other keys take the point's values."""
         key = tuple((name, str(value)) for name, value in chosen.items())
         if key not in self._bases:
@@ -308,9 +248,8 @@ class Plan:
             ]
             own = {name: value for name, value in {**(point or {}), **chosen}.items() if name != "seed"}
             texts = [*hydra, *settings, *self.overrides(own)]
-            whole = compose(Overrides(self.loader, self.config_name, texts, sweep=True))
-            base = Base(whole, accept(without_hydra(whole), whole.hydra))
-            self._refuse_other_settings(base.composed, chosen)
+            base = compose(Overrides(self.loader, self.config_name, texts, sweep=True))
+            self._refuse_other_settings(base.run, chosen)
             self._bases[key] = base
         return self._bases[key]
 

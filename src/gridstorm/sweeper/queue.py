@@ -5,142 +5,131 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gridstorm.config import Composed, Point
+from gridstorm.config import Point
 from gridstorm.error import Refusal
 from gridstorm.pruner.asha import Asha
-from gridstorm.record import History, Known, Run, Trial, to_go
+from gridstorm.record import History, Known, Run, Status, Trial, first_curve, to_go
 from gridstorm.sweeper.plan import Plan, checked
 from gridstorm.sweeper.study import Search
 
-PATIENCE = 200  # proposals in a row that are no new configuration, after which the space counts as exhausted
+PATIENCE = 200  # proposals in a row that are no new trial, after which the space counts as exhausted
 
 
-class Planned:
+class TrialQueue:
     """Trials that are known from the start.
 
     Args:
         trials: In the order in which they are to be trained.
-        search: What cuts runs short by their curves; None where nothing does.
+        cutting: What cuts runs short by their curves; None where nothing does.
         halving: What lets runs pause and go on; None where nothing does.
         seed: Shuffles the order where runs are cut short: they are compared with those before them, which in a grid's
             order would be their neighbours.
     """
 
+    learns = False  # whether what comes next depends on what came out
+
     def __init__(
-        self, trials: Sequence[Trial], search: Search | None = None, halving: Asha | None = None, seed: int = 0
+        self, trials: Sequence[Trial], cutting: Search | None = None, halving: Asha | None = None, seed: int = 0
     ) -> None:
-        self.trials, self.search, self.halving = [*trials], search, halving
-        self.pruning = search is not None or halving is not None
-        order = random.Random(seed).sample(self.trials, len(self.trials)) if self.pruning else self.trials
-        self.todo = deque(order)
-        self.queue: deque[tuple[Trial, Run]] = deque()
-        self.numbers: dict[str, int] = {}
+        self.trials, self.cutting, self.rungs = [*trials], cutting, Rungs(halving)
+        self.prunes = cutting is not None or halving is not None
+        order = random.Random(seed).sample(self.trials, len(self.trials)) if self.prunes else self.trials
+        self.unstarted = deque(order)
+        self.runs: deque[tuple[Trial, Run]] = deque()
+        self.numbers: dict[str, int] = {}  # of trials in the study, by signature
 
     @property
     def total(self) -> int:
         """The number of runs in all."""
         return sum(len(trial.runs) for trial in self.trials)
 
-    def begin(self) -> None:
+    def recall(self) -> None:
         """Take up all trials, and what came out of those that are over."""
         for trial in self.trials:
-            if self.search:
-                self.numbers[trial.signature] = self.search.place(trial.point) if trial.ask is None else trial.ask
+            if self.cutting:
+                self.numbers[trial.signature] = self.cutting.place(trial.point) if trial.ask is None else trial.ask
         for trial in self.trials:
             if trial.over:
-                for epoch, score in told(trial) if self.search else ():
+                for epoch, score in first_curve(trial) if self.cutting else ():
                     self.report(trial, epoch, score)
-                self._take_up(trial)
+                self._conclude(trial)
 
     def next(self) -> tuple[Trial, Run] | None:
         """Return the next run, None where there is none now; one that pauses may go on after others have ended."""
-        while not self.queue:
-            if promoted := self.halving.promotable() if self.halving else None:
-                name, rung = promoted
-                assert self.halving is not None
-                self.halving.go_on(name, rung)
-                trial = next(one for one in self.trials if one.signature == name)
-                self.queue.append((trial, trial.runs[0]))
+        while not self.runs:
+            if name := self.rungs.promoted():
+                trial = next(trial for trial in self.trials if trial.signature == name)
+                self.runs.append((trial, trial.runs[0]))
             elif fresh := self._fresh():
                 self._enqueue(fresh)
             else:
                 return None
-        return self.queue.popleft()
+        return self.runs.popleft()
 
     def _fresh(self) -> Trial | None:
-        return self.todo.popleft() if self.todo else None
+        return self.unstarted.popleft() if self.unstarted else None
 
     def _enqueue(self, trial: Trial) -> None:
         """Queue what is left of a trial; where runs are cut short, its first run goes before the others."""
-        left = [run for run in trial.runs if to_go(run, self.pruning)]
+        left = [run for run in trial.runs if to_go(run, self.prunes)]
         first = trial.runs[0]
-        if self.pruning and first.status != "done":
+        if self.prunes and first.status != Status.DONE:
             left = [first] if first in left else []
-        self.queue.extend((trial, run) for run in left)
+        self.runs.extend((trial, run) for run in left)
 
     def limit(self, trial: Trial, run: Run) -> int | None:
         """Return the number of epochs after which a run is to pause, None where it goes on to its end."""
-        if self.halving is None or run is not trial.runs[0]:
-            return None
-        trained = run.record.rows() if run.record else []
-        # A run that was killed at a rung has not paused there yet.
-        epochs = int(trained[-1]["epoch"]) - (run.status != "pruned") if trained else 0
-        return self.halving.limit(epochs, int(run.composed.config["trainer"]["max_epochs"] or 1))
+        return self.rungs.limit(run) if run is trial.runs[0] else None
 
     def report(self, trial: Trial, epoch: int, score: float | None) -> bool:
         """Take up a point of a trial's curve; return whether to cut the trial short."""
-        if self.search is None or not self.pruning or self.halving:
-            return False
-        return self.search.report(self.numbers[trial.signature], epoch, score)
+        return self.cutting is not None and self.cutting.report(self.numbers[trial.signature], epoch, score)
 
     def ended(self, trial: Trial, run: Run) -> None:
         """Take up that a run is over."""
         if trial.over:
-            self._take_up(trial)
-        elif self.pruning and run is trial.runs[0]:
+            self._conclude(trial)
+        elif self.prunes and run is trial.runs[0]:
             self._enqueue(trial)
 
-    def _take_up(self, trial: Trial) -> None:
-        """Take up what came out of a trial; one that pauses is not over for the sampler."""
-        self._take_up_rungs(trial)
-        if self.search and not (self.halving and trial.status == "pruned"):
-            self.search.conclude(self.numbers[trial.signature], trial.status, trial.score)
-
-    def _take_up_rungs(self, trial: Trial) -> None:
-        if self.halving and trial.status in ("done", "pruned"):
-            config, curve = trial.runs[0].composed.config, dict(told(trial))
-            epochs = max(curve, default=0)
-            for rung in self.halving.rungs(int(config["trainer"]["max_epochs"] or 1)):
-                if (score := curve.get(rung)) is not None:
-                    self.halving.note(trial.signature, rung, score, config["mode"])
-                if rung < epochs:
-                    self.halving.go_on(trial.signature, rung)
+    def _conclude(self, trial: Trial) -> None:
+        """Take up what came out of a trial."""
+        self.rungs.note(trial)
+        if self.cutting:
+            self.cutting.conclude(self.numbers[trial.signature], trial.status, trial.score)
 
 
-class Learning(Planned):
+class SearchQueue(TrialQueue):
     """Trials that a sampler proposes one by one, from what came out of those before.
 
     Args:
         plan: What composes a point.
-        search: The sampler.
-        pruning: Whether runs are cut short.
+        study: The sampler.
+        n_trials: How many trials there are to be.
         halving: What lets runs pause and go on; None where nothing does.
     """
 
-    def __init__(self, plan: Plan, search: Search, pruning: bool, halving: Asha | None = None) -> None:
-        super().__init__([], search, halving)
-        self.plan, self.pruning, self.before = plan, pruning, 0
+    learns = True
+
+    def __init__(self, plan: Plan, study: Search, n_trials: int, halving: Asha | None = None) -> None:
+        super().__init__([], study if study.cuts else None, halving)
+        self.plan, self.study, self.n_trials, self.before = plan, study, n_trials, 0
+        self.seen: set[str] = set()  # points that were proposed
 
     @property
     def total(self) -> int:
         """The number of runs in all."""
-        return max(int(self.plan.settings["n_trials"]), len(self.trials)) * len(self.plan.seeds)
+        return max(self.n_trials, len(self.trials)) * len(self.plan.seeds)
 
-    def start_from(self, history: Sequence[tuple[Point, float | None, str]]) -> None:
+    def start_from(self, history: Sequence[tuple[Point, float | None, Status]]) -> None:
         """Tell the sampler what came out of another sweep: points with score and status."""
-        assert self.search is not None
         for self.before, (point, score, status) in enumerate(history, 1):
-            self.search.recall(self.before - 1, point, {}, status, score, [])
+            self.study.recall(self.before - 1, point, {}, status, score, [])
+
+    def add(self, trials: Sequence[Trial]) -> None:
+        """Take trials that were proposed before."""
+        self.trials += trials
+        self.unstarted.extend(trials)
 
     def recalled(self, history: History) -> list[Trial]:
         """Return the trials of the directory that the sampler proposed, in the order in which it did."""
@@ -156,45 +145,101 @@ class Learning(Planned):
                 found.append(trial)
         return found
 
-    def begin(self) -> None:
-        """Tell the sampler of the trials that it proposed before."""
-        assert self.search is not None
+    def recall(self) -> None:
+        """Tell the sampler of the trials that it proposed before; one that pauses is not over for it."""
         for trial in self.trials:
             assert trial.ask is not None
+            self.seen.add(str(trial.point))
             number = self.numbers[trial.signature] = self.before + trial.ask
-            points = told(trial) if self.pruning or trial.status == "pruned" else []
-            pauses = self.halving is not None and trial.status == "pruned"
-            state = trial.status if trial.over and not pauses else "running"
-            self.search.recall(number, trial.point, trial.attrs, state, trial.score, points if trial.over else [])
-            self._take_up_rungs(trial)
+            over = trial.over and not self.rungs.holds(trial)
+            points = first_curve(trial) if trial.over and (self.prunes or trial.status == Status.PRUNED) else []
+            state = trial.status if over else Status.RUNNING
+            self.study.recall(number, trial.point, trial.attrs, state, trial.score, points)
+            self.rungs.note(trial)
+
+    def _conclude(self, trial: Trial) -> None:
+        self.rungs.note(trial)
+        if not self.rungs.holds(trial):
+            self.study.conclude(self.numbers[trial.signature], trial.status, trial.score)
 
     def _fresh(self) -> Trial | None:
-        if self.todo:
-            return self.todo.popleft()
-        fresh = self._proposed() if len(self.trials) < int(self.plan.settings["n_trials"]) else None
+        if self.unstarted:
+            return self.unstarted.popleft()
+        fresh = self._proposed() if len(self.trials) < self.n_trials else None
         self.trials += [fresh] if fresh else []
         return fresh
 
     def _proposed(self) -> Trial | None:
-        """Ask for a configuration that is new; None where there seems to be none."""
-        assert self.search is not None
+        """Ask for a trial that is new; None where there is none, or none seems to be left."""
         for _ in range(PATIENCE):
-            number, point, attrs = self.search.propose()
-            try:
-                trial = self.plan.trial(point)
-            except Refusal:
-                self.search.conclude(number, "failed")
-                continue
-            if trial.signature in self.numbers:
-                self.search.conclude(number, "skipped")
+            if self.plan.size is not None and len(self.seen) >= self.plan.size:
+                return None
+            number, point, attrs = self.study.propose()
+            is_known = str(point) in self.seen
+            self.seen.add(str(point))
+            trial = None if is_known else self._composed(point)
+            if trial is None or trial.signature in self.numbers:
+                self.study.conclude(number, Status.FAILED)  # the sampler learns nothing of it
                 continue
             trial.ask, trial.attrs = number - self.before, attrs
             self.numbers[trial.signature] = number
             return trial
         return None
 
+    def _composed(self, point: Point) -> Trial | None:
+        """Return the trial at a point, None where something is wrong with its configuration."""
+        try:
+            return self.plan.trial(point)
+        except Refusal:
+            return None
 
-def drawn(plan: Plan, search: Search) -> list[Trial]:
+
+class Rungs:
+    """Where runs pause, and which of them go on; without a rule, every run goes on to its end."""
+
+    def __init__(self, rule: Asha | None) -> None:
+        self.rule = rule
+
+    def holds(self, trial: Trial) -> bool:
+        """Tell whether a trial pauses, so that it may go on."""
+        return self.rule is not None and trial.status == Status.PRUNED
+
+    def limit(self, run: Run) -> int | None:
+        """Return the number of epochs after which a run is to pause next."""
+        if self.rule is None:
+            return None
+        trained = run.record.rows() if run.record else []
+        epochs = int(trained[-1]["epoch"]) if trained else 0
+        if trained and run.status != Status.PRUNED:
+            epochs -= 1  # a run that was killed at a rung has not paused there yet
+        return self.rule.limit(epochs, _max_epochs(run))
+
+    def note(self, trial: Trial) -> None:
+        """Take up the scores of a trial at its rungs, and that it went on from all but the last."""
+        if self.rule is None or trial.status not in (Status.DONE, Status.PRUNED):
+            return
+        run, curve = trial.runs[0], dict(first_curve(trial))
+        epochs = max(curve, default=0)
+        for rung in self.rule.rungs(_max_epochs(run)):
+            if (score := curve.get(rung)) is not None:
+                self.rule.note(trial.signature, rung, score, run.composed.config["mode"])
+            if rung < epochs:
+                self.rule.go_on(trial.signature, rung)
+
+    def promoted(self) -> str | None:
+        """Return the signature of a trial that may go on from its rung, None where there is none."""
+        promotable = self.rule.promotable() if self.rule else None
+        if self.rule is None or promotable is None:
+            return None
+        self.rule.go_on(*promotable)
+        return promotable[0]
+
+
+def _max_epochs(run: Run) -> int:
+    return int(run.composed.config["trainer"]["max_epochs"] or 1)
+
+
+def drawn(plan: Plan, study: Search) -> list[Trial]:
     """Return all trials of a sampler whose proposals do not depend on what came out; equal ones are one.
 
     Raises:
@@ -204,27 +249,21 @@ def drawn(plan: Plan, search: Search) -> list[Trial]:
     wanted, trials = int(plan.settings["n_trials"]), dict[str, Trial]()
 
     def points(count: int) -> Iterator[Point]:
-        for _ in range(count):
-            number, point, attrs = search.propose()
-            asked.setdefault(str(point), (number, attrs))
-            yield point
+        """Yield so many points that were not drawn before, or those that are left."""
+        for _ in range(PATIENCE * count):
+            if count == 0 or (plan.size is not None and len(asked) >= plan.size):
+                return
+            number, point, attrs = study.propose()
+            if str(point) not in asked:
+                asked[str(point)] = number, attrs
+                count -= 1
+                yield point
 
-    for _ in range(PATIENCE):
-        for trial in checked(plan, points(wanted - len(trials))):
+    while len(trials) < wanted:
+        found = checked(plan, points(wanted - len(trials)))
+        for trial in found:
             trial.ask = asked[str(trial.point)][0]
             trials.setdefault(trial.signature, trial)
-        if len(trials) == wanted:
+        if not found:
             break
     return [*trials.values()]
-
-
-def told(trial: Trial) -> list[tuple[int, float | None]]:
-    """Return the curve of a trial's first run."""
-    run = trial.runs[0]
-    return curve(run.record.rows(), run.composed) if run.record else []
-
-
-def curve(rows: Sequence[Mapping[str, Any]], composed: Composed) -> list[tuple[int, float | None]]:
-    """Return (epoch, best score so far) at each epoch's end: what the run would leave if it were stopped there."""
-    name = f"best/{composed.config['monitor'].partition('/')[2]}"
-    return [(int(row["epoch"]), row[name]) for row in rows if name in row]

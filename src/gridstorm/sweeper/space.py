@@ -51,6 +51,12 @@ class Axis:
             return row in self.points
         return isinstance(row[0], int | float) and self.low <= row[0] <= self.high
 
+    def values(self) -> list[tuple[Any, ...]] | None:
+        """Return what the axis can take, None where that has no end."""
+        if self.whole:
+            return [(value,) for value in range(int(self.low), int(self.high) + 1)]
+        return [*self.points] or None
+
     def ends(self) -> list[tuple[Any, ...]]:
         """Return the values of every listed point, or the two ends of the interval."""
         return [*self.points] if self.points else [(self.low,), (self.high,)]

@@ -1,48 +1,71 @@
 """Which strategy a sweep follows: a grid or a sampler, with or without cutting runs short."""
 
+from dataclasses import dataclass
+
 from gridstorm.pruner.asha import Asha
 from gridstorm.sweeper.plan import Plan
 from gridstorm.sweeper.study import Search
-from gridstorm.target import build
+from gridstorm.target import build, find
 
 GRID = "gridstorm.sampler.grid.Grid"
 ASHA = "gridstorm.pruner.asha.Asha"
 NO_PRUNER = "optuna.pruners.NopPruner"
 
 
-def search_for(plan: Plan) -> Search | None:
-    """Return what proposes points or cuts runs short; None for a grid whose runs are all trained to their end."""
-    if is_grid(plan) and (not prunes(plan) or halving(plan)):
-        return None
-    return Search(
+@dataclass(frozen=True)
+class Strategy:
+    """How a sweep goes about it.
+
+    Args:
+        is_grid: Whether every combination is trained; otherwise a sampler proposes points.
+        study: What proposes points, or cuts runs short by their curves; None where nothing does.
+        halving: What lets runs pause and go on; None where nothing does.
+    """
+
+    is_grid: bool
+    study: Search | None
+    halving: Asha | None
+
+    @property
+    def learns(self) -> bool:
+        """Whether what is proposed depends on what came out."""
+        return not self.is_grid and self.study is not None and not self.study.upfront
+
+    @property
+    def cutting(self) -> Search | None:
+        """What cuts runs short by their curves."""
+        return self.study if self.study and self.study.cuts else None
+
+    @property
+    def prunes(self) -> bool:
+        """Whether runs are cut short, or pause."""
+        return self.cutting is not None or self.halving is not None
+
+
+def strategy_for(plan: Plan) -> Strategy:
+    """Return the strategy that a sweep's sampler and pruner are.
+
+    Raises:
+        Refusal: The sampler or the pruner cannot be built, or the sampler cannot search this space.
+    """
+    is_grid = is_a(plan.config["sampler"]["_target_"], GRID)
+    halving: Asha | None = build(plan.config["pruner"]) if is_a(plan.config["pruner"]["_target_"], ASHA) else None
+    pruner = None if halving or is_a(plan.config["pruner"]["_target_"], NO_PRUNER) else plan.config["pruner"]
+    if is_grid and pruner is None:  # neither draws nor compares: Optuna is not loaded
+        return Strategy(is_grid, None, halving)
+    study = Search(
         plan.axes,
         plan.choices,
-        None if is_grid(plan) else plan.config["sampler"],
-        {"_target_": NO_PRUNER} if halving(plan) else plan.config["pruner"],
+        None if is_grid else plan.config["sampler"],
+        pruner,
         mode=plan.config["mode"],
         seed=plan.settings["seed"],
         max_epochs=int(plan.config["trainer"]["max_epochs"] or 1),
     )
+    return Strategy(is_grid, study, halving)
 
 
-def is_grid(plan: Plan) -> bool:
-    """Tell whether every combination is trained."""
-    return bool(plan.config["sampler"]["_target_"] == GRID)
-
-
-def prunes(plan: Plan) -> bool:
-    """Tell whether runs are cut short."""
-    return bool(plan.config["pruner"]["_target_"] != NO_PRUNER)
-
-
-def halving(plan: Plan) -> Asha | None:
-    """Return what lets runs pause and go on, None where the pruner is another."""
-    if plan.config["pruner"]["_target_"] != ASHA:
-        return None
-    rule: Asha = build(plan.config["pruner"])
-    return rule
-
-
-def learns(search: Search | None) -> bool:
-    """Tell whether what is proposed depends on what came out."""
-    return search is not None and not search.upfront
+def is_a(path: str, base: str) -> bool:
+    """Tell whether a target is a class, or a subclass of it, by whatever path either is named."""
+    target, wanted = find(path), find(base)
+    return target is not None and wanted is not None and any(one.path == wanted.path for one in target.ancestry())

@@ -10,6 +10,7 @@ from zlib import crc32
 
 from gridstorm.config import Point
 from gridstorm.error import Problem, Refusal, refused
+from gridstorm.record import Status
 from gridstorm.sweeper.space import Axis
 from gridstorm.target import build
 
@@ -33,7 +34,7 @@ class Search:
         axes: What the sweep spans.
         choices: What is chosen for each group that is no axis.
         sampler: The sampler's configuration; None for a grid, whose points are placed.
-        pruner: The pruner's configuration; `max_resource: auto` is the number of epochs.
+        pruner: The pruner's configuration, where `max_resource: auto` is the number of epochs; None cuts nothing short.
         mode: `min` or `max`: which scores are better.
         seed: Of the sweep.
         max_epochs: Of a run that nothing cuts short.
@@ -47,7 +48,7 @@ class Search:
         axes: Sequence[Axis],
         choices: Mapping[str, str],
         sampler: Mapping[str, Any] | None,
-        pruner: Mapping[str, Any],
+        pruner: Mapping[str, Any] | None,
         *,
         mode: str,
         seed: int,
@@ -69,6 +70,8 @@ class Search:
             if issubclass(kind, samplers.CmaEsSampler):
                 fact = "Optuna's CMA-ES keeps its state as a pickle, which is never loaded from a directory."
                 raise Refusal([Problem("sampler._target_", fact, "Choose sampler=cmaes.")])
+            self.cuts = pruner is not None
+            pruner = pruner or {"_target_": "optuna.pruners.NopPruner"}
             resource = {"max_resource": max_epochs} if pruner.get("max_resource") == "auto" else {}
             self._pruner = build({**pruner, **resource})
             self._storage = storages.InMemoryStorage()
@@ -97,7 +100,7 @@ class Search:
     def place(self, point: Point) -> int:
         """Begin a trial at a point that was chosen elsewhere; return its number."""
         number = self._count
-        self.recall(number, point, {}, "running", None, [])
+        self.recall(number, point, {}, Status.RUNNING, None, [])
         return number
 
     def recall(
@@ -128,19 +131,19 @@ class Search:
         self._count = number + 1
         for epoch, value in curve:
             self.report(number, epoch, value)
-        if state != "running":
+        if state != Status.RUNNING:
             self.conclude(number, state, score)
 
     def report(self, number: int, epoch: int, score: float | None) -> bool:
         """Add a point to a running trial's curve, epochs counted from 1; return whether to cut the trial short."""
         if score is None:
             return False
+        from optuna.trial import Trial
+
         with _quietly():
-            self._storage.set_trial_intermediate_value(self._id(number), epoch, float(score))
-            # After the last epoch nothing is left to be saved.
-            return epoch < self._max_epochs and self._pruner.prune(
-                self._study, self._storage.get_trial(self._id(number))
-            )
+            trial = Trial(self._study, self._id(number))
+            trial.report(score, epoch)
+            return epoch < self._max_epochs and trial.should_prune()  # after the last epoch nothing is left to be saved
 
     def conclude(self, number: int, state: str, score: float | None = None) -> None:
         """End a running trial.
@@ -150,17 +153,17 @@ class Search:
 
         Args:
             number: Of the trial.
-            state: `done`, `pruned`, `diverged`, `failed`, or `skipped` for a point that is known and not trained again.
+            state: What came of it; `failed` also of a point that is not trained, since it is known or wrong.
             score: The score of one that is done.
         """
         from optuna.trial import TrialState
 
         curve = self._storage.get_trial(self._id(number)).intermediate_values
         told, value = "FAIL", None
-        if state in ("done", "diverged"):
-            finite = state == "done" and score is not None and math.isfinite(score)
+        if state in (Status.DONE, Status.DIVERGED):
+            finite = state == Status.DONE and score is not None and math.isfinite(score)
             told, value = "COMPLETE", score if finite else self._worst
-        elif state == "pruned":
+        elif state == Status.PRUNED:
             last = curve[max(curve)] if curve else math.nan
             told = self._prune_as
             value = (self._worst if math.isnan(last) else last) if told == "COMPLETE" else None

@@ -6,7 +6,6 @@ Its state is what its runs' directories say, so the same command goes on where i
 import os
 import shlex
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,224 +14,157 @@ from typing import Any
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig
 
-from gridstorm.config import Composed, Point, seconds
+from gridstorm.config import Composition, seconds
 from gridstorm.error import Problem, Refusal
 from gridstorm.launcher import Launcher
-from gridstorm.record import FORMAT, History, Known, Trial, code, read, state, to_go
-from gridstorm.report import Display, report
+from gridstorm.record import History, Trial, state, to_go
+from gridstorm.report import Display, merged, report
+from gridstorm.sweeper.adoption import adopt, results_of
 from gridstorm.sweeper.engine import Engine
 from gridstorm.sweeper.estimate import within
 from gridstorm.sweeper.grouping import Fusing
 from gridstorm.sweeper.job import PRELOAD
 from gridstorm.sweeper.plan import Plan, checked
 from gridstorm.sweeper.preflight import Preflight, printed
-from gridstorm.sweeper.queue import Learning, Planned, drawn
-from gridstorm.sweeper.strategy import halving, is_grid, learns, prunes, search_for
-from gridstorm.sweeper.study import Search
+from gridstorm.sweeper.queue import SearchQueue, TrialQueue, drawn
+from gridstorm.sweeper.strategy import Strategy, strategy_for
 from gridstorm.target import build
 
-FEW = 3  # trials that are listed in words
 OF_SAMPLERS = ("sweep.n_trials", "sweep.seed", "sweep.from")  # what a grid would ignore
 
 
-def sweep(loader: ConfigLoader, master: DictConfig, arguments: Sequence[str]) -> None:
+def sweep(loader: ConfigLoader, master: DictConfig, arguments: Sequence[str], first: Composition | None = None) -> None:
     """Train every configuration that `arguments` span and that is not trained yet, and print them sorted by score.
+
+    Args:
+        loader: Hydra's loader of configurations.
+        master: Hydra's own configuration, with that of the sweep.
+        arguments: The overrides.
+        first: What they compose to with the first of all values, where that was composed and checked already.
 
     Raises:
         Refusal: A configuration is wrong, or the sweep cannot be carried out as asked; nothing was trained.
         SystemExit: With 1 if a run failed, with 130 or 143 where the sweep was stopped.
     """
     hydra = [text for text in master.hydra.overrides.hydra if not text.startswith("hydra.mode=")]
-    plan = Plan(loader, master.hydra.job.config_name, [*hydra, *arguments], master)
-    refuse_what_is_ignored(plan)
+    plan = Plan(loader, master.hydra.job.config_name, [*hydra, *arguments], first)
     launcher: Launcher = build(plan.config["launcher"])
     refuse_what_no_launcher_can(plan, launcher)
-    trials = planned(plan)
-    search = search_for(plan)
-    if search and not is_grid(plan) and search.upfront:
-        trials = drawn(plan, search)
+    strategy = strategy_for(plan)
+    refuse_what_is_ignored(plan, strategy)
+    trials = planned(plan, strategy)
     launcher.prepare(PRELOAD, gpu=uses_gpu(plan.config))
     try:
         preflight = Preflight(launcher)
         preflight.look(trials)
-        status = carry_out(plan, search, trials, preflight)
+        status = carry_out(plan, strategy, trials, preflight)
     finally:
         launcher.shutdown(wait=True, cancel_futures=True)
     if status:
         sys.exit(status)
 
 
-def planned(plan: Plan) -> list[Trial]:
-    """Return all trials of a grid, checked; of a sampler the ends of its space, which are only checked.
+def planned(plan: Plan, strategy: Strategy) -> list[Trial]:
+    """Return all trials that are known before any is trained, checked.
+
+    Of a sampler that learns these are the ends of its space, which are only checked.
 
     Raises:
         Refusal: Some are wrong, or a grid holds an interval.
     """
-    if not is_grid(plan):
-        return checked(plan, plan.ends())
-    endless = [one for one in plan.axes if not one.points]
+    if strategy.study and not strategy.is_grid:
+        return checked(plan, plan.ends()) if strategy.learns else drawn(plan, strategy.study)
+    endless = [axis for axis in plan.axes if not axis.points]
     if endless:
         fact = "An interval has no list of values, and a grid needs one."
         remedy = "Choose a sampler that draws from it, such as sampler=tpe, or list some: {}={:g},{:g}."
-        raise Refusal([Problem(one.name, fact, remedy.format(one.keys[0], one.low, one.high)) for one in endless])
+        raise Refusal([Problem(axis.name, fact, remedy.format(axis.keys[0], axis.low, axis.high)) for axis in endless])
     return checked(plan, build(plan.config["sampler"])()(plan.axes, plan.choices))
 
 
-def carry_out(plan: Plan, search: Search | None, trials: list[Trial], preflight: Preflight) -> int:
+def carry_out(plan: Plan, strategy: Strategy, trials: list[Trial], preflight: Preflight) -> int:
     """Train what is planned, or only tell what would be; return the exit status."""
-    settings, learning = plan.settings, learns(search)
-    if is_grid(plan) and (words := merged(trials)):
+    settings, n_trials = plan.settings, int(plan.settings["n_trials"])
+    if strategy.is_grid and (words := merged(trials)):
         print(words, flush=True)
     budget = seconds("sweep.budget", settings["budget"])
     if settings["dry_run"] or budget:
-        fusing = fusing_for(plan, [] if learning else trials, preflight)
-        estimate = preflight.estimate(trials, fusing, int(settings["n_trials"]) if learning else None)
+        fusing = fusing_for(plan, strategy, [] if strategy.learns else trials, preflight)
+        estimate = preflight.estimate(trials, fusing, n_trials if strategy.learns else None)
         if budget:
-            trials, settings["n_trials"] = within(trials, estimate, budget, settings["trim"])
+            trials, n_trials = within(trials, estimate, budget, settings["trim"])
         if settings["dry_run"]:
-            print(
-                printed(trials, preflight, replace(estimate, count=settings["n_trials"] if learning else len(trials)))
-            )
+            print(printed(trials, preflight, replace(estimate, count=n_trials if strategy.learns else len(trials))))
             return 0
     directory = Path(plan.config["output_dir"], plan.name())
     history = History(directory, plan.config["monitor"], plan.config["mode"])
     try:
-        if learning:
-            assert search is not None
-            proposals: Planned = learner(plan, search, history, preflight)
+        if strategy.learns:
+            queue: TrialQueue = search_queue(plan, strategy, n_trials, history, preflight)
         else:
             adopt(plan, history, trials, preflight)
-            cutting = search if prunes(plan) and not halving(plan) else None
-            proposals = Planned(trials, cutting, halving(plan), settings["seed"])
-        proposals.begin()
-        return train(plan, proposals, history, preflight)
+            queue = TrialQueue(trials, strategy.cutting, strategy.halving, settings["seed"])
+        queue.recall()
+        return train(plan, strategy, queue, history, preflight)
     finally:
         history.close()
 
 
-def train(plan: Plan, proposals: Planned, history: History, preflight: Preflight) -> int:
+def train(plan: Plan, strategy: Strategy, queue: TrialQueue, history: History, preflight: Preflight) -> int:
     """Carry out what is left of a sweep, print what came out, and return the exit status."""
     monitor, mode = plan.config["monitor"], plan.config["mode"]
-    history.number(proposals.trials)
-    print(f"{state(proposals.trials, proposals.total)}  ->  {history.directory}", flush=True)
-    told = {
+    history.number(queue.trials)
+    print(f"{state(queue.trials, queue.total)}  ->  {history.directory}", flush=True)
+    about = {
         "name": history.directory.name,
         "command": shlex.join(["python", "train.py", "-m", *plan.texts]),
         "monitor": monitor,
         "mode": mode,
         "keys": [key for axis in plan.axes for key in axis.keys],
         "sampler": plan.config["sampler"]["_target_"],
-        "total": proposals.total,
+        "total": queue.total,
     }
     engine = Engine(
         history.directory,
-        proposals,
+        queue,
         preflight.launcher,
         retries=plan.settings["retries"],
         timeout=seconds("sweep.timeout", plan.settings["timeout"]),
-        told=told,
-        fusing=fusing_for(plan, [] if isinstance(proposals, Learning) else proposals.trials, preflight),
+        about=about,
+        fusing=fusing_for(plan, strategy, [] if queue.learns else queue.trials, preflight),
     )
-    with Display(proposals.total, preflight.launcher.places, monitor, mode) as display:
+    with Display(queue.total, preflight.launcher.places, monitor, mode) as display:
         status = engine.run(display)
-    print(f"\n{report(history.directory, proposals.trials, monitor, mode)}")
+    print(f"\n{report(history.directory, queue.trials, monitor, mode)}")
     if status > 1:
         print("Stopped. The same command goes on.")
     return status
 
 
-def merged(trials: Sequence[Trial]) -> str:
-    """Return in words which points are trained once, since they differ in nothing that can change a number."""
-    lines = [f"  {', '.join(trial.merged)}: as {trial.label}" for trial in trials if trial.merged]
-    count = sum(len(trial.merged) for trial in trials)
-    first = f"{count} of {count + len(trials)} points differ from another one in nothing that changes a number:"
-    more = [f"  and {len(lines) - FEW} more"] if len(lines) > FEW else []
-    return "\n".join([first, *lines[:FEW], *more]) if lines else ""
-
-
-def fusing_for(plan: Plan, trials: Sequence[Trial], preflight: Preflight) -> Fusing:
+def fusing_for(plan: Plan, strategy: Strategy, trials: Sequence[Trial], preflight: Preflight) -> Fusing:
     """Return which runs are trained together: of trials that are drawn one by one as many as are asked for at once."""
-    wanted = {"off": 1, False: 1}.get(plan.settings["fuse"], plan.settings["fuse"])
+    wanted = plan.settings["fuse"]
+    if wanted in ("off", False, 1):  # YAML reads off as false
+        return Fusing()
+    if not trials:
+        return Fusing() if wanted == "auto" else Fusing(wanted, horizon=int(wanted), unseen=int(wanted))
     fusing = Fusing(wanted)
-    if wanted == 1:
-        return fusing
-    if trials:
-        runs = [run for trial in trials for run in trial.runs if to_go(run, prunes(plan))]
-        fusing.look(runs, preflight.launcher.sharing, preflight.gains)
-    elif wanted != "auto":
-        fusing.horizon = fusing.unseen = int(wanted)
+    runs = [run for trial in trials for run in trial.runs if to_go(run, strategy.prunes)]
+    fusing.look(runs, preflight.launcher.sharing, preflight.gains)
     return fusing
 
 
-def learner(plan: Plan, search: Search, history: History, preflight: Preflight) -> Learning:
-    """Return the proposals of a sampler that learns, told what is known already."""
-    proposals = Learning(plan, search, prunes(plan), halving(plan))
+def search_queue(plan: Plan, strategy: Strategy, n_trials: int, history: History, preflight: Preflight) -> SearchQueue:
+    """Return the queue of a sampler that learns, told what is known already."""
+    assert strategy.study is not None
+    queue = SearchQueue(plan, strategy.study, n_trials, strategy.halving)
     if plan.settings["from"]:
-        proposals.start_from(told_by(plan, Path(plan.settings["from"])))
-    trials = proposals.recalled(history)
+        queue.start_from(results_of(plan, Path(plan.settings["from"])))
+    trials = queue.recalled(history)
     preflight.look(trials)
     adopt(plan, history, trials, preflight)
-    proposals.trials += trials
-    proposals.todo.extend(trials)
-    return proposals
-
-
-def told_by(plan: Plan, directory: Path) -> list[tuple[Point, float | None, str]]:
-    """Return point, score and status of each finished run of another sweep that lies in this one's space.
-
-    Raises:
-        Refusal: There are none, or their scores are of another metric.
-    """
-    known = [one for one in read(directory) if one.result.get("status") in ("done", "diverged", "pruned")]
-    found = []
-    for one in known:
-        composed = one.record.composed
-        if (one.result["monitor"], one.result["mode"]) == (plan.config["monitor"], plan.config["mode"]):
-            point = plan.point_of(composed)
-            found += [(point, one.result["score"], str(one.result["status"]))] if point is not None else []
-    if not found:
-        fact = f"None of its {len(known)} finished runs lies in this space and has this score."
-        raise Refusal([Problem(f"sweep.from={directory}", fact, "Name the directory of a sweep over the same keys.")])
-    return found
-
-
-def adopt(plan: Plan, history: History, trials: Sequence[Trial], preflight: Preflight) -> None:
-    """Match what is planned with the runs in the directory.
-
-    Raises:
-        Refusal: Some were made by other code or on other data, and `sweep.stale` does not say what to do with them.
-    """
-    policy, reasons = plan.settings["stale"], Counter[str]()
-
-    def stale(composed: Composed, known: Known) -> bool:
-        changed = differs(composed, known, preflight)
-        reasons.update([changed] if changed else [])
-        return bool(changed) and policy != "keep"
-
-    history.adopt(trials, stale)
-    for words in history.aside:
-        print(f"Set aside, and trained anew: {words}.")
-    told = [f"{count} runs were made with {reason}" for reason, count in reasons.items()]
-    if told and policy is None:
-        remedy = (
-            "Take them as they are with sweep.stale=keep, or train them again beside the old with sweep.stale=retrain."
-        )
-        raise Refusal([Problem(str(history.directory), f"{', '.join(told)}.", remedy)])
-    if told:
-        print(f"{', '.join(told)}: {'kept' if policy == 'keep' else 'trained again'}")
-
-
-def differs(composed: Composed, known: Known, preflight: Preflight) -> str:
-    """Return in what a known run differs from one that would be made now, empty if in nothing."""
-    made = known.result.get("made_by") or known.record.environment.get("made_by")
-    if not made:
-        return ""
-    facts = preflight.facts(composed)
-    now = {"code": code(composed.recipe), "data": facts.data, "torch": facts.torch}
-    if known.format < FORMAT:  # code that is read from other files is always another
-        del now["code"]
-    older = ["an older Gridstorm"] if known.format < FORMAT else []
-    return " and ".join([*older, *(f"other {name}" for name in now if made.get(name) != now[name])])
+    queue.add(trials)
+    return queue
 
 
 def uses_gpu(config: dict[str, Any]) -> bool:
@@ -242,7 +174,7 @@ def uses_gpu(config: dict[str, Any]) -> bool:
     return accelerator in ("gpu", "cuda") or (accelerator == "auto" and there)
 
 
-def refuse_what_is_ignored(plan: Plan) -> None:
+def refuse_what_is_ignored(plan: Plan, strategy: Strategy) -> None:
     """Refuse settings that would change nothing.
 
     Raises:
@@ -250,7 +182,7 @@ def refuse_what_is_ignored(plan: Plan) -> None:
     """
     given = {one.key_or_group: str(one.input_line) for one in plan.parsed}
     problems = []
-    if is_grid(plan):
+    if strategy.is_grid:
         fact, remedy = "A grid has as many trials as points, and draws nothing.", "Leave it out, or choose sampler=tpe."
         problems += [Problem(given[key], fact, remedy) for key in OF_SAMPLERS if key in given]
     if plan.settings["trim"] and not plan.settings["budget"]:
@@ -266,7 +198,7 @@ def refuse_what_no_launcher_can(plan: Plan, launcher: Launcher) -> None:
     """Refuse a time limit where no run can be ended.
 
     Raises:
-        Refusal: So it is.
+        Refusal: A time limit is set, but this launcher cannot end a run.
     """
     seconds("sweep.timeout", plan.settings["timeout"])
     if plan.settings["timeout"] and not launcher.can_kill:

@@ -9,7 +9,7 @@ from typing import Any
 
 from gridstorm.config import Composed
 from gridstorm.error import Refusal
-from gridstorm.record import Record
+from gridstorm.record import CHECKPOINTS, Record
 from gridstorm.sweeper.job import carry_out
 from gridstorm.target import is_a_librarys
 
@@ -108,8 +108,8 @@ def _tried(
         found = [
             {
                 "seconds": [*{row["epoch"]: row["seconds"] for row in record.rows()}.values()],
-                "bytes": float(sum(file.stat().st_size for file in (record.directory / "checkpoints").iterdir())),
-                "error": (record.result or {}).get("error"),
+                "bytes": float(sum(file.stat().st_size for file in (record.directory / CHECKPOINTS).iterdir())),
+                "error": record.result.error if record.result else None,
             }
             for record in made
         ]

@@ -11,13 +11,14 @@ class GridstormSweeper(Sweeper):
 
     config: DictConfig
     loader: ConfigLoader
+    task: TaskFunction
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what composes the cells; the task function is not needed, since cells are composed and run by us."""
-        self.config, self.loader = config, hydra_context.config_loader
+        """Keep what composes the trials, and what was composed already; the task itself is not started."""
+        self.config, self.loader, self.task = config, hydra_context.config_loader, task_function
 
     def sweep(self, arguments: list[str]) -> None:
-        """Train the cells of `arguments`."""
+        """Train the trials that `arguments` span."""
         from gridstorm.sweeper import sweep
 
-        sweep(self.loader, self.config, arguments)
+        sweep(self.loader, self.config, arguments, getattr(self.task, "composition", None))

@@ -1,0 +1,68 @@
+"""Which results that are there already count: those in the sweep's own directory, and those of another sweep."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from gridstorm.config import Composed, Point
+from gridstorm.error import Problem, Refusal
+from gridstorm.record import FORMAT, History, Known, Status, Trial, code, read
+from gridstorm.sweeper.plan import Plan
+from gridstorm.sweeper.preflight import Preflight
+
+
+def results_of(plan: Plan, directory: Path) -> list[tuple[Point, float | None, Status]]:
+    """Return point, score and status of each finished run of another sweep that lies in this one's space.
+
+    Raises:
+        Refusal: There are none, or their scores are of another metric.
+    """
+    ends = [(one, result) for one in read(directory) if (result := one.result) and result.status != Status.FAILED]
+    found = []
+    for one, result in ends:
+        if (result.monitor, result.mode) == (plan.config["monitor"], plan.config["mode"]):
+            point = plan.point_of(one.record.composed)
+            found += [(point, result.score, result.status)] if point is not None else []
+    if not found:
+        fact = f"None of its {len(ends)} finished runs lies in this space and has this score."
+        raise Refusal([Problem(f"sweep.from={directory}", fact, "Name the directory of a sweep over the same keys.")])
+    return found
+
+
+def adopt(plan: Plan, history: History, trials: Sequence[Trial], preflight: Preflight) -> None:
+    """Match what is planned with the runs in the directory.
+
+    Raises:
+        Refusal: Some were made by other code or on other data, and `sweep.stale` does not say what to do with them.
+    """
+    policy, reasons = plan.settings["stale"], Counter[str]()
+
+    def stale(composed: Composed, known: Known) -> bool:
+        changed = differs(composed, known, preflight)
+        reasons.update([changed] if changed else [])
+        return bool(changed) and policy != "keep"
+
+    history.adopt(trials, stale)
+    for words in history.aside:
+        print(f"Set aside, and trained anew: {words}.")
+    told = [f"{count} runs were made with {reason}" for reason, count in reasons.items()]
+    if told and policy is None:
+        remedy = (
+            "Take them as they are with sweep.stale=keep, or train them again beside the old with sweep.stale=retrain."
+        )
+        raise Refusal([Problem(str(history.directory), f"{', '.join(told)}.", remedy)])
+    if told:
+        print(f"{', '.join(told)}: {'kept' if policy == 'keep' else 'trained again'}")
+
+
+def differs(composed: Composed, known: Known, preflight: Preflight) -> str:
+    """Return in what a known run differs from one that would be made now, empty if in nothing."""
+    made = (known.result and known.result.made_by) or known.record.environment.get("made_by")
+    if not made:
+        return ""
+    facts = preflight.facts(composed)
+    now = {"code": code(composed.recipe), "data": facts.data, "torch": facts.torch}
+    if known.format < FORMAT:  # code that is read from other files is always another
+        del now["code"]
+    older = ["an older Gridstorm"] if known.format < FORMAT else []
+    return " and ".join([*older, *(f"other {name}" for name in now if made.get(name) != now[name])])
