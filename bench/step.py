@@ -29,7 +29,7 @@ from bench.template import template
 from gridstorm.config.recipe import Composed
 from gridstorm.record.run import Record
 from gridstorm.report.table import table
-from gridstorm.run.build import module_for, network_for, prepared, trainer_for
+from gridstorm.run.build import curve_for, module_for, network_for, prepared, trainer_for
 from gridstorm.run.lightning import Recorder
 from gridstorm.run.run import begin
 from gridstorm.run.warning import quiet
@@ -106,7 +106,9 @@ def ours(setting: Setting, directory: Path, *overrides: str, recorded: bool = Tr
     module, trainer = module_for(one, network_for(one, data), data), trainer_for(one)
     record = Record.create(directory, "run", one, "bench")
     begin(one, record, trainer, data)
-    trainer.loggers = [Recorder(record, module.counters)] if recorded else []
+    curve = curve_for(one, record, module)
+    trainer.callbacks.insert(0, curve)  # type: ignore[attr-defined]  # the Trainer has it
+    trainer.loggers = [Recorder(record, lambda: curve.counters(trainer))] if recorded else []
     seconds = timed(trainer, module, datamodule=data)
     record.close()
     setting.weights = list(module.network.parameters())

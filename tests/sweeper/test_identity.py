@@ -111,7 +111,7 @@ def test_what_the_command_line_sets_holds_for_both(sweep: Sweep, tmp_path: Path)
 @pytest.mark.parametrize("key", ["monitor=val/loss,train/loss", "output_dir=a,b"])
 def test_a_sweep_has_one_score_and_one_place(command: Command, key: str) -> None:
     status, _, err = command("-m", key, "launcher=in_process")
-    assert (status, "A sweep has one." in err) == (2, True)
+    assert (status, "A sweep takes a single value here." in err) == (2, True)
 
 
 FOLLOWING: dict[str, tuple[str, str, dict[str, Any]]] = {

@@ -198,7 +198,7 @@ def test_scores_of_another_metric_are_not_mixed_in(sweep: Sweep) -> None:
         (("data=digits,diabetes",), "Choose one that does: loss=huber"),
         (("optimizer.lr=0.1,0.2", "explain=true"), "explain=true: It is asked of one run"),
         (("optimizer.lr=0.1,0.2", "name=mine"), "name=mine: It names one run, and -m starts many."),
-        (("sampler=random,tpe",), "sampler=random,tpe: A sweep has one."),
+        (("sampler=random,tpe",), "sampler=random,tpe: A sweep takes a single value here."),
         (("optimizer.lr=0.1,0.2", "sweep.n_trials=5"), "A grid has as many trials as points"),
         (("optimizer.lr=0.1,0.2", "sweep.trim=true"), "There is no budget to trim to."),
         (("optimizer.lr=0.1,0.2", "sweep.timeout=10"), "Add launcher=processes."),

@@ -158,19 +158,19 @@ class Group(Lean):
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Look at the step that is about to be taken, where a point of the curves follows."""
-        if self.members[0].module._is_point():
+        if self.members[0].curve.is_point(self.trainer):
             norms = self.ensemble.stack.gradients.norm(dim=1).tolist()
             for member, norm in zip(self.members, norms, strict=True):
                 lr = float(member.optimizer.param_groups[0]["lr"])
-                member.module._optics = {"lr": lr, "opt/grad_norm": norm}
+                member.curve.step_info = {"lr": lr, "opt/grad_norm": norm}
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Log a point within a long epoch."""
-        point = self.members[0].module._is_point() and not self.trainer.is_last_batch
+        point = self.members[0].curve.is_point(self.trainer) and not self.trainer.is_last_batch
         for member in self.members:
-            member.module.progress["samples"] += batch[0].shape[1]
+            member.curve.progress["samples"] += batch[0].shape[1]
             if point:
-                member.module._point(member.module._train_metrics())
+                member.log_step()
 
     def on_validation_epoch_start(self) -> None:
         """Forget the validation before."""
@@ -179,7 +179,7 @@ class Group(Lean):
     def on_validation_epoch_end(self) -> None:
         """Tell each run its metrics."""
         for member in self.members:
-            member.module.on_validation_epoch_end()
+            member.tell("on_validation_epoch_end")
 
     def on_validation_end(self) -> None:
         """Let those callbacks look that look after each validation."""

@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from gridstorm.config import Composed
 from gridstorm.fusion.stack import Stack, copied, fast
 from gridstorm.record import Record
-from gridstorm.run import Meter, Module, Recorder, Stopping, conclude, loaded
+from gridstorm.run import Meter, Module, Recorder, conclude, curve_for, loaded
 from gridstorm.target import build
 
 
@@ -82,12 +82,12 @@ class Member:
         self.composed, self.record, self.data, self.trainer = composed, record, data, trainer
         self.module = self.lightning_module = module
         module.trainer = self  # type: ignore[assignment]
-        self.stopping = Stopping(record)
-        built = [self.stopping, *map(build, (composed.config["callbacks"] or {}).values())]
+        self.curve = curve_for(composed, record, module)
+        built = [self.curve, *map(build, (composed.config["callbacks"] or {}).values())]
         kept = [one for one in built if not isinstance(one, pl.callbacks.ProgressBar)]
         self.callbacks = sorted(kept, key=lambda one: isinstance(one, pl.callbacks.Checkpoint))  # as Lightning's are
         self.callback_metrics: dict[str, Tensor] = {}
-        self.loggers = [Recorder(record, module.counters)]
+        self.loggers = [Recorder(record, lambda: self.curve.counters(self))]  # type: ignore[arg-type]  # it stands for a Trainer
         self.should_stop = False
         self.saved = self._load()
 
@@ -100,7 +100,6 @@ class Member:
         file = self.record.last_checkpoint
         saved: dict[str, Any] = loaded(file) if file else {}
         if saved:
-            self.module.on_load_checkpoint(saved)
             call._call_callbacks_on_load_checkpoint(self, saved)  # type: ignore[arg-type]
             call._call_callbacks_load_state_dict(self, saved)  # type: ignore[arg-type]
         return saved
@@ -154,6 +153,10 @@ class Member:
         """Return what `save_checkpoint` would write, as it is now."""
         return Saver(self).dump_checkpoint(False)
 
+    def log_step(self) -> None:
+        """Log a point within an epoch."""
+        self.curve.log_step(self, self.module)  # type: ignore[arg-type]  # it stands for a Trainer
+
     def tell(self, event: str) -> None:
         """Tell the run's callbacks and its module, in the order in which Lightning does at an epoch's end."""
         call._call_callback_hooks(self, event, monitoring_callbacks=False)  # type: ignore[arg-type]
@@ -163,4 +166,4 @@ class Member:
     def conclude(self, alerts: Sequence[str] = ()) -> None:
         """Write down what came out, and what was warned of in the group."""
         over = self.module.current_epoch >= (self.trainer.max_epochs or 0)
-        conclude(self.composed, self.record, self.module, self.data, {}, None if over else self.stopping.why, alerts)
+        conclude(self.composed, self.curve, self.module, self.data, {}, None if over else self.curve.why, alerts)

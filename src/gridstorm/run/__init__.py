@@ -1,10 +1,11 @@
 """One run: build, train, test, record."""
 
-from gridstorm.run.build import fingerprint, module_for, network_for, prepared, trainer_for
+from gridstorm.run.build import curve_for, fingerprint, module_for, network_for, prepared, trainer_for
 from gridstorm.run.checkpoint import loaded
-from gridstorm.run.lightning import HOOKS, Lean, Recorder, Stopping, hooks
+from gridstorm.run.curve import epoch_seed
+from gridstorm.run.lightning import HOOKS, Lean, Recorder, hooks
 from gridstorm.run.metric import Batch, Meter, is_plain, passed, quantities
-from gridstorm.run.module import Module, epoch_seed
+from gridstorm.run.module import Module
 from gridstorm.run.optimizer import parameter_groups
 from gridstorm.run.process import threads
 from gridstorm.run.rerun import rerun
@@ -20,9 +21,9 @@ __all__ = [
     "Meter",
     "Module",
     "Recorder",
-    "Stopping",
     "begin",
     "conclude",
+    "curve_for",
     "epoch_seed",
     "fingerprint",
     "hooks",

@@ -10,7 +10,8 @@ from torch import nn
 
 from gridstorm.config import Composed, named_files
 from gridstorm.error import refused
-from gridstorm.record import code
+from gridstorm.record import Record, code
+from gridstorm.run.curve import Curve
 from gridstorm.run.lightning import Unprofiled
 from gridstorm.run.module import Module
 from gridstorm.run.warning import quiet
@@ -46,11 +47,22 @@ def module_for(composed: Composed, network: nn.Module, data: Any) -> Module:
         *(build(config[name]) for name in ("loss", "optimizer", "scheduler")),
         task=data.task,
         monitor=config["monitor"],
-        mode=config["mode"],
         seed=config["seed"],
         unit=getattr(data, "target_std", 1.0),
-        keep={"config": config, "signature": composed.signature},
         **config["regularization"],
+    )
+
+
+def curve_for(composed: Composed, record: Record, module: Module) -> Curve:
+    """Return what keeps the book of a run."""
+    config = composed.config
+    return Curve(
+        record,
+        monitor=config["monitor"],
+        mode=config["mode"],
+        seed=config["seed"],
+        keep={"config": config, "signature": composed.signature},
+        after_score=module.step_plateau,
     )
 
 

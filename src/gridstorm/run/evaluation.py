@@ -15,9 +15,8 @@ MISTAKES = 32
 SAMPLES, SAMPLE_BYTES, PROMPT_BYTES, TEMPERATURE = 3, 200, 32, 0.8
 
 
-def review(events: EventFile, module: Module, data: Any) -> None:
+def review(events: EventFile, step: int, module: Module, data: Any) -> None:
     """Show what the module predicted in its test, as fits the task."""
-    step = module.progress["samples"]
     if module.task == "language_modelling":
         events.text("samples", samples(module, data), step)
         return

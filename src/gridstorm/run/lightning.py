@@ -89,26 +89,6 @@ class Recorder(Logger):
         """Do nothing: the record holds the configuration from the start."""
 
 
-class Stopping(pl.Callback):
-    """Stops a run at the end of an epoch where its directory asks so."""
-
-    def __init__(self, record: Record) -> None:
-        self.record = record
-        self.why: str | None = None
-
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Look before the first epoch: a run that goes on may have been asked already."""
-        self._look(trainer, trainer.current_epoch)
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Look whether it is asked."""
-        self._look(trainer, trainer.current_epoch + 1)
-
-    def _look(self, trainer: pl.Trainer, epochs: int) -> None:
-        self.why = self.record.stops_after(epochs)
-        trainer.should_stop = trainer.should_stop or self.why is not None
-
-
 class Unprofiled(PassThroughProfiler):
     """Profiles nothing, without a new context for each of the twenty hooks of a step."""
 

@@ -7,16 +7,19 @@ from typing import Any
 
 from gridstorm.config import Composed, number
 from gridstorm.record import COUNTERS, Record, Result, Status
+from gridstorm.run.curve import Curve
 from gridstorm.run.evaluation import review
 from gridstorm.run.module import Module
 from gridstorm.run.warning import tried
 
 
-def at_best(record: Record, best_epoch: int | None, monitor: str, mode: str) -> dict[str, float]:
+def at_best(record: Record, result: Result) -> dict[str, float]:
     """Return what the curves show where the score of the best epoch is best, of the last point where there is none."""
-    rows = record.rows()
-    scored = [row for row in rows if row["epoch"] == best_epoch and row.get(monitor) is not None]
-    best = (min if mode == "min" else max)(scored, key=lambda row: row[monitor]) if scored else (rows or [{}])[-1]
+    rows, monitor = record.rows(), result.monitor
+    scored = [row for row in rows if row["epoch"] == result.best_epoch and row.get(monitor) is not None]
+    best = (
+        (min if result.mode == "min" else max)(scored, key=lambda row: row[monitor]) if scored else (rows or [{}])[-1]
+    )
     beside = [row for row in rows if row.get("step") == best.get("step") and row is not best]  # what others logged
     values = {name: value for row in (*beside, best) for name, value in row.items()}
     return {name: value for name, value in values.items() if name not in COUNTERS and not name.startswith("best/")}
@@ -38,7 +41,7 @@ def closing(record: Record, result: Result) -> str:
 
 def conclude(
     composed: Composed,
-    record: Record,
+    curve: Curve,
     module: Module,
     data: Any,
     tested: dict[str, float],
@@ -49,20 +52,21 @@ def conclude(
 
     Args:
         composed: The configuration.
-        record: The run's directory.
+        curve: The book of the run.
         module: What was trained.
         data: The data module.
         tested: The test metrics, empty where it was not tested.
         early: Why the run was asked to stop before its end, such as `pruned`.
         alerts: What was warned of while it was trained; may grow here.
     """
-    status = Status.DIVERGED if module.diverged else Status(early or Status.DONE)
-    found = outcome(composed, record, module, status)
-    metrics: dict[str, float | None] = {**at_best(record, found.best_epoch, module.monitor, module.mode), **tested}
-    totals = {"fit/ok": float(not module.diverged), "fit/params": float(found.parameters or 0)}
-    record.events.scalars(module.progress["samples"], {**totals, "fit/seconds": found.seconds, **tested})
+    record = curve.record
+    status = Status.DIVERGED if curve.diverged else Status(early or Status.DONE)
+    found = outcome(composed, curve, module, status)
+    metrics: dict[str, float | None] = {**at_best(record, found), **tested}
+    totals = {"fit/ok": float(not curve.diverged), "fit/params": float(found.parameters or 0)}
+    record.events.scalars(curve.progress["samples"], {**totals, "fit/seconds": found.seconds, **tested})
     if math.isfinite(tested.get("test/loss", math.nan)):  # weights that are no numbers predict nothing
-        tried("It is not shown in pictures or text", review, record.events, module, data)
+        tried("It is not shown in pictures or text", review, record.events, curve.progress["samples"], module, data)
     found = replace(found, metrics=metrics, warnings=[*alerts])
     record.finish(found)
     return found
@@ -70,14 +74,14 @@ def conclude(
 
 def outcome(
     composed: Composed,
-    record: Record,
+    curve: Curve,
     module: Module,
     status: Status,
     error: str | None = None,
     alerts: Sequence[str] = (),
 ) -> Result:
     """Return what came out of a run, but for the metrics."""
-    progress = module.progress
+    progress = curve.progress
     return Result(
         signature=composed.signature,
         status=status,
@@ -90,5 +94,5 @@ def outcome(
         parameters=sum(parameter.numel() for parameter in module.network.parameters()),
         error=error,
         warnings=[*alerts],
-        made_by=record.environment.get("made_by"),
+        made_by=curve.record.environment.get("made_by"),
     )

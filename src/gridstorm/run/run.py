@@ -13,10 +13,11 @@ import torch
 from gridstorm.config import Composed, recheck
 from gridstorm.error import Problem, Refusal, refused, said
 from gridstorm.record import DIFFERENCE, Record, Result, Status, environment, uncommitted
-from gridstorm.run.build import made_by, module_for, network_for, prepared, trainer_for
+from gridstorm.run.build import curve_for, made_by, module_for, network_for, prepared, trainer_for
 from gridstorm.run.checkpoint import loaded
+from gridstorm.run.curve import Curve
 from gridstorm.run.evaluation import test
-from gridstorm.run.lightning import Recorder, Stopping
+from gridstorm.run.lightning import Recorder
 from gridstorm.run.module import Module
 from gridstorm.run.process import stopped_by_signals, threads
 from gridstorm.run.result import closing, conclude, outcome
@@ -108,23 +109,23 @@ def _train(composed: Composed, open_record: Callable[[], Record], alone: bool, a
     first = trainer.is_global_zero
     record = open_record() if first else Record(Path(os.environ[DIRECTORY_VARIABLE]))
     os.environ[DIRECTORY_VARIABLE] = str(record.directory)
-    trainer.loggers = [Recorder(record, module.counters), *loggers]
-    stopping = Stopping(record)
-    trainer.callbacks.insert(0, stopping)  # type: ignore[attr-defined]  # the Trainer has it
+    curve = curve_for(composed, record, module)
+    trainer.loggers = [Recorder(record, lambda: curve.counters(trainer)), *loggers]
+    trainer.callbacks.insert(0, curve)  # type: ignore[attr-defined]  # the Trainer has it
     if first:
         begin(composed, record, trainer, data, alone)
     if first and alone:
         print(card(composed, network), end="\n\n", flush=True)
     try:
-        fit(trainer, module, data, record, alone)
+        fit(trainer, module, data, curve, alone)
         tested = tried("It was not tested", test, record, trainer, module, data) or {} if alone else {}
-        early = stopping.why if module.current_epoch < (trainer.max_epochs or 0) else None
-        found = conclude(composed, record, module, data, tested, early, alerts) if first else None
+        early = curve.why if module.current_epoch < (trainer.max_epochs or 0) else None
+        found = conclude(composed, curve, module, data, tested, early, alerts) if first else None
     except Exception as error:
         if alone and isinstance(error, Refusal):
             record.discard()
         elif first:
-            record.finish(outcome(composed, record, module, Status.FAILED, said(error), alerts))
+            record.finish(outcome(composed, curve, module, Status.FAILED, said(error), alerts))
         raise
     if found and alone:
         print(closing(record, found))
@@ -152,15 +153,15 @@ def begin(composed: Composed, record: Record, trainer: pl.Trainer, data: Any, re
     record.write(DIFFERENCE, uncommitted())
 
 
-def fit(trainer: pl.Trainer, module: Module, data: Any, record: Record, alone: bool = True) -> None:
+def fit(trainer: pl.Trainer, module: Module, data: Any, curve: Curve, alone: bool = True) -> None:
     """Train from the last checkpoint if there is one; Ctrl-C and SIGTERM end the process of a run alone, resumable."""
-    checkpoint = record.last_checkpoint
+    record, checkpoint = curve.record, curve.record.last_checkpoint
     stoppable: AbstractContextManager[list[int]] = stopped_by_signals() if alone else nullcontext([])
     with stoppable as stopped:
         try:
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
         except ValueError as error:
-            if module.progress["samples"]:
+            if curve.progress["samples"]:
                 raise
             raise refused("configuration", error) from error
         except (KeyboardInterrupt, SystemExit) as error:

@@ -48,21 +48,26 @@ def strategy_for(plan: Plan) -> Strategy:
     Raises:
         Refusal: The sampler or the pruner cannot be built, or the sampler cannot search this space.
     """
-    is_grid = is_a(plan.config["sampler"]["_target_"], GRID)
+    grid = is_grid(plan)
     halving: Asha | None = build(plan.config["pruner"]) if is_a(plan.config["pruner"]["_target_"], ASHA) else None
     pruner = None if halving or is_a(plan.config["pruner"]["_target_"], NO_PRUNER) else plan.config["pruner"]
-    if is_grid and pruner is None:  # neither draws nor compares: Optuna is not loaded
-        return Strategy(is_grid, None, halving)
+    if grid and pruner is None:  # neither draws nor compares: Optuna is not loaded
+        return Strategy(grid, None, halving)
     study = Search(
         plan.axes,
         plan.choices,
-        None if is_grid else plan.config["sampler"],
+        None if grid else plan.config["sampler"],
         pruner,
         mode=plan.config["mode"],
         seed=plan.settings["seed"],
         max_epochs=int(plan.config["trainer"]["max_epochs"] or 1),
     )
-    return Strategy(is_grid, study, halving)
+    return Strategy(grid, study, halving)
+
+
+def is_grid(plan: Plan) -> bool:
+    """Tell whether every combination is trained, before anything is built."""
+    return is_a(plan.config["sampler"]["_target_"], GRID)
 
 
 def is_a(path: str, base: str) -> bool:

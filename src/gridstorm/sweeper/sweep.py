@@ -27,7 +27,7 @@ from gridstorm.sweeper.job import PRELOAD
 from gridstorm.sweeper.plan import Plan, checked
 from gridstorm.sweeper.preflight import Preflight, printed
 from gridstorm.sweeper.queue import SearchQueue, TrialQueue, drawn
-from gridstorm.sweeper.strategy import Strategy, strategy_for
+from gridstorm.sweeper.strategy import Strategy, is_grid, strategy_for
 from gridstorm.target import build
 
 OF_SAMPLERS = ("sweep.n_trials", "sweep.seed", "sweep.from")  # what a grid would ignore
@@ -50,9 +50,11 @@ def sweep(loader: ConfigLoader, master: DictConfig, arguments: Sequence[str], fi
     plan = Plan(loader, master.hydra.job.config_name, [*hydra, *arguments], first)
     launcher: Launcher = build(plan.config["launcher"])
     refuse_what_no_launcher_can(plan, launcher)
-    strategy = strategy_for(plan)
-    refuse_what_is_ignored(plan, strategy)
-    trials = planned(plan, strategy)
+    refuse_what_is_ignored(plan)
+    trials = planned(plan)
+    strategy = strategy_for(plan)  # only now, since a sampler loads Optuna
+    if strategy.study and not strategy.is_grid and not strategy.learns:
+        trials = drawn(plan, strategy.study)
     launcher.prepare(PRELOAD, gpu=uses_gpu(plan.config))
     try:
         preflight = Preflight(launcher)
@@ -64,16 +66,14 @@ def sweep(loader: ConfigLoader, master: DictConfig, arguments: Sequence[str], fi
         sys.exit(status)
 
 
-def planned(plan: Plan, strategy: Strategy) -> list[Trial]:
-    """Return all trials that are known before any is trained, checked.
-
-    Of a sampler that learns these are the ends of its space, which are only checked.
+def planned(plan: Plan) -> list[Trial]:
+    """Return all trials of a grid, checked; of a sampler the ends of its space, which are only checked.
 
     Raises:
         Refusal: Some are wrong, or a grid holds an interval.
     """
-    if strategy.study and not strategy.is_grid:
-        return checked(plan, plan.ends()) if strategy.learns else drawn(plan, strategy.study)
+    if not is_grid(plan):
+        return checked(plan, plan.ends())
     endless = [axis for axis in plan.axes if not axis.points]
     if endless:
         fact = "An interval has no list of values, and a grid needs one."
@@ -174,7 +174,7 @@ def uses_gpu(config: dict[str, Any]) -> bool:
     return accelerator in ("gpu", "cuda") or (accelerator == "auto" and there)
 
 
-def refuse_what_is_ignored(plan: Plan, strategy: Strategy) -> None:
+def refuse_what_is_ignored(plan: Plan) -> None:
     """Refuse settings that would change nothing.
 
     Raises:
@@ -182,7 +182,7 @@ def refuse_what_is_ignored(plan: Plan, strategy: Strategy) -> None:
     """
     given = {one.key_or_group: str(one.input_line) for one in plan.parsed}
     problems = []
-    if strategy.is_grid:
+    if is_grid(plan):
         fact, remedy = "A grid has as many trials as points, and draws nothing.", "Leave it out, or choose sampler=tpe."
         problems += [Problem(given[key], fact, remedy) for key in OF_SAMPLERS if key in given]
     if plan.settings["trim"] and not plan.settings["budget"]:
