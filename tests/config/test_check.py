@@ -12,7 +12,7 @@ from composing import CONF, composed, names, problems, written
 from gridstorm.config.check import resolved
 from gridstorm.config.group import SECTIONS
 from gridstorm.config.limit import RANGES, TRAINER_TYPES
-from gridstorm.config.resolve import copies, keys, resolve, source
+from gridstorm.config.resolve import as_written, copies, keys, resolve, source
 
 # What is given, and what is said: one thing wrong, so one problem.
 WRONG = {
@@ -279,7 +279,7 @@ GARBAGE: list[Any] = [None, 3, -1, "x", "", "???", "${nope}", [], [1], {}, {"a":
 @pytest.mark.parametrize("garbage", GARBAGE)
 def test_no_value_anywhere_ends_in_a_traceback(garbage: Any) -> None:
     plain = OmegaConf.create(composed().config)
-    for key in [*keys(plain), *(f"{section}._target_" for section in SECTIONS), "optimizer.betas.0"]:
+    for key in [*keys(as_written(plain)), *(f"{section}._target_" for section in SECTIONS), "optimizer.betas.0"]:
         config = copy.deepcopy(plain)
         OmegaConf.update(config, key, garbage, merge=False)
         assert isinstance(resolved(config)[1], list), key

@@ -323,4 +323,4 @@ def test_a_group_of_one_is_a_run_alone(tmp_path: Path) -> None:
     train_together([second])
     assert apart(first, second.directory, "") == 0
     shutil.rmtree(first)
-    assert replace(one).signature == second.result["signature"]  # type: ignore[index]
+    assert replace(one).signature == second.result.signature  # type: ignore[union-attr]

@@ -3,6 +3,7 @@
 from gridstorm.config.command_line import door
 from gridstorm.config.compose import Composition, compose, recheck
 from gridstorm.config.group import COUNTED, GROUPS, OF_SWEEPS
+from gridstorm.config.hydra import as_text, raw_value, values_of
 from gridstorm.config.limit import CONFIG, LONGEST, MANIFEST, component, is_file, misnamed
 from gridstorm.config.override import Overrides, whole
 from gridstorm.config.preset import again, as_preset, fixed
@@ -26,6 +27,7 @@ __all__ = [
     "Point",
     "again",
     "as_preset",
+    "as_text",
     "brief",
     "component",
     "compose",
@@ -42,7 +44,9 @@ __all__ = [
     "named_files",
     "no_data",
     "number",
+    "raw_value",
     "recheck",
     "seconds",
+    "values_of",
     "whole",
 ]

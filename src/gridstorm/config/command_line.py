@@ -3,19 +3,17 @@
 import argparse
 import inspect
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from hydra._internal.hydra import Hydra
-from hydra._internal.utils import create_automatic_config_search_path, get_args_parser
-from hydra.core.config_search_path import SearchPathQuery
-from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from gridstorm.config.compose import Composition, compose
+from gridstorm.config.hydra import Hydra, get_args_parser, hydra_in
 from gridstorm.config.override import FAILURES, OURS, Overrides, words
 from gridstorm.config.recipe import Composed
 from gridstorm.error import Problem, Refusal, did_you_mean, plainly
@@ -35,7 +33,7 @@ def read_flags(arguments: Sequence[str]) -> argparse.Namespace:
 
     def error(message: str) -> NoReturn:
         kind, _, unknown = message.partition("unrecognized arguments: ")
-        known = [name for action in parser._actions for name in action.option_strings if name.startswith("--")]
+        known = re.findall(r"--[a-z-]+", parser.format_usage())
         problems = [_misplaced(one, known) for one in unknown.split()]
         raise Refusal(problems or [Problem("command line", f"{kind}.", "See python train.py --hydra-help.")])
 
@@ -64,12 +62,7 @@ def hydra_for(main: Callable[..., Any], flags: argparse.Namespace) -> Hydra:
     Raises:
         Refusal: A folder or a file that the flags name is not there.
     """
-    path = create_automatic_config_search_path(inspect.getfile(inspect.unwrap(main)), None, flags.config_path or FOLDER)
-    if flags.config_dir:
-        anchor = SearchPathQuery(provider="schema")
-        path.prepend("command-line", f"file://{Path(flags.config_dir).resolve()}", anchor)
-    GlobalHydra.instance().clear()
-    hydra = Hydra.create_main_hydra2("train", path)
+    hydra = hydra_in(Path(inspect.getfile(inspect.unwrap(main))), flags, FOLDER)
     folders = [Path(source.path) for source in hydra.config_loader.get_sources() if source.scheme() == "file"]
     for flag, folder in (("--config-path", folders[0]), ("--config-dir", folders[-1])):
         if not folder.is_dir():

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
@@ -18,11 +17,6 @@ from gridstorm.config.override import Overrides, folders, of_hydra
 from gridstorm.config.recipe import CONDITIONAL, Composed
 from gridstorm.config.resolve import copies, interpolated, no_data, plainly_written
 from gridstorm.error import Problem, Refusal
-
-# Hydra deep-copies its store of built-in configurations for each group that it lists, half of the time of --help,
-# though nothing writes to the copy: let the store be its own copy.
-_STORE = ConfigStore.instance()
-_STORE.__dict__["__deepcopy__"] = lambda memo: _STORE
 
 
 @dataclass

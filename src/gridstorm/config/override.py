@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -21,7 +20,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gridstorm.config.group import GROUPS, LISTS, OF_SWEEPS
-from gridstorm.config.preset import ENDING, NO_IMPORT, PRESETS, may_import, problem
+from gridstorm.config.hydra import NO_IMPORT, apply, as_text, dirname, may_import, raw_value, values_of
+from gridstorm.config.preset import ENDING, PRESETS, problem
 from gridstorm.config.resolve import leaves
 from gridstorm.config.suggestion import misplaced
 from gridstorm.error import Problem, did_you_mean
@@ -108,7 +108,7 @@ class Overrides:
         task = [one for one in parsed if not one.is_hydra_override()]
         config.hydra.overrides.task = [one.input_line for one in task]
         config.hydra.overrides.hydra = [one.input_line for one in parsed if one.is_hydra_override()]
-        config.hydra.job.override_dirname = get_overrides_dirname(task, **config.hydra.job.config.override_dirname)
+        config.hydra.job.override_dirname = dirname(task, config.hydra.job.config.override_dirname)
         return config
 
     def corners(self, config: DictConfig) -> Iterator[DictConfig]:
@@ -155,7 +155,7 @@ class Overrides:
     def _wrong_values(self, key: str, text: str, parsed: Override) -> tuple[str, str] | None:
         if key == SEARCHED:
             return unsearchable(parsed.value()) if text.startswith(f"{key}=[") else AS_A_LIST
-        if isinstance(parsed._value, RangeSweep) and not _is_finite(parsed._value):
+        if isinstance(raw_value(parsed), RangeSweep) and not _is_finite(raw_value(parsed)):
             return "It has no end.", f"Write numbers, such as {key}=range(1,4)."
         if parsed.is_sweep_override() and not _values(parsed):
             return "It spans no value.", f"List some: {key}=VALUE,VALUE."
@@ -199,7 +199,7 @@ class Overrides:
         lists = [value for value in values if isinstance(value, list)]
         if group not in LISTS and (one.package or lists):
             named = lists[0] if lists else values
-            every = ",".join(map(_shown, named))
+            every = ",".join(map(as_text, named))
             remedy = f"Write {group}={every}." if len(named) < 2 else f"Write -m {group}={every} for a run with each."
             return f"A run has one {group}.", remedy if named else did_you_mean("", options)
         for name in (name for value in values for name in (value if isinstance(value, list) else [value])):
@@ -251,7 +251,7 @@ class Overrides:
             return
         first = replace(one, value_type=ValueType.ELEMENT, _value=_values(one)[0]) if one.is_sweep_override() else one
         try:
-            ConfigLoaderImpl._apply_overrides_to_config([first], config)
+            apply(config, first)
             self._swept += [one] if one.is_sweep_override() else []
         except FAILURES as error:
             self.problems.append(words(str(one.input_line), error))
@@ -314,14 +314,14 @@ def words(key: str, error: Exception) -> Problem:
 
 def _values(one: Override) -> list[Any]:
     """Return the values that an override gives its key; of a range and of an interval, the two ends."""
-    value = one._value
+    value = raw_value(one)
     if isinstance(value, IntervalSweep):
         return [value.start, value.end]
     if isinstance(value, RangeSweep):
         start, stop, step = value.start or 0, value.stop or 0, value.step
         length = math.ceil((stop - start) / step) if step else 0
         return [start, start + (length - 1) * step][:length] if length > 0 else []
-    return [*map(Override._convert_value, one.sweep_iterator())] if one.is_sweep_override() else [one.value()]
+    return values_of(one)
 
 
 def _is_finite(value: RangeSweep) -> bool:
@@ -330,7 +330,7 @@ def _is_finite(value: RangeSweep) -> bool:
 
 def whole(one: Override, now: Any) -> Override:
     """Make an interval one of whole numbers where the key holds one `now`: `model.depth=interval(1,4)`."""
-    value = one._value
+    value = raw_value(one)
     if not isinstance(value, IntervalSweep) or not isinstance(now, int) or isinstance(now, bool):
         return one
     ends = [float(end or 0) for end in (value.start, value.end)]
@@ -342,8 +342,4 @@ def whole(one: Override, now: Any) -> Override:
 def _first(one: Override) -> str:
     """Return the override with the first of its values alone."""
     text = str(one.input_line)
-    return f"{one.get_key_element()}={_shown(_values(one)[0])}" if one.is_sweep_override() else text
-
-
-def _shown(value: Any) -> str:
-    return Override._get_value_element_as_str(value)
+    return f"{one.get_key_element()}={as_text(_values(one)[0])}" if one.is_sweep_override() else text

@@ -9,31 +9,24 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
-from hydra._internal.core_plugins.importlib_resources_config_source import ImportlibResourcesConfigSource
-from hydra._internal.core_plugins.structured_config_source import StructuredConfigSource as HydrasSchemas
-from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
-from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 
 from gridstorm.config.group import GROUPS, OF_SWEEPS
+from gridstorm.config.hydra import FileConfigSource, as_text
 from gridstorm.config.limit import is_file
 from gridstorm.config.recipe import Composed
 from gridstorm.error import closest
-from gridstorm.target import ALLOW_VARIABLE, own_packages, shown
+from gridstorm.target import shown
 
 NODE = r"\$\{[\w.@/-]+\}"  # an interpolation of another key, and no resolver
 PRESETS = "experiment"
 ENDING = ".yaml"  # a value of the group that ends so is a path, not the name of a choice
-NO_IMPORT = (
-    "It would import a package, which can run any code.",
-    f"Name a folder (file://FOLDER), or allow your own: {ALLOW_VARIABLE}=PACKAGE python train.py ...",
-)
 REMEDY = "Name one that a sweep wrote, such as outputs/NAME/best.yaml."
 
 
@@ -82,34 +75,8 @@ class PresetPath(SearchPathPlugin):
         search_path.prepend("gridstorm", f"{Presets.scheme()}://")
 
 
-class Packages(ImportlibResourcesConfigSource):
-    """Folders inside packages (`pkg://`), whose import runs their code: of Hydra, and of what is allowed."""
-
-    def __init__(self, provider: str, path: str) -> None:
-        if not may_import(path.rpartition("://")[2]):
-            raise ConfigLoadError("\n".join((f"{path}: {NO_IMPORT[0]}", NO_IMPORT[1])))
-        super().__init__(provider, path)
-
-
-class StructuredConfigSource(HydrasSchemas):
-    """Hydra's own schemas (`structured://`) without a module, which would be imported; Hydra asks for this name."""
-
-    def __init__(self, provider: str, path: str) -> None:
-        if path.rpartition("://")[2]:
-            raise ConfigLoadError("\n".join((f"{path}: {NO_IMPORT[0]}", NO_IMPORT[1])))
-        super().__init__(provider, path)
-
-
-def may_import(package: str) -> bool:
-    """Tell whether a package may be imported for the configurations in it."""
-    dotted = f"{package.replace('/', '.')}."
-    return dotted.startswith(("hydra.", "gridstorm.", *own_packages()))
-
-
 for plugin in (Presets, PresetPath):
     Plugins.instance().register(plugin)
-
-SourcesRegistry.instance().types |= {"pkg": Packages, "structured": StructuredConfigSource}
 
 
 def _path(config_path: str) -> str:
@@ -153,7 +120,7 @@ def _harmless(entry: Any) -> bool:
 
 def again(file: Path) -> str:
     """Return the override that trains a best.yaml again, quoted for the command line where its path needs that."""
-    return shlex.quote(f"{PRESETS}={Override._get_value_element_as_str(_quoted(str(file)))}")
+    return shlex.quote(f"{PRESETS}={as_text(_quoted(str(file)))}")
 
 
 def _quoted(path: str) -> str | QuotedString:

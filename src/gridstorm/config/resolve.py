@@ -10,42 +10,58 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gridstorm.error import Problem, closest, did_you_mean
 
+COPY = re.compile(r"\$\{(\.*[A-Za-z_][\w.-]*)\}")  # an interpolation of one other key
+MISSING = object()
+
 
 def resolve(config: DictConfig) -> tuple[dict[str, Any], list[Problem]]:
     """Return `config` as plain values, null where one is missing or cannot be resolved, and those problems."""
-    problems: list[Problem] = []
     plain: Any
     try:
-        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        return OmegaConf.to_container(config, resolve=True, throw_on_missing=True), []  # type: ignore[return-value]
     except (OmegaConfBaseException, RecursionError):
-        plain = _plain(config, "", problems)
-    return plain, problems
+        slow = _OneByOne(as_written(config))
+        plain = slow.plain(config, slow.written, "")
+        return plain, slow.problems
 
 
-def _plain(node: Any, key: str, problems: list[Problem]) -> Any:
-    if isinstance(node, ListConfig):
-        return [_child(node, number, f"{key}.{number}", problems) for number in range(len(node))]
-    if isinstance(node, DictConfig):
-        return {name: _child(node, name, f"{key}.{name!s}".lstrip("."), problems) for name in node}
-    return node
+class _OneByOne:
+    """Resolves value by value, and notes what cannot be: OmegaConf itself stops at the first."""
+
+    def __init__(self, written: Mapping[str, Any]) -> None:
+        self.written, self.problems = written, list[Problem]()
+
+    def plain(self, node: Any, written: Any, key: str) -> Any:
+        """Return a node as plain values; `written` is the same with interpolations as their texts."""
+        if isinstance(node, ListConfig):
+            return [self._child(node, written, number, f"{key}.{number}") for number in range(len(node))]
+        if isinstance(node, DictConfig):
+            return {name: self._child(node, written, name, f"{key}.{name!s}".lstrip(".")) for name in node}
+        return node
+
+    def _child(self, node: Any, written: Any, name: Any, key: str) -> Any:
+        text = written if isinstance(written, str) else written[name]  # a text stands for the whole section
+        if OmegaConf.is_missing(node, name):
+            self.problems.append(Problem(key, "It must be given, and has no default.", f"Write {key}=VALUE."))
+            return None
+        try:
+            return self.plain(node[name], text, key)
+        except (OmegaConfBaseException, RecursionError) as error:
+            self.problems.append(_unresolved(f"{key}={text}", error, keys(self.written)))
+            return None
 
 
-def _child(node: Any, name: Any, key: str, problems: list[Problem]) -> Any:
-    if OmegaConf.is_missing(node, name):
-        problems.append(Problem(key, "It must be given, and has no default.", f"Write {key}=VALUE."))
-        return None
-    try:
-        return _plain(node[name], key, problems)
-    except (OmegaConfBaseException, RecursionError) as error:
-        problems.append(_unresolved(f"{key}={node._get_node(name)._value()}", error, node._get_root()))
-        return None
+def as_written(config: DictConfig) -> dict[str, Any]:
+    """Return a configuration as plain values, interpolations as their texts."""
+    plain: Any = OmegaConf.to_container(config, resolve=False)
+    return plain  # type: ignore[no-any-return]
 
 
-def _unresolved(given: str, error: Exception, root: Any) -> Problem:
+def _unresolved(given: str, error: Exception, known: Iterator[str]) -> Problem:
     reason = re.sub(r"^\w+ raised while resolving interpolation: ", "", str(error).strip().splitlines()[0])
     reason = reason.partition(" expecting ")[0].strip('".')
     missing = re.search(r"Interpolation key '(.+)' not found", reason)
-    close = closest(missing[1], keys(root)) if missing else []
+    close = closest(missing[1], known) if missing else []
     remedy = did_you_mean(missing[1], close) if missing and close else "Name what is there, or give a value."
     return Problem(given, f"It cannot be resolved: {reason}.", remedy)
 
@@ -59,18 +75,14 @@ def leaves(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
         yield key, node
 
 
-def keys(config: DictConfig) -> Iterator[str]:
+def keys(written: Mapping[str, Any], key: str = "") -> Iterator[str]:
     """Yield the dotted key of every section and value, without Hydra's own and without `_target_` and its like."""
-
-    def visit(node: Any, key: str) -> Iterator[str]:
-        content = node._content if isinstance(node, DictConfig) else None
-        for name, child in content.items() if isinstance(content, dict) else ():
-            if not str(name).startswith("_") and (key or name != "hydra"):
-                dotted = f"{key}.{name!s}" if key else str(name)
-                yield dotted
-                yield from visit(child, dotted)
-
-    return visit(config, "")
+    for name, child in written.items():
+        if not str(name).startswith("_") and (key or name != "hydra"):
+            dotted = f"{key}.{name!s}" if key else str(name)
+            yield dotted
+            if isinstance(child, Mapping):
+                yield from keys(child, dotted)
 
 
 def no_data(config: Any) -> list[Problem]:
@@ -85,57 +97,41 @@ def no_data(config: Any) -> list[Problem]:
     return [] if known else [Problem("config.yaml", "It is no configuration.", "Restore it, or start a new run.")]
 
 
-def copies(config: DictConfig) -> dict[str, str]:
-    """Return the keys that are written `${other.key}`, each with that other key."""
-    found: dict[str, str] = {}
-
-    def visit(node: Any, key: str) -> None:
-        if node._is_interpolation():
-            try:
-                found[key] = node._dereference_node()._get_full_key(None)
-            except (OmegaConfBaseException, RecursionError):
-                return
-        elif isinstance(node, DictConfig) and isinstance(node._content, dict):
-            for name, child in node._content.items():
-                visit(child, f"{key}.{name!s}".lstrip("."))
-
-    visit(config, "")
-    return {key: other for key, other in found.items() if other != key}
-
-
 def interpolated(config: DictConfig) -> dict[str, Any]:
     """Return the keys that are written as interpolations, or as lists with some in them, each as it is written."""
-    found: dict[str, Any] = {}
+    return {key: value for key, value in leaves(as_written(config)) if "${" in str(value)}
 
-    def visit(node: Any, key: str) -> None:
-        if node._is_interpolation():
-            found[key] = str(node._value())
-        elif isinstance(node, ListConfig) and "${" in str(node):
-            found[key] = OmegaConf.to_container(node, resolve=False)
-        elif isinstance(node, DictConfig) and isinstance(node._content, dict):
-            for name, child in node._content.items():
-                visit(child, f"{key}.{name!s}".lstrip("."))
 
-    visit(config, "")
-    return found
+def copies(config: DictConfig) -> dict[str, str]:
+    """Return the keys that are written `${other.key}`, each with the key where the value itself is written."""
+    named = {key: COPY.fullmatch(str(text)) for key, text in interpolated(config).items()}
+    others = {key: _absolute(key, match[1]) for key, match in named.items() if match}
+    found = {key: source(other, others) for key, other in others.items()}
+    return {key: other for key, other in found.items() if key != other and _is_there(config, other)}
+
+
+def _absolute(key: str, name: str) -> str:
+    """Return the key that a name stands for where it is written: `.x` stands beside it, `..x` one section up."""
+    dots = len(name) - len(name.lstrip("."))
+    parents = key.split(".")[:-dots] if dots else []
+    return ".".join([*parents, name.lstrip(".")])
+
+
+def _is_there(config: DictConfig, key: str) -> bool:
+    try:
+        return OmegaConf.select(config, key, default=MISSING) is not MISSING
+    except (OmegaConfBaseException, RecursionError):
+        return False
 
 
 def plainly_written(config: DictConfig, copied: Mapping[str, str]) -> bool:
     """Tell whether every interpolation in `config` is among `copied`: none computes its value from several others."""
-
-    def visit(node: Any, key: str) -> bool:
-        if node._is_interpolation():
-            return key in copied and str(node._value()).count("$") == 1 and ":" not in str(node._value())
-        content = node._content if isinstance(node, DictConfig | ListConfig) else None
-        inner = content.items() if isinstance(content, dict) else enumerate(content or ())
-        return all(visit(child, f"{key}.{name!s}".lstrip(".")) for name, child in inner)
-
-    return visit(config, "")
+    return interpolated(config).keys() <= copied.keys()
 
 
-def source(key: str, copied: Mapping[str, str]) -> str:
-    """Return the key at which the value of `key` is written: `seed` for `data.seed`, itself for most."""
+def source(key: str, copied: Mapping[str, str], seen: frozenset[str] = frozenset()) -> str:
+    """Return the key at which the value of `key` is written: `seed` for `data.seed`, itself for most and in circles."""
     for original, other in copied.items():
-        if key == original or key.startswith(f"{original}."):
-            return source(other + key.removeprefix(original), copied)
+        if key not in seen and (key == original or key.startswith(f"{original}.")):
+            return source(other + key.removeprefix(original), copied, seen | {key})
     return key

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from gridstorm.config.resolve import keys
+from gridstorm.config.resolve import as_written, keys
 from gridstorm.error import MANY, Problem, closest
 from gridstorm.target import find
 
@@ -45,7 +46,7 @@ def misplaced(
 
 def _remedy(config: DictConfig, key: str, value: str, choices: Choices, folders: Sequence[Path]) -> str:
     (section, _, rest), parent = key.partition("."), key.rpartition(".")[0]
-    known = [*keys(config), *choices]
+    known = [*keys(as_written(config)), *choices]
     meant: list[str] = next(filter(None, _meant(key, value.partition(",")[0], known, choices)), [])
     others = [f"{section}={name}" for name in choices.get(section, ()) if rest and _lists(folders, section, name, rest)]
     if others and not any(one.rpartition(".")[0] == parent for one in meant):
@@ -71,17 +72,19 @@ def _meant(key: str, value: str, known: Sequence[str], choices: Choices) -> Iter
 
 
 def _get(config: DictConfig, key: str) -> Any:
-    """Return the node at a dotted key, ABSENT where there is none."""
-    node: Any = config
-    for name in key.split(".") if key else ():
-        node = node._maybe_dereference_node()
-        if isinstance(node, ListConfig) and name.isdigit() and int(name) < len(node):
-            node = node._get_node(int(name))
-        elif isinstance(node, DictConfig) and isinstance(node._content, dict) and name in node._content:
-            node = node._content[name]
-        else:
-            return ABSENT
-    return node
+    """Return the value at a dotted key, ABSENT where there is none."""
+    if not key:
+        return config
+    parent, _, name = key.rpartition(".")
+    holder = _get(config, parent)
+    if isinstance(holder, ListConfig) and name.isdigit() and int(name) < len(holder):
+        return holder[int(name)]
+    if not isinstance(holder, DictConfig) or name not in holder.keys():  # noqa: SIM118  # `in` leaves out what is missing
+        return ABSENT
+    try:
+        return None if OmegaConf.is_missing(holder, name) else holder[name]
+    except (OmegaConfBaseException, RecursionError):  # it follows another key that is not there
+        return None
 
 
 def _taker(holder: Any, name: str) -> str | None:

@@ -120,7 +120,8 @@ class Group(Lean):
         """Bring the gradients to the rows that the optimizer steps."""
         stack = self.ensemble.stack
         gradients = torch.autograd.grad(loss, [*stack.leaves.values()])
-        (torch._foreach_add_ if self._added else torch._foreach_copy_)(stack.slopes, gradients)
+        for slope, gradient in zip(stack.slopes, gradients, strict=True):
+            (slope.add_ if self._added else slope.copy_)(gradient)
         self._added = True
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from gridstorm.fusion.operator import RULES, outside, stacking
+from gridstorm.fusion.functorch import outside, stacking
+from gridstorm.fusion.operator import RULES
 
 # These multiply their input with what they make of ones: what is drawn is the same for every run of a stream.
 DROPOUTS = {F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, torch.dropout, torch.feature_dropout}

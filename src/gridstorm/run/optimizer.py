@@ -9,7 +9,10 @@ from torch import nn
 from gridstorm.config import COUNTED
 from gridstorm.error import refused
 
-NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
+NORMS = (
+    nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, nn.InstanceNorm1d, nn.InstanceNorm2d,
+    nn.InstanceNorm3d, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm,
+)  # fmt: skip
 
 
 def counts_steps(scheduler: Callable[..., Any]) -> str | None:

@@ -14,13 +14,15 @@ if TYPE_CHECKING:
 
 def drawn(share: float, distribution: "BaseDistribution") -> Any:
     """Return the value at `share` of a distribution, 0 being its low end and 1 its high end, both inside it."""
-    spec = distribution._asdict()
-    if "choices" in spec:
-        return spec["choices"][min(int(share * len(spec["choices"])), len(spec["choices"]) - 1)]
-    low, high = spec["low"], spec["high"]
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[min(int(share * len(distribution.choices)), len(distribution.choices) - 1)]
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    low, high = distribution.low, distribution.high
     margin = 0.5 if isinstance(low, int) else 0  # so that the whole numbers at the ends are as likely as the others
     first, last = (low - margin, high + margin)
-    if spec["log"]:
+    if distribution.log:
         value = math.exp(math.log(first) + share * (math.log(last) - math.log(first)))
     else:
         value = first + share * (last - first)

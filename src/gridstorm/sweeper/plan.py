@@ -14,7 +14,6 @@ from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
 from gridstorm.config import (
@@ -25,6 +24,7 @@ from gridstorm.config import (
     Composition,
     Overrides,
     Point,
+    as_text,
     component,
     compose,
     leaves,
@@ -126,7 +126,7 @@ class Plan:
         own, others = dict(leaves(here)), dict(leaves(there))
         other = [key for key in {**own, **others} if own.get(key, ABSENT) != others.get(key, ABSENT)]
         if other:
-            place = ", ".join(f"{key}={_shown(value)}" for key, value in chosen.items())
+            place = ", ".join(f"{key}={as_text(value)}" for key, value in chosen.items())
             told = [
                 f"{key}={shown(values[key])}" if key in values else f"no {key}"
                 for key in other[:1]
@@ -227,14 +227,14 @@ class Plan:
     def overrides(self, point: Point) -> list[str]:
         """Return the command line of a single run at this point."""
         texts = [
-            f"{one.get_key_element()}={_shown(point[one.key_or_group])}"
+            f"{one.get_key_element()}={as_text(point[one.key_or_group])}"
             if one.key_or_group in point
             else str(one.input_line)
             for one in self.parsed
             if not one.is_hydra_override() and re.split("[./]", one.key_or_group)[0] not in OF_SWEEPS
         ]
         given = {one.key_or_group for one in self.parsed}
-        return texts + [f"{key}={_shown(value)}" for key, value in point.items() if key not in given]
+        return texts + [f"{key}={as_text(value)}" for key, value in point.items() if key not in given]
 
     def _base(self, chosen: Point, point: Mapping[str, Any] | None = None) -> Composition:
         """Return the composition of a choice of groups, made once; the other keys take the point's values."""
@@ -286,7 +286,3 @@ def checked(plan: Plan, points: Iterator[Point]) -> list[Trial]:
         many = {one: f" (in {count} configurations)" if count > 1 else "" for one, count in problems.items()}
         raise Refusal([replace(one, fact=f"{one.fact[:-1]}{many[one]}.") for one in problems])
     return [*trials.values()]
-
-
-def _shown(value: Any) -> str:
-    return str(Override._get_value_element_as_str(value))

@@ -11,10 +11,9 @@ gc.disable()
 import tensorboard.plugins.custom_scalar.layout_pb2
 import tensorboard.plugins.hparams.api_pb2
 import tensorboard.plugins.hparams.plugin_data_pb2
-import torch._dynamo  # an optimizer's first step would load it, which takes a second
 
+import gridstorm.run  # isort: skip  # first: it imports Lightning in less time
 import gridstorm.fusion
-import gridstorm.run
 import gridstorm.sweeper.job  # what workers are sent is found there
 from gridstorm.record import EventFile  # which loads TensorBoard's messages
 

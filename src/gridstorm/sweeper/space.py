@@ -9,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.errors import HydraException
 
-from gridstorm.config import whole
+from gridstorm.config import as_text, raw_value, values_of, whole
 from gridstorm.error import Problem, Refusal
 
 
@@ -98,7 +98,7 @@ def conditional(
 
 def _parsed(loader: ConfigLoader, key: str, value: Any) -> Override:
     """Read one entry of `sweep.params` or `_sweep_`."""
-    listed = ",".join(map(_quoted, value)) if isinstance(value, list) else ""
+    listed = ",".join(map(as_text, value)) if isinstance(value, list) else ""
     text = f"{key}=choice({listed})" if listed else f"{key}={value}"
     try:
         one = OverridesParser.create(config_loader=loader).parse_override(text)
@@ -110,14 +110,10 @@ def _parsed(loader: ConfigLoader, key: str, value: Any) -> Override:
     return one
 
 
-def _quoted(value: Any) -> str:
-    return str(Override._get_value_element_as_str(value))
-
-
 def axis(one: Override, values: Mapping[str, Any]) -> Axis:
     """Return what one override spans; `values` are those of keys that are not swept."""
     key = one.key_or_group
-    value = whole(one, values.get(key))._value
+    value = raw_value(whole(one, values.get(key)))
     if isinstance(value, IntervalSweep):
         low, high = value.start or 0, value.end or 0
         log = "log" in value.tags
@@ -125,7 +121,7 @@ def axis(one: Override, values: Mapping[str, Any]) -> Axis:
             wanted = "Its ends must rise" + (", and a logarithm has none at or below 0." if low < high else ".")
             raise Refusal([Problem(str(one.input_line), wanted, f"Try {key}=tag(log, interval(0.0001, 0.1)).")])
         return Axis((key,), low=low, high=high, log=log, whole={type(low), type(high)} == {int})
-    return Axis((key,), tuple((Override._convert_value(item),) for item in one.sweep_iterator()))
+    return Axis((key,), tuple((value,) for value in values_of(one)))
 
 
 def _distinct(one: Axis) -> Axis:

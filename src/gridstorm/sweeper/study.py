@@ -194,12 +194,16 @@ class Search:
         return _plain(attrs)
 
     def _suggested(self, trial: "Trial", one: Axis) -> Point:
-        spec = self._space[one.name]._asdict()
-        if "choices" in spec:
-            return dict(zip(one.keys, one.points[trial.suggest_categorical(one.name, spec["choices"])], strict=True))
-        if one.points or one.whole:
-            code = trial.suggest_int(one.name, spec["low"], spec["high"], log=spec["log"])
-            return dict(zip(one.keys, one.points[code], strict=True)) if one.points else {one.keys[0]: code}
+        if one.points:
+            ordered, last = _ordinal(one), len(one.points) - 1
+            code = (
+                trial.suggest_int(one.name, 0, last)
+                if ordered
+                else trial.suggest_categorical(one.name, range(last + 1))
+            )
+            return dict(zip(one.keys, one.points[code], strict=True))
+        if one.whole:
+            return {one.keys[0]: trial.suggest_int(one.name, int(one.low), int(one.high), log=one.log)}
         value = legible(trial.suggest_float(one.name, one.low, one.high, log=one.log), one)
         # The study remembers what is trained, as a study rebuilt from the directories does.
         self._storage.set_trial_param(self._id(trial.number), one.name, value, self._space[one.name])

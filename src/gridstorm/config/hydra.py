@@ -1,0 +1,107 @@
+"""Hydra's private names that are used here, each with what a public way would lack (hydra-core 1.3)."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.core_plugins.importlib_resources_config_source import ImportlibResourcesConfigSource
+from hydra._internal.core_plugins.structured_config_source import StructuredConfigSource as HydrasSchemas
+from hydra._internal.hydra import Hydra
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra._internal.utils import create_automatic_config_search_path, get_args_parser
+from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
+from hydra.plugins.config_source import ConfigLoadError
+from omegaconf import DictConfig
+
+from gridstorm.target import ALLOW_VARIABLE, own_packages
+
+__all__ = ["FileConfigSource", "Hydra", "get_args_parser"]
+
+NO_IMPORT = (
+    "It would import a package, which can run any code.",
+    f"Name a folder (file://FOLDER), or allow your own: {ALLOW_VARIABLE}=PACKAGE python train.py ...",
+)
+
+# Hydra deep-copies its store of built-in configurations for each group that it lists, half of the time of --help,
+# though nothing writes to the copy: let the store be its own copy.
+_STORE = ConfigStore.instance()
+_STORE.__dict__["__deepcopy__"] = lambda memo: _STORE
+
+
+class Packages(ImportlibResourcesConfigSource):
+    """Folders inside packages (`pkg://`), whose import runs their code: of Hydra, and of what is allowed."""
+
+    def __init__(self, provider: str, path: str) -> None:
+        if not may_import(path.rpartition("://")[2]):
+            raise ConfigLoadError("\n".join((f"{path}: {NO_IMPORT[0]}", NO_IMPORT[1])))
+        super().__init__(provider, path)
+
+
+class StructuredConfigSource(HydrasSchemas):
+    """Hydra's own schemas (`structured://`) without a module, which would be imported; Hydra asks for this name."""
+
+    def __init__(self, provider: str, path: str) -> None:
+        if path.rpartition("://")[2]:
+            raise ConfigLoadError("\n".join((f"{path}: {NO_IMPORT[0]}", NO_IMPORT[1])))
+        super().__init__(provider, path)
+
+
+# There is no public way to take a source away, and these two import whatever package a command line names.
+Plugins.instance()  # registers Hydra's own
+SourcesRegistry.instance().types |= {"pkg": Packages, "structured": StructuredConfigSource}
+
+
+def may_import(package: str) -> bool:
+    """Tell whether a package may be imported for the configurations in it."""
+    dotted = f"{package.replace('/', '.')}."
+    return dotted.startswith(("hydra.", "gridstorm.", *own_packages()))
+
+
+def hydra_in(script: Path, flags: argparse.Namespace, folder: str) -> Hydra:
+    """Return Hydra as `@hydra.main` in a script would make it: its public way parses the command line once more.
+
+    Args:
+        script: The file in which the decorated function stands.
+        flags: Hydra's flags.
+        folder: That of the configurations, beside the script, where no flag names another.
+    """
+    path = create_automatic_config_search_path(str(script), None, flags.config_path or folder)
+    if flags.config_dir:
+        anchor = SearchPathQuery(provider="schema")
+        path.prepend("command-line", f"file://{Path(flags.config_dir).resolve()}", anchor)
+    GlobalHydra.instance().clear()
+    return Hydra.create_main_hydra2("train", path)
+
+
+def raw_value(override: Override) -> Any:
+    """Return what an override holds: a range or an interval as such, which `value()` reads as a list of its values."""
+    return override._value
+
+
+def values_of(override: Override) -> list[Any]:
+    """Return the values that an override lists, as plain ones: publicly there are only their texts."""
+    if not override.is_sweep_override():
+        return [override.value()]
+    return [*map(Override._convert_value, override.sweep_iterator())]
+
+
+def as_text(value: Any) -> str:
+    """Return a value in Hydra's own syntax, quoted where it needs that."""
+    return str(Override._get_value_element_as_str(value))
+
+
+def apply(config: DictConfig, override: Override) -> None:
+    """Set one key as Hydra does: its public way composes everything anew, a tenth of a second for each key."""
+    ConfigLoaderImpl._apply_overrides_to_config([override], config)
+
+
+def dirname(overrides: Sequence[Override], options: DictConfig) -> str:
+    """Return what `${hydra:job.override_dirname}` stands for."""
+    return str(get_overrides_dirname([*overrides], **{str(key): value for key, value in options.items()}))
