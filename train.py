@@ -2,11 +2,11 @@
 
 import hydra
 
-from gridstorm.config import Composed, door
+from gridstorm.config import RunConfig, door
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
-def main(config: Composed) -> None:
+def main(config: RunConfig) -> None:
     """Load what trains, only now that the configuration was checked."""
     from gridstorm.run import run
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gridstorm.config.recipe import Composed
+from gridstorm.config.recipe import RunConfig
 from gridstorm.record.tensorboard import EventFile
 from gridstorm.run.build import network_for
 from gridstorm.target.build import build
@@ -24,15 +24,15 @@ class Bare:
         checkpoints: Whether the best and the last state are saved, as a run of ours does.
     """
 
-    def __init__(self, composed: Composed, data: Any, directory: Path, checkpoints: bool) -> None:
-        config = composed.config
-        torch.manual_seed(config["seed"])
+    def __init__(self, composed: RunConfig, data: Any, directory: Path, checkpoints: bool) -> None:
+        values = composed.values
+        torch.manual_seed(values["seed"])
         self.network = network_for(composed, data)
-        self.loss: nn.Module = build(config["loss"])
-        self.optimizer: torch.optim.Optimizer = build(config["optimizer"])(self.network.parameters())
-        self.scheduler: torch.optim.lr_scheduler.LRScheduler = build(config["scheduler"])(self.optimizer)
-        self.parts, self.batch_size, self.seed = data.parts, config["data"]["batch_size"], config["seed"]
-        self.epochs, self.directory, self.checkpoints = config["trainer"]["max_epochs"], directory, checkpoints
+        self.loss: nn.Module = build(values["loss"])
+        self.optimizer: torch.optim.Optimizer = build(values["optimizer"])(self.network.parameters())
+        self.scheduler: torch.optim.lr_scheduler.LRScheduler = build(values["scheduler"])(self.optimizer)
+        self.parts, self.batch_size, self.seed = data.parts, values["data"]["batch_size"], values["seed"]
+        self.epochs, self.directory, self.checkpoints = values["trainer"]["max_epochs"], directory, checkpoints
         self.events = EventFile(directory)
         self.best, self.step = float("inf"), 0
 

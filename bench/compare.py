@@ -15,20 +15,20 @@ from typing import TypeVar
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from gridstorm.config.compose import accept
-from gridstorm.config.recipe import Composed
+from gridstorm.config.compose import checked
+from gridstorm.config.recipe import RunConfig
 
 Name = TypeVar("Name", bound=Hashable)
 Value = TypeVar("Value")
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def composed(*overrides: str) -> Composed:
+def composed(*overrides: str) -> RunConfig:
     """Return the configuration that `python train.py OVERRIDES` would train."""
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         whole = compose("config", list(overrides), return_hydra_config=True)
     config = OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
-    return accept(config, whole.hydra)
+    return checked(config, whole.hydra)
 
 
 def turns(contestants: Mapping[Name, Callable[[], Value]], repetitions: int) -> dict[Name, list[Value]]:

@@ -20,9 +20,9 @@ from torch.func import functional_call, stack_module_state, vmap
 from torch.nn import Parameter
 
 from bench.compare import composed, machine, medians
-from gridstorm.config.recipe import Composed
+from gridstorm.config.recipe import RunConfig
 from gridstorm.fusion import training as fused
-from gridstorm.record.run import Record
+from gridstorm.record.run import RunRecord
 from gridstorm.report.table import table
 from gridstorm.run.build import network_for, prepared
 from gridstorm.run.run import train
@@ -43,12 +43,12 @@ DECAYS = (0.0, 1e-4, 1e-3, 1e-2)
 REPETITIONS = 3
 
 
-def cells(shape: str, size: int) -> list[Composed]:
+def cells(shape: str, size: int) -> list[RunConfig]:
     """Return the first cells of the grid: two seeds, eight learning rates, four weight decays."""
-    config = composed("threads=1", f"trainer.max_epochs={EPOCHS[shape]}", *SHAPES[shape]).config
+    config = composed("threads=1", f"trainer.max_epochs={EPOCHS[shape]}", *SHAPES[shape]).values
     grid = islice(product(DECAYS, RATES, (0, 1)), size)
     return [
-        Composed(
+        RunConfig(
             {
                 **config,
                 "seed": seed,
@@ -63,13 +63,15 @@ def cells(shape: str, size: int) -> list[Composed]:
 def timed(shape: str, size: int, together: bool) -> float:
     """Return the seconds that these cells take."""
     with tempfile.TemporaryDirectory() as folder, quiet():
-        records = [Record.create(Path(folder), f"{number}", one, "") for number, one in enumerate(cells(shape, size))]
+        records = [
+            RunRecord.create(Path(folder), f"{number}", one, "") for number, one in enumerate(cells(shape, size))
+        ]
         start = time.perf_counter()
         if together and size > 1:
             fused.fit(records)
         else:
             for record in records:
-                train(record.composed, lambda record=record: record, alone=False)  # type: ignore[misc]
+                train(record.config, lambda record=record: record, alone=False)  # type: ignore[misc]
         return time.perf_counter() - start
 
 
@@ -78,7 +80,7 @@ def floor(shape: str, size: int) -> float:
     all_cells = cells(shape, size)
     data = prepared(all_cells[0])
     networks = [network_for(one, data) for one in all_cells]
-    loss = build(all_cells[0].config["loss"])
+    loss = build(all_cells[0].values["loss"])
     tensors, buffers = stack_module_state(networks)
     flat = torch.cat([one.detach().flatten(1) for one in tensors.values()], 1)
     parts = torch.split(flat, [one[0].numel() for one in tensors.values()], 1)
@@ -93,7 +95,7 @@ def floor(shape: str, size: int) -> float:
     for row, gradient in zip(rows, gradients, strict=True):
         row.grad = gradient
     groups = [
-        {"params": [row], **{name: one.config["optimizer"][name] for name in ("lr", "weight_decay")}}
+        {"params": [row], **{name: one.values["optimizer"][name] for name in ("lr", "weight_decay")}}
         for row, one in zip(rows, all_cells, strict=True)
     ]
     optimizer = torch.optim.Adam(groups, fused=True)
@@ -104,8 +106,8 @@ def floor(shape: str, size: int) -> float:
         logits = functional_call(networks[0], {**leaves, **buffers}, (x,))
         return loss(logits.reshape(-1, logits.shape[-1]), y.flatten())  # type: ignore[no-any-return]
 
-    config = all_cells[0].config["trainer"]
-    seeds = [one.config["seed"] for one in all_cells]
+    config = all_cells[0].values["trainer"]
+    seeds = [one.values["seed"] for one in all_cells]
     loaders = [data.batches("train", shuffle=True) for _ in {*seeds}]
     start = time.perf_counter()
     for epoch in range(config["max_epochs"]):

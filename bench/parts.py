@@ -21,7 +21,7 @@ from gridstorm.callbacks.checkpoint import Checkpoint
 from gridstorm.fusion import training as fused
 from gridstorm.fusion.group import Group, Zipped
 from gridstorm.fusion.member import Member
-from gridstorm.record.run import Record
+from gridstorm.record.run import RunRecord
 from gridstorm.report.table import table
 
 PARTS: dict[str, list[tuple[Any, str]]] = {
@@ -30,7 +30,7 @@ PARTS: dict[str, list[tuple[Any, str]]] = {
     "optimizer": [(torch.optim.Adam, "step")],
     "data": [(Zipped, "__iter__")],
     "validation": [(Group, "validation_step"), (Group, "on_validation_epoch_end")],
-    "curves and events": [(Record, "log"), (Group, "on_train_epoch_end"), (Group, "on_before_optimizer_step")],
+    "curves and events": [(RunRecord, "log"), (Group, "on_train_epoch_end"), (Group, "on_before_optimizer_step")],
     "checkpoints": [(Checkpoint, "on_train_epoch_end")],
     "start": [(fused, "_built"), (fused, "begin"), (Member, "__init__"), (Group, "configure_optimizers")],
     "end": [(Member, "conclude")],

@@ -19,7 +19,7 @@ from pathlib import Path
 import train
 from bench.compare import ROOT, machine
 from gridstorm.config.command_line import hydra_for, read_flags
-from gridstorm.record.run import Record
+from gridstorm.record.run import RunRecord
 from gridstorm.record.sweep import create, read
 from gridstorm.record.trial import Trial
 from gridstorm.report.table import table
@@ -44,7 +44,7 @@ def call(folder: Path, *texts: str) -> tuple[float, str]:
 def fill(folder: Path) -> None:
     """Make the directories of a thousand runs, all of them over."""
     call(folder, *FIRST)
-    trained = [Record(file.parent) for file in sorted(folder.glob("many/*/result.json"))]
+    trained = [RunRecord(file.parent) for file in sorted(folder.glob("many/*/result.json"))]
     known = {record.origin["signature"] for record in trained}
     loader = hydra_for(train.main, read_flags([])).config_loader
     plan = Plan(loader, "config", [f"output_dir={folder}", *SHORT, *GRID])
@@ -54,7 +54,7 @@ def fill(folder: Path) -> None:
             copy(trained[0], trial)
 
 
-def copy(done: Record, trial: Trial) -> None:
+def copy(done: RunRecord, trial: Trial) -> None:
     """Make a trial's directory with what came out of a run that is over; its files are other names of the same ones."""
     assert done.result
     record = create(done.directory.parent, trial, trial.runs[0], 4)

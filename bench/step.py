@@ -26,8 +26,8 @@ from torch import Tensor, nn
 from bench.bare import Bare
 from bench.compare import composed, machine, medians
 from bench.template import template
-from gridstorm.config.recipe import Composed
-from gridstorm.record.run import Record
+from gridstorm.config.recipe import RunConfig
+from gridstorm.record.run import RunRecord
 from gridstorm.report.table import table
 from gridstorm.run.build import curve_for, module_for, network_for, prepared, trainer_for
 from gridstorm.run.lightning import Recorder
@@ -78,14 +78,14 @@ class Setting:
     steps: int = 0
     weights: list[Tensor] = field(default_factory=list)
 
-    def prepare(self, *overrides: str) -> tuple[Composed, Any]:
+    def prepare(self, *overrides: str) -> tuple[RunConfig, Any]:
         """Return the configuration and its data."""
         one = composed(*DEFAULT, f"trainer.max_epochs={self.epochs}", *overrides)
         data = prepared(one)
         data.parts["train"] = tuple(torch.cat([part] * self.times) for part in data.parts["train"])
         self.steps = self.epochs * len(data.batches("train", shuffle=True))
         torch.set_num_threads(1)
-        torch.manual_seed(one.config["seed"])
+        torch.manual_seed(one.values["seed"])
         return one, data
 
 
@@ -104,7 +104,7 @@ def ours(setting: Setting, directory: Path, *overrides: str, recorded: bool = Tr
     """Return the seconds of our run."""
     one, data = setting.prepare(*overrides)
     module, trainer = module_for(one, network_for(one, data), data), trainer_for(one)
-    record = Record.create(directory, "run", one, "bench")
+    record = RunRecord.create(directory, "run", one, "bench")
     begin(one, record, trainer, data)
     curve = curve_for(one, record, module)
     trainer.callbacks.insert(0, curve)  # type: ignore[attr-defined]  # the Trainer has it
@@ -118,7 +118,7 @@ def ours(setting: Setting, directory: Path, *overrides: str, recorded: bool = Tr
 def lightning(setting: Setting, directory: Path) -> float:
     """Return the seconds of Lightning's loop around a step and nothing else."""
     one, data = setting.prepare()
-    module = Loop(network_for(one, data), build(one.config["loss"]), build(one.config["optimizer"]))
+    module = Loop(network_for(one, data), build(one.values["loss"]), build(one.values["optimizer"]))
     off = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     trainer = pl.Trainer(max_epochs=setting.epochs, accelerator="cpu", **off)  # type: ignore[arg-type]
     return timed(trainer, module, data.batches("train", shuffle=True))

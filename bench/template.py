@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
-from gridstorm.config.recipe import Composed
+from gridstorm.config.recipe import RunConfig
 from gridstorm.run.build import network_for
 from gridstorm.target.build import build
 
@@ -57,16 +57,16 @@ class Template(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": self.make_scheduler(optimizer)}
 
 
-def template(composed: Composed, data: Any, directory: Path) -> tuple[pl.Trainer, pl.LightningModule, tuple[Any, Any]]:
+def template(composed: RunConfig, data: Any, directory: Path) -> tuple[pl.Trainer, pl.LightningModule, tuple[Any, Any]]:
     """Return a Trainer with the template's logger, checkpoints and bar, the module, and the loaders of both parts."""
-    config = composed.config
-    torch.manual_seed(config["seed"])
-    loss, optimizer, scheduler = (build(config[name]) for name in ("loss", "optimizer", "scheduler"))
+    values = composed.values
+    torch.manual_seed(values["seed"])
+    loss, optimizer, scheduler = (build(values[name]) for name in ("loss", "optimizer", "scheduler"))
     module = Template(network_for(composed, data), loss, optimizer, scheduler, data.num_outputs)
-    best = ModelCheckpoint(directory, monitor=config["monitor"], mode=config["mode"], save_last=True)
+    best = ModelCheckpoint(directory, monitor=values["monitor"], mode=values["mode"], save_last=True)
     logger = TensorBoardLogger(directory, name="tensorboard")
-    given = {key: value for key, value in config["trainer"].items() if key != "_target_"}
+    given = {key: value for key, value in values["trainer"].items() if key != "_target_"}
     trainer = pl.Trainer(**given, logger=logger, callbacks=[best, TQDMProgressBar()], default_root_dir=directory)
     train, val = (TensorDataset(*data.parts[part]) for part in ("train", "val"))
-    size = config["data"]["batch_size"]
+    size = values["data"]["batch_size"]
     return trainer, module, (DataLoader(train, size, shuffle=True), DataLoader(val, size))

@@ -35,8 +35,8 @@ def trained(overrides: tuple[str, ...]) -> tuple[int, Callable[[], None]]:
     """Return the number of parameters, and a function that takes one training step."""
     one = composed(*overrides)
     data = prepared(one)
-    network, loss = network_for(one, data), build(one.config["loss"])
-    optimizer = build(one.config["optimizer"])(network.parameters())
+    network, loss = network_for(one, data), build(one.values["loss"])
+    optimizer = build(one.values["optimizer"])(network.parameters())
     x, y = next(iter(data.batches("train")))
 
     def step() -> None:

@@ -13,12 +13,12 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from gridstorm.config.compose import accept
-from gridstorm.config.recipe import Composed
+from gridstorm.config.compose import checked
+from gridstorm.config.recipe import RunConfig
 
 ROOT = Path(__file__).parents[1]
 STAND_IN = ROOT / "tests" / "stand_in"  # what tests train with in place of a user's own code, and how they do so
-Compose = Callable[..., Composed]
+Compose = Callable[..., RunConfig]
 Train = Callable[..., Path]
 
 
@@ -26,10 +26,10 @@ Train = Callable[..., Path]
 def composed() -> Compose:
     """Return a function that composes and checks overrides as `python train.py` does."""
 
-    def of(*overrides: str) -> Composed:
+    def of(*overrides: str) -> RunConfig:
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
             whole = compose("config", list(overrides), return_hydra_config=True)
-        return accept(OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"]), whole.hydra)
+        return checked(OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"]), whole.hydra)
 
     return of
 

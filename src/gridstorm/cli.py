@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from gridstorm.error import plainly
-from gridstorm.record import Record
+from gridstorm.error import exit_on_error
+from gridstorm.record import RunRecord
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -15,13 +15,13 @@ def main(arguments: list[str] | None = None) -> int:
     again.add_argument("directory", type=Path, help="the directory of a run")
     again.set_defaults(function=lambda given: rerun(given.directory))
     given = parser.parse_args(arguments)
-    with plainly():
+    with exit_on_error():
         return int(given.function(given))
 
 
 def rerun(directory: Path) -> int:
     """Train a run again; that there is one is found out before anything heavy is imported."""
-    first = Record(directory)
+    first = RunRecord(directory)
     from gridstorm.run import rerun
 
     return rerun(first)

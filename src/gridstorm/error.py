@@ -29,7 +29,7 @@ class Problem:
         return self.key.partition("=")[0].lstrip("+~")
 
 
-class Refusal(Exception):
+class UserError(Exception):
     """A request that cannot be carried out, with every problem that was found in it."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
@@ -43,11 +43,11 @@ class Refusal(Exception):
 
 
 @contextmanager
-def plainly() -> Iterator[None]:
+def exit_on_error() -> Iterator[None]:
     """Say a refusal in words and end with exit status 2, Ctrl-C with 130; a traceback is for our own mistakes."""
     try:
         yield
-    except Refusal as refusal:
+    except UserError as refusal:
         print(refusal, file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
@@ -67,7 +67,7 @@ def stopped_by(stop: Callable[[int, Any], None]) -> Iterator[None]:
 
 def said(error: BaseException) -> str:
     """Return what went wrong on one line."""
-    if isinstance(error, Refusal):
+    if isinstance(error, UserError):
         return " ".join(map(str, error.problems))
     while error.__cause__ is not None:  # the first of a chain is what went wrong
         error = error.__cause__
@@ -94,7 +94,7 @@ def closest(given: str, names: Iterable[str]) -> list[str]:
     return [lower[name] for name, ratio in zip(close, alike, strict=True) if ratio > alike[0] - 0.1]
 
 
-def refused(key: str, error: Exception) -> Refusal:
+def refused(key: str, error: Exception) -> UserError:
     """Return the refusal for an error whose message already says what was given and what to do."""
     fact, _, remedy = str(error).strip().partition(". ")
-    return Refusal([Problem(key, fact.rstrip(".") + ".", remedy or "Change the values that it speaks of.")])
+    return UserError([Problem(key, fact.rstrip(".") + ".", remedy or "Change the values that it speaks of.")])

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from conftest import ROOT, Compose, result, rows
-from gridstorm.error import Refusal
+from gridstorm.error import UserError
 from gridstorm.run.run import run
 
 GROUPS = {
@@ -103,7 +103,7 @@ def test_every_pair_that_fits_trains(composed: Compose, text_file: Path, tmp_pat
 def test_every_pair_that_does_not_fit_is_refused_in_words(composed: Compose, text_file: Path, tmp_path: Path) -> None:
     assert len(UNFITTING) > 10
     for whole in UNFITTING:
-        with pytest.raises(Refusal) as refusal:
+        with pytest.raises(UserError) as refusal:
             composed(*overrides(whole, text_file, tmp_path))
         words = str(refusal.value)
         assert f"It does not fit data={whole['data']}" in words, whole

@@ -12,7 +12,7 @@ from composing import CONF, composed, names, problems, written
 from gridstorm.config.check import resolved
 from gridstorm.config.group import SECTIONS
 from gridstorm.config.limit import RANGES, TRAINER_TYPES
-from gridstorm.config.resolve import as_written, copies, keys, resolve, source
+from gridstorm.config.resolve import as_written, copies, keys, original, resolve
 
 # What is given, and what is said: one thing wrong, so one problem.
 WRONG = {
@@ -267,7 +267,7 @@ def test_the_precisions_are_those_of_lightning() -> None:
 
 
 def test_a_record_is_checked_without_its_choices() -> None:
-    config = OmegaConf.create(composed().config)
+    config = OmegaConf.create(composed().values)
     assert resolved(config)[1] == []
     config.loss._target_ = "torch.nn.MSELoss"
     assert [one.remedy for one in resolved(config)[1]][-1] == "Choose another loss."
@@ -278,7 +278,7 @@ GARBAGE: list[Any] = [None, 3, -1, "x", "", "???", "${nope}", [], [1], {}, {"a":
 
 @pytest.mark.parametrize("garbage", GARBAGE)
 def test_no_value_anywhere_ends_in_a_traceback(garbage: Any) -> None:
-    plain = OmegaConf.create(composed().config)
+    plain = OmegaConf.create(composed().values)
     for key in [*keys(as_written(plain)), *(f"{section}._target_" for section in SECTIONS), "optimizer.betas.0"]:
         config = copy.deepcopy(plain)
         OmegaConf.update(config, key, garbage, merge=False)
@@ -290,7 +290,7 @@ def test_copies_are_followed_to_their_source() -> None:
         {"a": 1, "b": "${a}", "c": {"d": "${b}", "e": "${.d}"}, "f": "${c}", "g": "x${a}", "h": "${no}"}
     )
     copied = copies(config)
-    assert {key: source(key, copied) for key in ("a", "b", "c.d", "c.e", "f.d", "g", "h")} == {
+    assert {key: original(key, copied) for key in ("a", "b", "c.d", "c.e", "f.d", "g", "h")} == {
         "a": "a", "b": "a", "c.d": "a", "c.e": "a", "f.d": "a", "g": "g", "h": "h",
     }  # fmt: skip
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from composing import CONF, LOADER, Remembering, composed, written
-from gridstorm.config.compose import accept, compose, without_hydra
+from gridstorm.config.compose import checked, compose, without_hydra
 from gridstorm.config.override import Overrides
-from gridstorm.config.recipe import OUTSIDE, Composed
+from gridstorm.config.recipe import OUTSIDE, RunConfig
 from gridstorm.config.resolve import leaves
-from gridstorm.error import Refusal
+from gridstorm.error import UserError
 
 SAME = [
     ["trainer=cpu"],
@@ -79,8 +79,8 @@ def presets(tmp_path_factory: pytest.TempPathFactory) -> Remembering:
 
 def test_what_is_accepted_is_plain_and_resolved() -> None:
     one = composed("seed=3", "model=cnn")
-    assert one.config["data"]["seed"] == 3
-    assert one.config["callbacks"]["progress_bar"]["score"] == "val/loss"
+    assert one.values["data"]["seed"] == 3
+    assert one.values["callbacks"]["progress_bar"]["score"] == "val/loss"
     assert one.choices["model"] == "cnn"
     assert "experiment" not in one.choices
     assert one.overrides == ["seed=3", "model=cnn"]
@@ -89,8 +89,8 @@ def test_what_is_accepted_is_plain_and_resolved() -> None:
 def test_what_is_wrong_is_not_accepted() -> None:
     whole = compose(Overrides(LOADER, "config", [])).whole
     whole.optimizer.lr = -1
-    with pytest.raises(Refusal, match=r"optimizer\.lr=-1: It must be greater than 0"):
-        accept(without_hydra(whole), whole.hydra)
+    with pytest.raises(UserError, match=r"optimizer\.lr=-1: It must be greater than 0"):
+        checked(without_hydra(whole), whole.hydra)
 
 
 def test_leaves_are_the_values_of_a_configuration() -> None:
@@ -111,9 +111,9 @@ def test_a_signature_is_twelve_hexadecimal_digits_and_does_not_depend_on_the_ord
     one = composed("optimizer.lr=1", "model.width=64")
     upside_down = {
         key: dict(reversed(value.items())) if isinstance(value, dict) else value
-        for key, value in reversed(composed("model.width=64", "optimizer.lr=1.0").config.items())
+        for key, value in reversed(composed("model.width=64", "optimizer.lr=1.0").values.items())
     }
-    assert Composed(upside_down).signature == one.signature
+    assert RunConfig(upside_down).signature == one.signature
     assert len(one.signature) == 12
     assert int(one.signature, 16) >= 0
 
@@ -142,7 +142,7 @@ def test_early_stopping_counts_under_any_name() -> None:
 
 
 def test_the_recipe_leaves_out_only_what_cannot_change_a_number() -> None:
-    config = composed().config
+    config = composed().values
     recipe = composed().recipe
     assert config.keys() - recipe.keys() == {*OUTSIDE}
     assert config["trainer"].keys() - recipe["trainer"].keys() == {"accelerator", "log_every_n_steps"}
@@ -152,7 +152,7 @@ def test_the_recipe_leaves_out_only_what_cannot_change_a_number() -> None:
 
 def test_a_value_is_a_default_unless_something_says_otherwise() -> None:
     assert set(composed().origins.values()) == {"default"}
-    assert set(composed().origins) == {key for key, _ in leaves(composed().config)}
+    assert set(composed().origins) == {key for key, _ in leaves(composed().values)}
 
 
 def test_a_value_of_the_command_line_says_so() -> None:
@@ -191,18 +191,18 @@ def test_a_value_of_a_preset_says_which(presets: Remembering) -> None:
 
 def test_the_command_line_wins_over_a_preset_key_by_key(presets: Remembering) -> None:
     one = composed("experiment=wide", "model=mlp", "trainer=cpu", loader=presets)
-    assert (one.config["model"]["_target_"], one.origins["model.width"]) == (
+    assert (one.values["model"]["_target_"], one.origins["model.width"]) == (
         "gridstorm.model.mlp.MLP",
         "choice model=mlp",
     )
-    assert (one.config["trainer"]["max_epochs"], one.origins["trainer.max_epochs"]) == (7, "preset wide")
+    assert (one.values["trainer"]["max_epochs"], one.origins["trainer.max_epochs"]) == (7, "preset wide")
     assert one.origins["trainer.accelerator"] == "choice trainer=cpu"
 
 
 def test_a_preset_brings_along_the_preset_that_it_stands_on(presets: Remembering) -> None:
     one = composed("experiment=wider", loader=presets)
-    assert (one.config["optimizer"]["lr"], one.origins["optimizer.lr"]) == (0.05, "preset wider")
-    assert (one.config["model"]["width"], one.origins["model.width"]) == (99, "preset wider")
+    assert (one.values["optimizer"]["lr"], one.origins["optimizer.lr"]) == (0.05, "preset wider")
+    assert (one.values["model"]["width"], one.origins["model.width"]) == (99, "preset wider")
     assert one.origins["model.depth"] == "preset wider: model=cnn"
 
 

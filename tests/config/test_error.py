@@ -2,7 +2,7 @@
 
 import pytest
 
-from gridstorm.error import Problem, Refusal, closest, did_you_mean, plainly
+from gridstorm.error import Problem, UserError, closest, did_you_mean, exit_on_error
 
 
 def test_a_problem_is_what_was_given_a_fact_and_a_remedy() -> None:
@@ -13,9 +13,9 @@ def test_a_problem_is_what_was_given_a_fact_and_a_remedy() -> None:
 
 def test_a_refusal_lists_each_problem_once() -> None:
     one, two = Problem("a=1", "It is wrong.", "Remove it."), Problem("b=1", "It is wrong.", "Remove it.")
-    assert str(Refusal([one])).startswith("Nothing was started, for one problem:\n  * a=1: ")
-    assert str(Refusal([one, two, one])).splitlines()[0] == "Nothing was started, for 2 problems:"
-    assert Refusal([one, two, one]).problems == [one, two]
+    assert str(UserError([one])).startswith("Nothing was started, for one problem:\n  * a=1: ")
+    assert str(UserError([one, two, one])).splitlines()[0] == "Nothing was started, for 2 problems:"
+    assert UserError([one, two, one]).problems == [one, two]
 
 
 def test_a_close_name_is_suggested_and_otherwise_the_names_are_listed() -> None:
@@ -32,8 +32,8 @@ def test_a_second_name_is_suggested_only_where_it_is_about_as_close() -> None:
 
 
 def test_a_refusal_ends_with_status_2_and_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended, plainly():
-        raise Refusal([Problem("a=1", "It is wrong.", "Remove it.")])
+    with pytest.raises(SystemExit) as ended, exit_on_error():
+        raise UserError([Problem("a=1", "It is wrong.", "Remove it.")])
     assert ended.value.code == 2
     shown = capsys.readouterr()
     assert shown.out == ""
@@ -41,5 +41,5 @@ def test_a_refusal_ends_with_status_2_and_without_a_traceback(capsys: pytest.Cap
 
 
 def test_our_own_mistakes_keep_their_traceback() -> None:
-    with pytest.raises(ZeroDivisionError), plainly():
+    with pytest.raises(ZeroDivisionError), exit_on_error():
         _ = 1 / 0

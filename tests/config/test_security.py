@@ -21,9 +21,9 @@ from omegaconf import OmegaConf
 
 from composing import composed
 from conftest import Command, Sweep
-from gridstorm.error import Refusal
+from gridstorm.error import UserError
 from gridstorm.record.result import Result, Status
-from gridstorm.record.trial import Run, Trial
+from gridstorm.record.trial import Trial, TrialRun
 from gridstorm.report.report import write_best
 from gridstorm.target.build import build
 
@@ -289,8 +289,10 @@ def test_such_a_text_goes_through_best_yaml_unchanged(sweep: Sweep, command: Com
     kept = {"_target_": "pytorch_lightning.callbacks.LambdaCallback", **texts}
     one = composed("seed=3")
     origins = {**one.origins, "callbacks.kept._target_": "command line"}
-    made = replace(one, config={**one.config, "callbacks": {**one.config["callbacks"], "kept": kept}}, origins=origins)
-    trial = Trial({}, [Run(made, 3, result=Result(status=Status.DONE, monitor="val/loss", mode="min", score=1.0))], 1)
+    made = replace(one, values={**one.values, "callbacks": {**one.values["callbacks"], "kept": kept}}, origins=origins)
+    trial = Trial(
+        {}, [TrialRun(made, 3, result=Result(status=Status.DONE, monitor="val/loss", mode="min", score=1.0))], 1
+    )
     file = write_best(tmp_path, [trial], "val/loss", "min")
     preset = OmegaConf.to_container(OmegaConf.load(str(file)), resolve=True)
     assert isinstance(preset, dict)
@@ -338,7 +340,7 @@ def test_an_argument_of_the_run_takes_the_place_of_one_that_is_written() -> None
 
 def test_a_target_that_is_not_allowed_is_refused_wherever_it_stands() -> None:
     for node in ({"_target_": "os.system"}, {"_target_": SAVER, "filename": [{"x": {"_target_": "os.system"}}]}):
-        with pytest.raises(Refusal, match=r"os\.system"):
+        with pytest.raises(UserError, match=r"os\.system"):
             build(node)
 
 

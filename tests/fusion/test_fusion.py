@@ -15,12 +15,12 @@ from torch import nn
 
 from composing import composed
 from conftest import result, rows
-from gridstorm.config.recipe import Composed
+from gridstorm.config.recipe import RunConfig
 from gridstorm.fusion import training as fused
 from gridstorm.fusion.group import Group
 from gridstorm.fusion.probe import fusible
 from gridstorm.fusion.training import train_together
-from gridstorm.record.run import Record
+from gridstorm.record.run import RunRecord
 from gridstorm.run.build import network_for
 from gridstorm.run.run import train
 from gridstorm.run.warning import quiet
@@ -34,12 +34,12 @@ def calm() -> Iterator[None]:
         yield
 
 
-def equal(parent: Path, all_cells: Sequence[Composed], tolerance: float = 1e-10) -> list[Path]:
+def equal(parent: Path, all_cells: Sequence[RunConfig], tolerance: float = 1e-10) -> list[Path]:
     """Check that runs end alike alone and together; return the directories of those that trained together."""
     ones, twos = alone(parent, all_cells), together(parent, all_cells)
     for one, two in zip(ones, twos, strict=True):
         assert off(one, two, ("",)) < tolerance
-        if "callbacks=none" not in Record(one).composed.overrides:
+        if "callbacks=none" not in RunRecord(one).config.overrides:
             assert apart(one, two) < tolerance
         first, second = result(one), result(two)
         assert [*first] == [*second]
@@ -178,7 +178,7 @@ def test_in_single_precision_a_group_is_as_far_from_a_run_alone_as_that_is_from_
     assert 0 < off(first, second) < 10 * max(found)
 
 
-def a_rounding_away(seed: int, composed: Composed, data: Any) -> nn.Module:
+def a_rounding_away(seed: int, composed: RunConfig, data: Any) -> nn.Module:
     """Return a network whose weights each have an error such as float32 makes."""
     network, draw = network_for(composed, data), torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -204,9 +204,9 @@ def test_a_group_goes_on_from_runs_alone_and_runs_alone_from_a_group(tmp_path: P
     half = (alone if first == "alone" else together)(tmp_path, cells([*HARD, "trainer.max_epochs=2"], *OTHERS))
     interrupted(half, 2)
     for directory in half if first == "together" else ():
-        train(Record(directory).composed, lambda directory=directory: Record(directory), alone=False)  # type: ignore[misc]
+        train(RunRecord(directory).config, lambda directory=directory: RunRecord(directory), alone=False)  # type: ignore[misc]
     if first == "alone":
-        train_together([Record(directory) for directory in half])
+        train_together([RunRecord(directory) for directory in half])
     for one, two in zip(whole, half, strict=True):
         assert off(one, two, ("",)) < (1e-10 if first == "alone" else RESUMED_ALONE)
         assert result(two)["epochs"] == 4
@@ -223,12 +223,12 @@ def test_a_group_goes_on_from_a_group_and_runs_at_other_epochs_are_groups_of_the
     sizes: list[int] = []
     fit = fused.fit
 
-    def count(group: Sequence[Record]) -> None:
+    def count(group: Sequence[RunRecord]) -> None:
         sizes.append(len(group))
         fit(group)
 
     monkeypatch.setattr(fused, "fit", count)
-    train_together([Record(directory) for directory in (*late, *early)])
+    train_together([RunRecord(directory) for directory in (*late, *early)])
     assert sizes == [2, 2]
     assert all(off(one, two, ("",)) < 1e-10 for one, two in zip(whole, (*early, *late), strict=True))
 

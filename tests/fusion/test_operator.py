@@ -90,19 +90,19 @@ def stacked(tensors: Callable[[nn.Module], Iterator[tuple[str, Tensor]]], layers
     return {name: torch.stack([one[name].detach() for one in every]) for name in every[0]}
 
 
-def together(layers: Sequence[nn.Module], x: Tensor, same: bool = False) -> tuple[Tensor, Tensors, Tensors]:
+def to_row_state(layers: Sequence[nn.Module], x: Tensor, same: bool = False) -> tuple[Tensor, Tensors, Tensors]:
     """Return the layers' outputs as one, with the parameters and the buffers that they came from."""
     parameters, buffers = (
         stacked(tensors, layers) for tensors in (nn.Module.named_parameters, nn.Module.named_buffers)
     )
-    leaves = {name: tensor.requires_grad_() for name, tensor in parameters.items()}
+    parameters = {name: tensor.requires_grad_() for name, tensor in parameters.items()}
 
-    def one(number: Tensor, own: Tensors, rest: Tensors, x: Tensor) -> Tensor:
+    def one(number: Tensor, own: Tensors, frozen: Tensors, x: Tensor) -> Tensor:
         with Streams([0] * RUNS, torch.device("cpu")):
-            return functional_call(layers[0], {**own, **rest}, (x,))  # type: ignore[no-any-return]
+            return functional_call(layers[0], {**own, **frozen}, (x,))  # type: ignore[no-any-return]
 
     dims = (0, 0, 0, None if same else 0)
-    return vmap(one, in_dims=dims)(torch.arange(RUNS), leaves, buffers, x[0] if same else x), leaves, buffers
+    return vmap(one, in_dims=dims)(torch.arange(RUNS), parameters, buffers, x[0] if same else x), parameters, buffers
 
 
 @pytest.mark.parametrize("same", [False, True], ids=["x of their own", "the same x"])
@@ -112,16 +112,16 @@ def test_a_rule_gives_the_values_the_gradients_and_the_running_means_of_a_loop(n
     layers = [make() for _ in range(RUNS)]
     x = torch.randn(shape).repeat(RUNS, *(1 for _ in shape)) if same else torch.randn(RUNS, *shape)
     x.requires_grad_()
-    outputs, leaves, buffers = together(layers, x, same)
+    outputs, parameters, buffers = to_row_state(layers, x, same)
     apart = torch.stack([layer(part) for layer, part in zip(layers, x, strict=True)])
     torch.testing.assert_close(outputs, apart)
     torch.testing.assert_close(buffers, stacked(nn.Module.named_buffers, layers))
     one, two = (torch.autograd.grad(found.sin().sum(), x, retain_graph=True)[0] for found in (outputs, apart))
     torch.testing.assert_close(one.sum(0) if same else one, two.sum(0) if same else two)
     torch.autograd.backward(apart.sin().sum())
-    if leaves:
-        found = dict(zip(leaves, torch.autograd.grad(outputs.sin().sum(), [*leaves.values()]), strict=True))
-        own = {name: torch.stack([layer.get_parameter(name).grad for layer in layers]) for name in leaves}  # type: ignore[misc]
+    if parameters:
+        found = dict(zip(parameters, torch.autograd.grad(outputs.sin().sum(), [*parameters.values()]), strict=True))
+        own = {name: torch.stack([layer.get_parameter(name).grad for layer in layers]) for name in parameters}  # type: ignore[misc]
         torch.testing.assert_close(found, own)
 
 
@@ -130,7 +130,7 @@ def test_torchs_own_layers_reach_every_rule(monkeypatch: pytest.MonkeyPatch, fun
     rule = Mock(side_effect=RULES[function])
     monkeypatch.setitem(RULES, function, rule)
     for make, shape in LAYERS.values():
-        together([make() for _ in range(RUNS)], torch.randn(RUNS, *shape))
+        to_row_state([make() for _ in range(RUNS)], torch.randn(RUNS, *shape))
     rule.assert_called()
 
 
@@ -141,7 +141,10 @@ def test_smoothing_may_be_a_tensor() -> None:
         with Streams([0] * RUNS, torch.device("cpu")):
             return F.cross_entropy(logits, Y, label_smoothing=smoothing)  # type: ignore[arg-type]
 
-    each = [F.cross_entropy(row, Y, label_smoothing=float(share)) for row, share in zip(logits, smoothing, strict=True)]
+    each = [
+        F.cross_entropy(row, Y, label_smoothing=float(adopt_groups))
+        for row, adopt_groups in zip(logits, smoothing, strict=True)
+    ]
     torch.testing.assert_close(vmap(one)(logits, smoothing), torch.stack(each))
 
 

@@ -11,7 +11,7 @@ from gridstorm.target import definition, target
 
 def fresh() -> None:
     """Forget what was read of sources, as another process would."""
-    for cached in (_digest, definition.file, definition._tree, target.find, target._signature):
+    for cached in (_digest, definition.source_file, definition._tree, target.find, target._signature):
         cached.cache_clear()
 
 

@@ -10,10 +10,10 @@ import pytest
 
 from conftest import Command, Sweep
 from gridstorm.config.limit import LONGEST, component, misnamed
-from gridstorm.error import Refusal
+from gridstorm.error import UserError
 from gridstorm.record.file import hold, write_whole
-from gridstorm.record.run import Record
-from gridstorm.record.sweep import History
+from gridstorm.record.run import RunRecord
+from gridstorm.record.sweep import SweepRecord
 
 SHORT = ("trainer.max_epochs=1", "trainer.limit_train_batches=2")
 WRONG = ("..", ".", "", "/tmp/elsewhere", "a/b", "../a", ".git", "a\nb", "a\x00b", "x" * (LONGEST + 1), "\x1b[2Ja", " ")
@@ -107,7 +107,7 @@ def test_a_directory_that_was_made_for_a_sweep_and_holds_nothing_yet_is_one(tmp_
         directory.mkdir()
         for name in names:
             (directory / name).mkdir() if "trial" in name else (directory / name).touch()
-        History(directory, "val/loss", "min").close()
+        SweepRecord(directory, "val/loss", "min").close()
         assert json.loads((directory / "sweep.json").read_text())["trials"] == []
 
 
@@ -136,7 +136,7 @@ def test_a_long_value_makes_a_legible_name_and_stands_whole_in_the_record(sweep:
     assert done.status == 0, done.err
     assert len(done.runs) == 4
     assert all(len(run.name.encode()) <= LONGEST for run in done.runs)
-    assert all(name in Record(run).composed.config["callbacks"] for run in done.runs)
+    assert all(name in RunRecord(run).config.values["callbacks"] for run in done.runs)
 
 
 def test_a_refused_resume_removes_nothing(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,8 +201,8 @@ def test_a_run_that_another_process_trains_stays_as_it_is(
         again = sweep("optimizer.lr=0.01,0.1", *SHORT)
         assert again.status == 1
         assert "Another process trains this run." in again.out
-        with pytest.raises(Refusal, match="Another process"):
-            Record(run).fail("it died")
+        with pytest.raises(UserError, match="Another process"):
+            RunRecord(run).fail("it died")
         assert state(run) == before
 
 

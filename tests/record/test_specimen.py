@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Command, Sweep, result, rows
-from gridstorm.record.run import Record
+from gridstorm.record.run import RunRecord
 from gridstorm.record.sweep import read
 
 SPECIMEN = Path(__file__).parent / "specimen"
@@ -22,7 +22,7 @@ def old(tmp_path: Path) -> Path:
 
 
 def test_they_are_what_they_were() -> None:
-    ends = {name: Record(SPECIMEN / name).result for name in ("finished", "diverged", "interrupted")}
+    ends = {name: RunRecord(SPECIMEN / name).result for name in ("finished", "diverged", "interrupted")}
     statuses = {name: result and result.status for name, result in ends.items()}
     assert statuses == {"finished": "done", "diverged": "diverged", "interrupted": None}
     assert "format" not in json.loads((SPECIMEN / "finished" / "origin.json").read_text())
@@ -30,9 +30,9 @@ def test_they_are_what_they_were() -> None:
 
 
 def test_a_finished_one_is_read_and_is_over(command: Command, old: Path) -> None:
-    record = Record(old / "finished")
+    record = RunRecord(old / "finished")
     assert [row["epoch"] for row in record.rows()] == [1, 2, 3]
-    assert record.composed.config["callbacks"]["early_stopping"]["patience"] == 5
+    assert record.config.values["callbacks"]["early_stopping"]["patience"] == 5
     status, out, err = command(f"resume={old}/finished")
     assert (status, err) == (0, "")
     assert "is over already" in out
@@ -107,4 +107,4 @@ def test_its_results_start_another_search(sweep: Sweep, old: Path) -> None:
 def test_its_best_yaml_is_a_preset(command: Command, old: Path, tmp_path: Path) -> None:
     status, _, err = command(f"experiment={old}/sweep/best.yaml", f"output_dir={tmp_path}", "name=best")
     assert (status, err) == (0, "")
-    assert result(tmp_path / "best")["signature"] == Record(old / "sweep" / "03-lr=0.1").composed.signature
+    assert result(tmp_path / "best")["signature"] == RunRecord(old / "sweep" / "03-lr=0.1").config.signature

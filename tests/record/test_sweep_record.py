@@ -7,23 +7,23 @@ from pathlib import Path
 import pytest
 
 from conftest import Compose
-from gridstorm.error import Refusal
+from gridstorm.error import UserError
 from gridstorm.record.file import hold
-from gridstorm.record.run import Record
-from gridstorm.record.sweep import History, create, read, state, write_manifest
-from gridstorm.record.trial import Run, Trial
+from gridstorm.record.run import RunRecord
+from gridstorm.record.sweep import SweepRecord, create, read, state, write_manifest
+from gridstorm.record.trial import Trial, TrialRun
 
 
 @pytest.fixture
 def trials(composed: Compose) -> list[Trial]:
     """Three configurations with two seeds each."""
     return [
-        Trial({"optimizer.lr": lr}, [Run(composed(f"optimizer.lr={lr}", f"seed={seed}"), seed) for seed in (0, 1)])
+        Trial({"optimizer.lr": lr}, [TrialRun(composed(f"optimizer.lr={lr}", f"seed={seed}"), seed) for seed in (0, 1)])
         for lr in (0.1, 0.01, 0.001)
     ]
 
 
-def finish(record: Record, status: str = "done", score: float = 0.5, **more: object) -> None:
+def finish(record: RunRecord, status: str = "done", score: float = 0.5, **more: object) -> None:
     """Write a run's result as its process would."""
     told = {"status": status, "score": score, "monitor": "val/loss", "mode": "min", **more}
     (record.directory / "result.json").write_text(json.dumps(told))
@@ -41,8 +41,8 @@ def test_runs_are_found_again_by_signature_and_numbers_go_on(tmp_path: Path, tri
     made(tmp_path, trials[:2])
     assert trials[0].runs[1].record is not None
     finish(trials[0].runs[1].record)
-    history = History(tmp_path, "val/loss", "min")
-    fresh = [Trial(trial.point, [Run(run.composed, run.seed) for run in trial.runs]) for trial in reversed(trials)]
+    history = SweepRecord(tmp_path, "val/loss", "min")
+    fresh = [Trial(trial.point, [TrialRun(run.config, run.seed) for run in trial.runs]) for trial in reversed(trials)]
     history.adopt(fresh)
     history.number(fresh)
     history.close()
@@ -59,7 +59,7 @@ def test_a_run_that_is_over_counts_more_than_a_later_one_that_is_not(tmp_path: P
     finish(first)
     trials[0].number = 7
     create(tmp_path, trials[0], trials[0].runs[0], 2)
-    history = History(tmp_path, "val/loss", "min")
+    history = SweepRecord(tmp_path, "val/loss", "min")
     history.adopt(trials[:1])
     history.close()
     assert trials[0].runs[0].record is not None
@@ -67,17 +67,17 @@ def test_a_run_that_is_over_counts_more_than_a_later_one_that_is_not(tmp_path: P
 
 
 def test_the_directory_belongs_to_one_sweep_at_a_time(tmp_path: Path) -> None:
-    history = History(tmp_path, "val/loss", "min")
-    with pytest.raises(Refusal, match="Another sweep is at work in this directory"):
-        History(tmp_path, "val/loss", "min")
+    history = SweepRecord(tmp_path, "val/loss", "min")
+    with pytest.raises(UserError, match="Another sweep is at work in this directory"):
+        SweepRecord(tmp_path, "val/loss", "min")
     history.close()
-    History(tmp_path, "val/loss", "min").close()
+    SweepRecord(tmp_path, "val/loss", "min").close()
 
 
 def test_what_a_killed_sweep_left_half_made_is_cleared_away(tmp_path: Path) -> None:
     (tmp_path / ".gridstorm-trial-0123456789abcdef" / "checkpoints").mkdir(parents=True)
     (tmp_path / ".gridstorm-sweep.json.4711").touch()
-    History(tmp_path, "val/loss", "min").close()
+    SweepRecord(tmp_path, "val/loss", "min").close()
     assert sorted(file.name for file in tmp_path.iterdir()) == [".lock", "sweep.json"]
 
 

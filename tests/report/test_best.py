@@ -10,10 +10,10 @@ import yaml
 
 from composing import CONF, Remembering, composed, problems
 from gridstorm.config.preset import again
-from gridstorm.config.recipe import Composed
+from gridstorm.config.recipe import RunConfig
 from gridstorm.record.result import Result, Status
-from gridstorm.record.run import Record
-from gridstorm.record.trial import Run, Trial
+from gridstorm.record.run import RunRecord
+from gridstorm.record.trial import Trial, TrialRun
 from gridstorm.report.report import report, write_best
 from guard import GUARD
 
@@ -35,14 +35,14 @@ RECIPES = {
 }  # fmt: skip
 
 
-def trial(parent: Path, one: Composed, score: float | None, status: str = "done", number: int = 1) -> Trial:
+def trial(parent: Path, one: RunConfig, score: float | None, status: str = "done", number: int = 1) -> Trial:
     directory = parent / f"{number}-cell"
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "config.yaml").touch()
     result = Result(
         status=Status(status), monitor="val/loss", mode="min", score=score, seconds=1.0, error="ValueError: no"
     )
-    return Trial({"seed": 1}, [Run(one, 0, Record(directory), result=result)], number)
+    return Trial({"seed": 1}, [TrialRun(one, 0, RunRecord(directory), result=result)], number)
 
 
 @pytest.fixture
@@ -89,8 +89,8 @@ def test_best_yaml_is_readable(sweep: Path) -> None:
 def test_a_later_override_wins_and_another_seed_reaches_the_data(sweep: Path) -> None:
     file = write_best(sweep, [trial(sweep, composed("scheduler=one_cycle"), 0.5)], "val/loss", "min")
     found = composed(f"experiment={file}", "seed=5", "optimizer.lr=0.4", "monitor=val/accuracy", "mode=max")
-    assert found.config["data"]["seed"] == 5
-    assert found.config["scheduler"]["max_lr"] == 0.4
+    assert found.values["data"]["seed"] == 5
+    assert found.values["scheduler"]["max_lr"] == 0.4
 
 
 @pytest.mark.parametrize(("score", "status"), [(None, "failed"), (0.1, "diverged"), (None, "done")])
@@ -119,7 +119,7 @@ def test_a_path_is_quoted_where_it_must_be(tmp_path: Path, name: str) -> None:
     file = write_best(tmp_path / name, [trial(tmp_path, composed("seed=3"), 0.5)], "val/loss", "min")
     assert file is not None
     (text,) = shlex.split(again(file))
-    assert composed(text).config["seed"] == 3
+    assert composed(text).values["seed"] == 3
 
 
 def test_presets_by_name_and_by_path_stand_together_and_a_path_may_be_relative(
@@ -128,9 +128,9 @@ def test_presets_by_name_and_by_path_stand_together_and_a_path_may_be_relative(
     write_best(sweep, [trial(sweep, composed("optimizer.lr=0.2"), 0.5)], "val/loss", "min")
     monkeypatch.chdir(sweep.parents[1])
     found = composed("experiment=[digits_cnn,outputs/grid/best.yaml]", "data.batch_size=16", loader=Remembering())
-    assert found.config["optimizer"]["lr"] == 0.2
-    assert found.config["model"]["_target_"] == "gridstorm.model.mlp.MLP"
-    assert found.config["model"].get("kernel_size") == composed().config["model"].get("kernel_size")
+    assert found.values["optimizer"]["lr"] == 0.2
+    assert found.values["model"]["_target_"] == "gridstorm.model.mlp.MLP"
+    assert found.values["model"].get("kernel_size") == composed().values["model"].get("kernel_size")
     assert found.origins["optimizer.lr"] == "preset outputs/grid/best.yaml"
     assert found.origins["data.batch_size"] == "command line"
     assert found.origins["model._target_"] == "preset outputs/grid/best.yaml: model=mlp"
@@ -197,5 +197,5 @@ def test_a_folder_of_presets_is_found_as_hydra_finds_it(tmp_path: Path) -> None:
     (tmp_path / "mine" / "experiment").mkdir(parents=True)
     write_best(tmp_path / "mine" / "experiment", [trial(tmp_path, composed("seed=3"), 0.5)], "val/loss", "min")
     loader = Remembering(tmp_path / "mine")
-    assert composed("+experiment=best", loader=loader).config["seed"] == 3
-    assert composed("experiment=best", "seed=4", loader=loader).config["seed"] == 4
+    assert composed("+experiment=best", loader=loader).values["seed"] == 3
+    assert composed("experiment=best", "seed=4", loader=loader).values["seed"] == 4

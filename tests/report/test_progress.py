@@ -9,8 +9,8 @@ from rich.console import Console
 
 from conftest import Compose
 from gridstorm.record.result import Result, Status
-from gridstorm.record.run import Record
-from gridstorm.record.trial import Run, Trial
+from gridstorm.record.run import RunRecord
+from gridstorm.record.trial import Trial, TrialRun
 from gridstorm.report.progress import Display, outcome
 
 DONE = Result(status=Status.DONE, score=0.25, monitor="val/loss", mode="min", best_epoch=3, seconds=1.25, epochs=5)
@@ -20,14 +20,14 @@ FAILED = Result(status=Status.FAILED, monitor="val/loss", mode="min", error="die
 def trials(composed: Compose, parent: Path) -> list[Trial]:
     """One that is done, one that failed, one that is running."""
     one = composed()
-    record = Record.create(parent, "03-lr=0.3", one, "")
+    record = RunRecord.create(parent, "03-lr=0.3", one, "")
     (record.directory / "metrics.jsonl").write_text(
         '{"step": 40, "epoch": 2, "samples": 9, "seconds": 1, "val/loss": 0.75}\n'
     )
     return [
-        Trial({"optimizer.lr": 0.1}, [Run(one, 0, result=DONE)], 1),
-        Trial({"optimizer.lr": 0.2}, [Run(one, 0, result=FAILED)], 2),
-        Trial({"optimizer.lr": 0.3}, [Run(one, 0, record, running=True)], 3),
+        Trial({"optimizer.lr": 0.1}, [TrialRun(one, 0, result=DONE)], 1),
+        Trial({"optimizer.lr": 0.2}, [TrialRun(one, 0, result=FAILED)], 2),
+        Trial({"optimizer.lr": 0.3}, [TrialRun(one, 0, record, running=True)], 3),
     ]
 
 
@@ -52,7 +52,10 @@ def test_where_there_is_no_terminal_each_end_is_a_line(
 
 def test_an_outcome_is_a_few_words(composed: Compose) -> None:
     one = composed()
-    assert outcome(Run(one, 0, result=replace(FAILED, error="no memory"))) == "failed: no memory"
-    assert outcome(Run(one, 0, result=replace(DONE, status=Status.DIVERGED, score=None))) == "diverged, without a score"
-    pruned = outcome(Run(one, 0, result=replace(DONE, status=Status.PRUNED)))
+    assert outcome(TrialRun(one, 0, result=replace(FAILED, error="no memory"))) == "failed: no memory"
+    assert (
+        outcome(TrialRun(one, 0, result=replace(DONE, status=Status.DIVERGED, score=None)))
+        == "diverged, without a score"
+    )
+    pruned = outcome(TrialRun(one, 0, result=replace(DONE, status=Status.PRUNED)))
     assert pruned == "pruned after 5 epochs, val/loss 0.25 in epoch 3, 1.2 s"

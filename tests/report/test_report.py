@@ -11,8 +11,8 @@ import pytest
 
 from composing import composed
 from gridstorm.record.result import Result
-from gridstorm.record.run import Record
-from gridstorm.record.trial import Run, Trial
+from gridstorm.record.run import RunRecord
+from gridstorm.record.trial import Trial, TrialRun
 from gridstorm.report.leaderboard import causes, leaderboard
 from gridstorm.report.report import write_results
 
@@ -26,7 +26,7 @@ def trial(parent: Path, number: int, point: dict[str, Any], *results: Result) ->
         directory = parent / (f"{number:02}-cell" + (f",s={seed}" if len(results) > 1 else ""))
         directory.mkdir(parents=True)
         (directory / "config.yaml").touch()
-        runs.append(Run(COMPOSED, seed, Record(directory), result=given))
+        runs.append(TrialRun(COMPOSED, seed, RunRecord(directory), result=given))
     return Trial(point, runs, number)
 
 
@@ -50,7 +50,7 @@ def test_the_table_is_sorted_by_score_and_shows_swept_keys_only(tmp_path: Path) 
         trial(tmp_path, 1, {"optimizer": "adam"}, done(0.5)),
         trial(tmp_path, 2, {"optimizer": "sgd", "optimizer.momentum": 0.9}, done(0.25), done(0.35)),
         trial(tmp_path, 3, {"optimizer": "adam", "optimizer.lr": 0.1}, failed("ValueError: no")),
-        Trial({"optimizer": "adam"}, [Run(COMPOSED, 0)]),
+        Trial({"optimizer": "adam"}, [TrialRun(COMPOSED, 0)]),
     ]
     assert leaderboard(trials, "val/loss", "min").splitlines() == [
         "     optimizer  optimizer.momentum  optimizer.lr  val/loss    epoch  seconds  status  run",
@@ -62,7 +62,7 @@ def test_the_table_is_sorted_by_score_and_shows_swept_keys_only(tmp_path: Path) 
 
 
 def test_nothing_is_told_of_a_sweep_in_which_nothing_ended(tmp_path: Path) -> None:
-    assert leaderboard([Trial({}, [Run(COMPOSED, 0)])], "val/loss", "min") == "No trial has ended."
+    assert leaderboard([Trial({}, [TrialRun(COMPOSED, 0)])], "val/loss", "min") == "No trial has ended."
 
 
 def test_failures_are_grouped_by_cause_each_with_a_remedy(tmp_path: Path) -> None:
@@ -124,9 +124,9 @@ def test_results_have_a_row_a_run_and_cells_of_their_types(tmp_path: Path) -> No
 
 def test_results_of_a_thousand_runs_take_no_longer_a_run_than_those_of_a_hundred(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").touch()
-    record = Record(tmp_path)
+    record = RunRecord(tmp_path)
     trials = [
-        Trial({"optimizer.lr": 0.1 / n}, [Run(COMPOSED, s, record, result=done(n)) for s in range(2)], n)
+        Trial({"optimizer.lr": 0.1 / n}, [TrialRun(COMPOSED, s, record, result=done(n)) for s in range(2)], n)
         for n in range(1, 501)
     ]
 

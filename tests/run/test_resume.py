@@ -14,15 +14,15 @@ import pytest
 import torch
 
 from conftest import ROOT, Compose, result, rows
-from gridstorm.config.recipe import Composed
-from gridstorm.error import Refusal
+from gridstorm.config.recipe import RunConfig
+from gridstorm.error import UserError
 from gridstorm.run.run import run
 
 FORK = multiprocessing.get_context("fork")  # a child that has imported torch already
 HARD = ("model.dropout=0.3", "model.norm=batch", "scheduler=plateau", "scheduler.patience=1", "trainer.max_epochs=12")
 
 
-def in_child(one: Composed) -> "multiprocessing.process.BaseProcess":
+def in_child(one: RunConfig) -> "multiprocessing.process.BaseProcess":
     """Start a run in a process of its own."""
     child = FORK.Process(target=run, args=(one,))
     child.start()
@@ -119,7 +119,7 @@ def test_a_run_that_is_over_is_not_trained_again(
 
 
 def test_a_run_goes_on_with_its_own_configuration_alone(composed: Compose, whole: Path) -> None:
-    with pytest.raises(Refusal, match=r"optimizer\.lr=0\.1: A run goes on with the configuration"):
+    with pytest.raises(UserError, match=r"optimizer\.lr=0\.1: A run goes on with the configuration"):
         run(composed(f"resume={whole}", "optimizer.lr=0.1"))
 
 
@@ -129,12 +129,12 @@ def test_a_foreign_record_builds_nothing_that_is_not_allowed(composed: Compose, 
     (theirs / "result.json").unlink()
     text = (theirs / "config.yaml").read_text()
     (theirs / "config.yaml").write_text(text.replace("torch.optim.Adam", "subprocess.Popen"))
-    with pytest.raises(Refusal, match=r"subprocess\.Popen: Configuration may only"):
+    with pytest.raises(UserError, match=r"subprocess\.Popen: Configuration may only"):
         run(composed(f"resume={theirs}"))
 
 
 def test_a_directory_without_a_run_is_refused(composed: Compose, tmp_path: Path) -> None:
-    with pytest.raises(Refusal, match="There is no run in this directory"):
+    with pytest.raises(UserError, match="There is no run in this directory"):
         run(composed(f"resume={tmp_path}"))
 
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from conftest import Compose, Train, result, rows
-from gridstorm.error import Refusal
-from gridstorm.record.run import Record
+from gridstorm.error import UserError
+from gridstorm.record.run import RunRecord
 from gridstorm.run.build import network_for
 from gridstorm.run.run import run
 from gridstorm.target.build import build
@@ -45,7 +45,7 @@ def test_the_record_holds_all_there_is_to_know(directory: Path, composed: Compos
 
 
 def test_the_environment_says_what_the_numbers_depend_on(directory: Path) -> None:
-    environment = Record(directory).environment
+    environment = RunRecord(directory).environment
     assert set(environment) >= {"started", "commit", "python", "versions", "host", "device", "data", "cores"}
     assert environment["versions"]["torch"] == torch.__version__
     assert len(environment["data"]) == 64
@@ -77,9 +77,9 @@ def test_a_checkpoint_holds_tensors_and_plain_configuration_only(directory: Path
     for name in ("best", "last"):
         saved = torch.load(directory / "checkpoints" / f"{name}.ckpt", weights_only=True)
         asked = composed(*SHORT, f"output_dir={directory.parent}", "name=first")
-        assert saved["gridstorm"]["config"] == asked.config
+        assert saved["gridstorm"]["config"] == asked.values
         whole = composed(*SHORT)
-        network = network_for(whole, build(whole.config["data"]))
+        network = network_for(whole, build(whole.values["data"]))
         weights = {key.removeprefix("network."): tensor for key, tensor in saved["state_dict"].items()}
         network.load_state_dict(weights)
 
@@ -96,7 +96,7 @@ def test_names_never_collide_also_when_runs_start_in_the_same_moment(composed: C
     one = composed()
     with ThreadPoolExecutor(8) as pool:
         made = list(
-            pool.map(lambda _: Record.create(tmp_path, "same", one, "python train.py").directory.name, range(24))
+            pool.map(lambda _: RunRecord.create(tmp_path, "same", one, "python train.py").directory.name, range(24))
         )
     assert sorted(made, key=lambda name: (len(name), name)) == ["same", *(f"same-{number}" for number in range(2, 25))]
     assert not list(tmp_path.glob(".*"))
@@ -117,7 +117,7 @@ def test_what_only_building_shows_is_refused_in_words_and_leaves_nothing(
 ) -> None:
     if overrides == ("trainer=gpu",) and torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(UserError) as refusal:
         run(composed(f"output_dir={tmp_path}", *overrides))
     assert words in str(refusal.value)
     assert not list(tmp_path.iterdir())
@@ -213,7 +213,7 @@ def test_regularization_leaves_norms_and_biases_alone_where_asked(composed: Comp
     from gridstorm.run.optimizer import parameter_groups
 
     whole = composed("model=cnn")
-    network = network_for(whole, build(whole.config["data"]))
+    network = network_for(whole, build(whole.values["data"]))
     (everything,) = parameter_groups(network, skip_norm_and_bias=False)
     weights, spared = parameter_groups(network, skip_norm_and_bias=True)
     assert spared["weight_decay"] == 0.0

@@ -13,8 +13,8 @@ from omegaconf import DictConfig
 
 from gridstorm.config.compose import compose
 from gridstorm.config.override import Overrides
-from gridstorm.config.recipe import Composed
-from gridstorm.error import Refusal
+from gridstorm.config.recipe import RunConfig
+from gridstorm.error import UserError
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -43,7 +43,7 @@ class Remembering(ConfigLoaderImpl):
 LOADER = Remembering()
 
 
-def composed(*overrides: str, loader: ConfigLoaderImpl = LOADER) -> Composed:
+def composed(*overrides: str, loader: ConfigLoaderImpl = LOADER) -> RunConfig:
     """Compose and check overrides."""
     return compose(Overrides(loader, "config", overrides)).run
 
@@ -52,7 +52,7 @@ def problems(*overrides: str, loader: ConfigLoaderImpl = LOADER, sweep: bool = F
     """Return each thing that is wrong with overrides, as it is said to the user."""
     try:
         compose(Overrides(loader, "config", overrides, sweep))
-    except Refusal as refusal:
+    except UserError as refusal:
         return [str(problem) for problem in refusal.problems]
     return []
 

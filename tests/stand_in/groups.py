@@ -10,9 +10,9 @@ from torch import Tensor
 
 from composing import composed
 from conftest import rows
-from gridstorm.config.recipe import Composed
+from gridstorm.config.recipe import RunConfig
 from gridstorm.fusion import training as fused
-from gridstorm.record.run import Record
+from gridstorm.record.run import RunRecord
 from gridstorm.run.run import train
 
 DOUBLE = "trainer.precision=64-true"
@@ -23,26 +23,26 @@ OTHERS = (["optimizer.lr=0.004"], ["seed=1"])
 RESUMED_ALONE = 1e-6  # Lightning loads the weights of a run alone before it doubles their precision
 
 
-def record(parent: Path, name: str, one: Composed) -> Record:
-    return Record.create(parent, name, one, "")
+def record(parent: Path, name: str, one: RunConfig) -> RunRecord:
+    return RunRecord.create(parent, name, one, "")
 
 
-def alone(parent: Path, cells: Sequence[Composed]) -> list[Path]:
+def alone(parent: Path, cells: Sequence[RunConfig]) -> list[Path]:
     """Train runs one after another and return their directories."""
     records = [record(parent / "alone", f"{number}", one) for number, one in enumerate(cells)]
     for one in records:
-        train(one.composed, lambda one=one: one, alone=False)  # type: ignore[misc]
+        train(one.config, lambda one=one: one, alone=False)  # type: ignore[misc]
     return [one.directory for one in records]
 
 
-def together(parent: Path, cells: Sequence[Composed]) -> list[Path]:
+def together(parent: Path, cells: Sequence[RunConfig]) -> list[Path]:
     """Train runs as one group and return their directories; what does not go together fails."""
     records = [record(parent / "together", f"{number}", one) for number, one in enumerate(cells)]
     fused.fit(records)
     return [one.directory for one in records]
 
 
-def cells(base: Sequence[str], *others: Sequence[str]) -> list[Composed]:
+def cells(base: Sequence[str], *others: Sequence[str]) -> list[RunConfig]:
     return [composed("trainer.max_epochs=3", *base, *other) for other in ((), *others)]
 
 
@@ -84,7 +84,7 @@ def off(one: Path, two: Path, names: Sequence[str] = ("train/", "val/")) -> floa
     return max(float(abs(value - other) / max(abs(value), 1e-9)) for value, other in pairs)
 
 
-def mine(monkeypatch: pytest.MonkeyPatch, name: str, *overrides: str) -> Composed:
+def mine(monkeypatch: pytest.MonkeyPatch, name: str, *overrides: str) -> RunConfig:
     """Return the configuration of a network of `unfit`."""
     monkeypatch.setenv("GRIDSTORM_ALLOW", "unfit")
     return composed(f"model._target_=unfit.{name}", "trainer.max_epochs=3", DOUBLE, *overrides)

@@ -6,23 +6,23 @@ from typing import Any
 import pytest
 
 from conftest import Compose, Sweep, Swept, result, rows
-from gridstorm.config.recipe import Composed
-from gridstorm.record.trial import Run, Trial
+from gridstorm.config.recipe import RunConfig
+from gridstorm.record.trial import Trial, TrialRun
 from gridstorm.sweeper.grouping import Fusing
 
 LONG = "trainer.max_epochs=40"
 
 
-def runs(composed: Compose, *cells: tuple[str, ...]) -> list[Run]:
-    return [Run(composed(LONG, *cell), 0) for cell in cells]
+def runs(composed: Compose, *cells: tuple[str, ...]) -> list[TrialRun]:
+    return [TrialRun(composed(LONG, *cell), 0) for cell in cells]
 
 
 def looked(
-    found: list[Run], wanted: str | int = "auto", gain: float = 3.0, why: str | None = None, free: float = 1e9
+    found: list[TrialRun], wanted: str | int = "auto", gain: float = 3.0, why: str | None = None, free: float = 1e9
 ) -> Fusing:
     """Return what is found out, where every group gains so much, or cannot be stacked for a reason."""
 
-    def tried(groups: Sequence[list[Composed]], measured: bool) -> list[Any]:
+    def tried(groups: Sequence[list[RunConfig]], measured: bool) -> list[Any]:
         assert measured == (wanted == "auto")
         return [{"why": why, "gain": gain, "bytes": 1e6, "free": free} for _ in groups]
 
@@ -31,7 +31,7 @@ def looked(
     return fusing
 
 
-def grouped(fusing: Fusing, found: list[Run], places: int = 2) -> list[list[int]]:
+def grouped(fusing: Fusing, found: list[TrialRun], places: int = 2) -> list[list[int]]:
     """Return the numbers of the runs of one job after another, where each place is free again before the next."""
     waiting, jobs = [(Trial({}, [run]), run) for run in found], list[list[int]]()
     numbers = {id(run): number for number, run in enumerate(found)}
@@ -73,7 +73,7 @@ def test_what_does_not_pay_or_cannot_be_stacked_is_trained_apart_and_the_plan_sa
 
 
 def test_few_and_short_runs_are_not_measured(composed: Compose) -> None:
-    found = [Run(composed("trainer.max_epochs=2", f"optimizer.lr={lr}"), 0) for lr in (0.1, 0.2)]
+    found = [TrialRun(composed("trainer.max_epochs=2", f"optimizer.lr={lr}"), 0) for lr in (0.1, 0.2)]
     assert grouped(looked(found), found) == [[0], [1]]
     assert "finding out would take longer" in str(looked(found))
 

@@ -13,8 +13,8 @@ from composing import LOADER, composed
 from conftest import Command, Sweep, result, rows
 from gridstorm.config.limit import ANY, RANGES
 from gridstorm.config.resolve import leaves
-from gridstorm.error import Refusal
-from gridstorm.record.run import Record
+from gridstorm.error import UserError
+from gridstorm.record.run import RunRecord
 from gridstorm.sweeper.plan import Plan
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -127,7 +127,7 @@ def test_what_follows_another_key_still_does_in_best_yaml(sweep: Sweep, tmp_path
     done = sweep(line, "optimizer.lr=0.01,0.02", *SHORT)
     assert done.status == 0, done.err
     here = composed(f"experiment={tmp_path}/grid/best.yaml", other)
-    assert expected.items() <= dict(leaves(here.config)).items()
+    assert expected.items() <= dict(leaves(here.values)).items()
     best = composed(f"experiment={tmp_path}/grid/best.yaml")
     assert best.signature in {result(run)["signature"] for run in done.runs}
 
@@ -149,7 +149,7 @@ def test_what_comes_from_the_environment_is_a_value_in_best_yaml_and_it_says_so(
     monkeypatch.setenv("SPLIT", "4")
     text = (done.directory / "best.yaml").read_text()
     assert "# data.split_seed was written ${oc.decode:${oc.env:SPLIT}}: here it is what that was in this run." in text
-    assert composed(f"experiment={tmp_path}/grid/best.yaml").config["data"]["split_seed"] == 3
+    assert composed(f"experiment={tmp_path}/grid/best.yaml").values["data"]["split_seed"] == 3
 
 
 def interrupted(run: Path) -> None:
@@ -166,7 +166,7 @@ def test_an_edited_configuration_is_set_aside_and_what_was_planned_is_trained(sw
     assert again.status == 0, again.err
     assert f"Set aside, and trained anew: {done.runs[0]}: its config.yaml is not what was planned." in again.out
     assert [run.name for run in again.runs] == ["01-lr=0.2", "02-lr=0.1", "03-lr=0.2"]
-    assert Record(again.runs[2]).composed.config["optimizer"]["lr"] == 0.2
+    assert RunRecord(again.runs[2]).config.values["optimizer"]["lr"] == 0.2
     assert not (done.runs[0] / "result.json").exists()
     assert "3 cells" not in sweep(*grid).out
 
@@ -178,12 +178,12 @@ def test_a_worker_trains_nothing_but_what_was_planned(sweep: Sweep) -> None:
     for run in done.runs:
         interrupted(run)
     file = done.runs[0] / "config.yaml"
-    planned = [Record(run).composed.signature for run in done.runs]
+    planned = [RunRecord(run).config.signature for run in done.runs]
     file.write_text(file.read_text().replace("lr: 0.2", "lr: 0.0001"))
     carry_out([str(done.runs[0])], planned[:1])
     assert result(done.runs[0])["status"] == "failed"
     assert "It is not the configuration that was planned." in result(done.runs[0])["error"]
-    with pytest.raises(Refusal, match="not the configuration that was planned"):
+    with pytest.raises(UserError, match="not the configuration that was planned"):
         carry_out([str(run) for run in done.runs], planned)
 
 
@@ -234,7 +234,7 @@ def test_an_interrupted_run_of_other_code_is_asked_about(sweep: Sweep) -> None:
 def test_data_without_a_fingerprint_are_known_by_the_files_that_they_name(sweep: Sweep, tmp_path: Path) -> None:
     file = tmp_path / "data.csv"
     file.write_text("1")
-    line = ("data._target_=theirs.Data", *(f"~data.{key}" for key in composed().config["data"] if key != "_target_"))
+    line = ("data._target_=theirs.Data", *(f"~data.{key}" for key in composed().values["data"] if key != "_target_"))
     grid = (*line, f"+data.target={file}", "model=linear", "loss=mse", "optimizer.lr=0.1,0.2")
     monkey = pytest.MonkeyPatch()
     monkey.setattr("theirs.Data.__init__", reading)
@@ -352,7 +352,7 @@ STOPPING = "{_target_:pytorch_lightning.callbacks.EarlyStopping,monitor:val/loss
 def test_points_of_a_swept_section_are_what_they_are_alone(sweep: Sweep) -> None:
     done = sweep(f"+callbacks.x={STOPPING},patience:1}},{STOPPING}}}", *SHORT)
     assert done.status == 0, done.err
-    configs = [Record(run).composed.config["callbacks"]["x"] for run in done.runs]
+    configs = [RunRecord(run).config.values["callbacks"]["x"] for run in done.runs]
     assert [config.get("patience") for config in configs] == [1, None]
 
 
@@ -360,7 +360,7 @@ def test_a_section_that_copies_another_one_follows_its_swept_keys(sweep: Sweep) 
     copy = "+callbacks.x={_target_:pytorch_lightning.callbacks.Timer,duration:'${regularization}'}"
     plan = sweep(copy, "regularization.l1=0.1,0.2", "sweep.dry_run=true", *SHORT)
     made = Plan(LOADER, "config", [copy, "regularization.l1=0.1,0.2"])
-    values = [made.composed({"regularization.l1": value, "seed": 0}).config for value in (0.1, 0.2)]
+    values = [made.config_at({"regularization.l1": value, "seed": 0}).values for value in (0.1, 0.2)]
     assert [one["callbacks"]["x"]["duration"]["l1"] for one in values] == [0.1, 0.2], plan.err
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from composing import Remembering, written
-from gridstorm.config import Composed, compose
+from gridstorm.config import RunConfig, compose
 from gridstorm.config.override import Overrides
-from gridstorm.error import Refusal
+from gridstorm.error import UserError
 from gridstorm.sampler.grid import Grid
 from gridstorm.sweeper.plan import Plan, checked
 from gridstorm.sweeper.space import Axis
@@ -22,7 +22,7 @@ def plan(*texts: str) -> Plan:
     return Plan(LOADER, "config", ["sweep.name=grid", *texts])
 
 
-def whole(*texts: str) -> Composed:
+def whole(*texts: str) -> RunConfig:
     """Return what `python train.py` would compose."""
     return compose(Overrides(LOADER, "config", texts)).run
 
@@ -47,9 +47,9 @@ def test_a_point_is_what_hydra_composes_for_it_bit_for_bit(name: str) -> None:
         for run in made.trial(point).runs:
             texts = made.overrides({**point, "seed": run.seed})
             alone = whole(*texts)
-            assert run.composed.config | {"sweep": 0} == alone.config | {"sweep": 0}
-            assert run.composed.signature == alone.signature
-            assert run.composed.choices | {"sweep": ""} == alone.choices | {"sweep": ""}
+            assert run.config.values | {"sweep": 0} == alone.values | {"sweep": 0}
+            assert run.config.signature == alone.signature
+            assert run.config.choices | {"sweep": ""} == alone.choices | {"sweep": ""}
 
 
 def test_the_last_key_varies_fastest_and_equal_recipes_are_one() -> None:
@@ -98,19 +98,19 @@ def test_params_are_written_as_on_the_command_line_or_as_lists(tmp_path: Path) -
     ],
 )
 def test_a_space_that_cannot_be_is_refused(texts: list[str], words: str) -> None:
-    with pytest.raises(Refusal, match=words.replace("(", r"\(").replace(")", r"\)")):
+    with pytest.raises(UserError, match=words.replace("(", r"\(").replace(")", r"\)")):
         plan(*texts)
 
 
 @pytest.mark.parametrize("value", ["0.1", "')('", "[]"])
 def test_params_that_span_nothing_are_refused(tmp_path: Path, value: str) -> None:
-    with pytest.raises(Refusal, match=r"sweep.params.optimizer.lr=.*: It spans no values."):
+    with pytest.raises(UserError, match=r"sweep.params.optimizer.lr=.*: It spans no values."):
         preset(tmp_path, f"{{optimizer.lr: {value}}}")
 
 
 def test_a_problem_of_many_configurations_is_told_once_with_their_number() -> None:
     made = plan("optimizer=sgd,adam", "model.depth=1,2", "data=digits,diabetes")
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(UserError) as refused:
         checked(made, Grid()(made.axes, made.choices))
     [problem] = refused.value.problems
     assert "(in 4 configurations)" in problem.fact

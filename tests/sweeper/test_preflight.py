@@ -8,9 +8,9 @@ import pytest
 
 from conftest import Compose
 from gridstorm.config.value import duration, seconds
-from gridstorm.error import Refusal
+from gridstorm.error import UserError
 from gridstorm.launcher.in_process import InProcess
-from gridstorm.record.trial import Run, Trial
+from gridstorm.record.trial import Trial, TrialRun
 from gridstorm.sweeper.estimate import Estimate, pace, within
 from gridstorm.sweeper.grouping import Fusing
 from gridstorm.sweeper.preflight import Preflight, _shape
@@ -26,7 +26,7 @@ def test_a_duration_is_a_number_with_a_unit(text: str | float | None, value: flo
 
 @pytest.mark.parametrize("text", ["soon", "", "h", "-3m", "0", "nan", "inf"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(Refusal, match="It is no duration"):
+    with pytest.raises(UserError, match="It is no duration"):
         seconds("sweep.timeout", text)
 
 
@@ -37,9 +37,9 @@ def test_a_duration_in_words_reads_back() -> None:
 
 
 def estimate(composed: Compose, drawn: bool = False) -> Estimate:
-    trials = [Trial({}, [Run(composed(f"model.depth={depth}"), 0)]) for depth in (1, 2, 3)]
+    trials = [Trial({}, [TrialRun(composed(f"model.depth={depth}"), 0)]) for depth in (1, 2, 3)]
     pilots = {
-        pace(trial.runs[0].composed): {"step": 0.01, "seconds": 10.0 * number, "bytes": 1.0}
+        pace(trial.runs[0].config): {"step": 0.01, "seconds": 10.0 * number, "bytes": 1.0}
         for number, trial in enumerate(trials, 1)
     }
     return Estimate(trials, pilots, Fusing(), places=2, count=6 if drawn else 3, drawn=drawn)
@@ -55,9 +55,9 @@ def test_the_first_trials_that_fit_are_kept(composed: Compose) -> None:
     trials = [*found.trials]
     assert within(trials, found, 30, trim=False) == (trials, 3)
     assert within(trials, found, 16, trim=True) == (trials[:2], 2)
-    with pytest.raises(Refusal, match="would take 30s, and 2 of 3 configurations fit"):
+    with pytest.raises(UserError, match="would take 30s, and 2 of 3 configurations fit"):
         within(trials, found, 16, trim=False)
-    with pytest.raises(Refusal, match=r"0 of 3 configurations fit\. Allow sweep\.budget=30s\."):
+    with pytest.raises(UserError, match=r"0 of 3 configurations fit\. Allow sweep\.budget=30s\."):
         within(trials, found, 4, trim=True)
 
 
@@ -93,11 +93,11 @@ class Counting(InProcess):
 @pytest.mark.parametrize(("groups", "jobs"), [(0, 0), (1, 2), (3, 3)])
 def test_a_place_that_would_be_idle_tries_a_group_too(composed: Compose, groups: int, jobs: int) -> None:
     launcher = Counting()
-    found = Preflight(launcher).gains([[composed()]] * groups, measured=True)
+    found = Preflight(launcher).speedups([[composed()]] * groups, measured=True)
     assert (len(found), launcher.given) == (groups, jobs)
 
 
 def test_a_pilot_takes_as_many_steps_as_it_divides_its_time_by(composed: Compose) -> None:
     few = composed("trainer.limit_train_batches=2", "trainer.limit_val_batches=3")
-    assert _short(few, PILOT_STEPS, None).config["trainer"]["limit_train_batches"] == PILOT_STEPS
-    assert [_short(few, 5, most).config["trainer"]["limit_val_batches"] for most in (None, 2, 9)] == [3, 2, 3]
+    assert _short(few, PILOT_STEPS, None).values["trainer"]["limit_train_batches"] == PILOT_STEPS
+    assert [_short(few, 5, most).values["trainer"]["limit_val_batches"] for most in (None, 2, 9)] == [3, 2, 3]

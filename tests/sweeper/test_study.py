@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from gridstorm.config.value import Point
-from gridstorm.error import Refusal
+from gridstorm.error import UserError
 from gridstorm.sweeper.space import Axis
-from gridstorm.sweeper.study import Search, legible
+from gridstorm.sweeper.study import Study, legible
 
 CONF = Path(__file__).parents[2] / "conf"
 SAMPLERS = ["random", "sobol", "tpe", "gp", "cmaes"]
@@ -30,11 +30,11 @@ def node(family: str, name: str, **changes: Any) -> dict[str, Any]:
     return {**yaml.safe_load((CONF / family / f"{name}.yaml").read_text()), **changes}
 
 
-def search(sampler: str = "random", axes: list[Axis] = SPACE, pruner: str = "none", **given: Any) -> Search:
+def search(sampler: str = "random", axes: list[Axis] = SPACE, pruner: str = "none", **given: Any) -> Study:
     """Return a search as the files in conf/ make it; `changes` are those to the sampler's, the rest is Search's own."""
     chosen = node("sampler", sampler, **given.pop("changes", {}))
     rest: dict[str, Any] = {"mode": "min", "seed": 1, "max_epochs": 9, "choices": {}} | given
-    return Search(axes, sampler=chosen, pruner=node("pruner", pruner), **rest)
+    return Study(axes, sampler=chosen, pruner=node("pruner", pruner), **rest)
 
 
 def early(sampler: str) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def early(sampler: str) -> dict[str, Any]:
     return {"n_startup_trials": 3} if sampler in ("tpe", "gp") else {}
 
 
-class Known(NamedTuple):
+class KnownRun(NamedTuple):
     number: int
     point: Point
     attrs: dict[str, Any]
@@ -61,14 +61,14 @@ def fate(number: int, point: Point) -> tuple[str, float | None, list[tuple[int, 
     return kind, score if kind == "done" else None, [] if kind in ("skipped", "failed") else curve
 
 
-def live(one: Search) -> Known:
+def live(one: Study) -> KnownRun:
     number, point, attrs = one.propose()
     state, score, curve = fate(number, point)
     for epoch, value in curve:
         one.report(number, epoch, value)
     if state != "running":
         one.conclude(number, state, score)
-    return Known(number, dict(point), attrs, state, score, curve)
+    return KnownRun(number, dict(point), attrs, state, score, curve)
 
 
 @pytest.mark.parametrize("pruner", ["none", "hyperband"])
@@ -175,14 +175,14 @@ def test_a_sampler_that_proposes_what_is_known_again_and_again_is_helped_out() -
 
 
 def test_cmaes_refuses_a_space_without_order_and_names_the_remedy() -> None:
-    with pytest.raises(Refusal, match=r"only optimizer\.lr is one\. Choose sampler=tpe\."):
+    with pytest.raises(UserError, match=r"only optimizer\.lr is one\. Choose sampler=tpe\."):
         search("cmaes", [LR, OPTIMIZER])
-    with pytest.raises(Refusal, match="optimizer has none"):
+    with pytest.raises(UserError, match="optimizer has none"):
         search("cmaes", [OPTIMIZER])
 
 
 def test_a_sampler_whose_state_is_a_pickle_is_refused() -> None:
-    with pytest.raises(Refusal, match="Choose sampler=cmaes"):
+    with pytest.raises(UserError, match="Choose sampler=cmaes"):
         search(changes={"_target_": "optuna.samplers.CmaEsSampler"})
 
 
@@ -205,7 +205,7 @@ def test_trials_are_recalled_in_order() -> None:
 def curves(pruner: str, mode: str = "min") -> Callable[[Callable[[int], float | None]], bool]:
     """Return what tells whether a curve is cut short after 20 others, some good and some bad."""
     sign = 1 if mode == "min" else -1
-    one = Search([BATCH], {}, None, node("pruner", pruner), mode=mode, seed=0, max_epochs=9)
+    one = Study([BATCH], {}, None, node("pruner", pruner), mode=mode, seed=0, max_epochs=9)
 
     def cut(curve: Callable[[int], float | None]) -> bool:
         number = one.place({"data.batch_size": 64})

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conftest import Sweep, result, rows
-from gridstorm.record.run import Record
+from gridstorm.record.run import RunRecord
 
 SHORT = ("trainer.max_epochs=2", "trainer.limit_train_batches=3")
 
@@ -98,8 +98,8 @@ def test_zipped_keys_vary_together(sweep: Sweep) -> None:
 def test_a_choice_brings_its_own_range_along(sweep: Sweep) -> None:
     done = sweep("optimizer=sgd,adam", "sweep.conditional=true", "sampler=random", "sweep.n_trials=6", *SHORT)
     assert done.status == 0, done.err
-    configs = [Record(run).composed for run in done.runs]
-    momenta = [one.config["optimizer"]["momentum"] for one in configs if one.choices["optimizer"] == "sgd"]
+    configs = [RunRecord(run).config for run in done.runs]
+    momenta = [one.values["optimizer"]["momentum"] for one in configs if one.choices["optimizer"] == "sgd"]
     assert len(set(momenta)) == len(momenta) > 1
     assert all(0.5 <= momentum <= 0.99 for momentum in momenta)
     assert sum(one.choices["optimizer"] == "adam" for one in configs) == 1
@@ -108,7 +108,7 @@ def test_a_choice_brings_its_own_range_along(sweep: Sweep) -> None:
 def test_a_preset_names_the_space(sweep: Sweep) -> None:
     done = sweep("sweep=learning_rate", "sampler=random", "sweep.n_trials=3", *SHORT)
     assert done.status == 0, done.err
-    assert all(1e-4 <= Record(run).composed.config["optimizer"]["lr"] <= 1e-1 for run in done.runs)
+    assert all(1e-4 <= RunRecord(run).config.values["optimizer"]["lr"] <= 1e-1 for run in done.runs)
     assert len(done.runs) == 3
 
 
@@ -134,7 +134,7 @@ def test_a_dry_run_prints_the_plan_and_trains_nothing(sweep: Sweep) -> None:
 def a_second_each(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hand in what a pilot measures: the plan is then the same on every machine."""
     measured = {"step": 0.01, "seconds": 1.0, "bytes": 1000.0}
-    monkeypatch.setattr("gridstorm.sweeper.tryout.pilot", lambda composed: measured)
+    monkeypatch.setattr("gridstorm.sweeper.tryout.time_run", lambda composed: measured)
 
 
 @pytest.mark.usefixtures("a_second_each")

@@ -16,8 +16,8 @@ import pytest
 
 from composing import composed
 from gridstorm.config.value import label
-from gridstorm.record.run import Record
-from gridstorm.record.trial import Run, Trial
+from gridstorm.record.run import RunRecord
+from gridstorm.record.trial import Trial, TrialRun
 from gridstorm.report.page import address, page, pattern, write_board
 from gridstorm.run.run import train
 from gridstorm.run.warning import quiet
@@ -55,16 +55,16 @@ def created(directory: Path, number: int, point: dict[str, Any], seeds: int) -> 
     for seed in range(seeds):
         one = composed(*texts, f"seed={seed}", *FEW)
         told = {"name": name, "number": number, "seed": seed, "values": point, "ask": None, "attrs": {}}
-        record = Record.create(directory, f"{name},s={seed}" if seeds > 1 else name, one, "python train.py", told)
-        runs.append(Run(one, seed, record))
+        record = RunRecord.create(directory, f"{name},s={seed}" if seeds > 1 else name, one, "python train.py", told)
+        runs.append(TrialRun(one, seed, record))
     return Trial(point, runs, number)
 
 
-def carried_out(run: Run) -> None:
+def carried_out(run: TrialRun) -> None:
     assert run.record is not None
     record = run.record
     with quiet():
-        train(run.composed, lambda: record, alone=False)
+        train(run.config, lambda: record, alone=False)
     run.refresh()
 
 
@@ -219,7 +219,7 @@ def test_a_pattern_finds_runs_in_the_sweep_and_above_it_but_not_those_of_another
 
 
 def test_nothing_is_invented_of_a_sweep_that_has_just_begun() -> None:
-    text = page("grid", [Trial({"model": "a|b*"}, [Run(composed(), 0)])], "val/loss", "min")
+    text = page("grid", [Trial({"model": "a|b*"}, [TrialRun(composed(), 0)])], "val/loss", "min")
     assert "1 trials: 1 waiting. None has a score." in text
     assert "|" not in text
     assert "[curves]" not in text

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from conftest import Sweep, Swept, result, rows
-from gridstorm.record.run import Record
+from gridstorm.record.run import RunRecord
 
 SHORT = ("trainer.max_epochs=1", "trainer.limit_train_batches=2")
 SPACE = (
@@ -49,7 +49,7 @@ def test_a_sampler_plans_the_same_again_goes_on_as_if_undisturbed_and_keeps_to_i
     resumed = sweep(*told, "sweep.n_trials=7", name="cut")
     assert resumed.first.startswith("7 cells: 3 done, 1 interrupted, 3 to go")
     assert trials(resumed) == trials(whole)
-    configs = [Record(run).composed.config for run in whole.runs]
+    configs = [RunRecord(run).config.values for run in whole.runs]
     assert len({result(run)["signature"] for run in whole.runs}) == 7
     assert all(1e-4 <= config["optimizer"]["lr"] <= 1e-1 for config in configs)
     assert {config["model"]["depth"] for config in configs} <= {0, 1, 2}
@@ -112,7 +112,7 @@ def test_asha_pauses_runs_goes_on_with_the_best_and_leaves_the_others_resumable(
         spent == 6 for spent in epochs.values()
     )
     paused = next(run for run in done.runs if states[run.name] == "pruned")
-    assert Record(paused).last_checkpoint is not None
+    assert RunRecord(paused).last_checkpoint is not None
     again = sweep(*HALVED, "pruner=asha")
     assert "0 to go" in again.first
     assert {run.name: result(run)["epochs"] for run in again.runs} == epochs

@@ -31,7 +31,7 @@ class Checkpoint(LightningCheckpoint):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Have files written where they belong; Lightning writes to memory, to a temporary folder, and then there."""
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
-            trainer.strategy.checkpoint_io = Straight()
+            trainer.strategy.checkpoint_io = DirectCheckpointIO()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the best state inside an epoch too, where it is validated there; a run goes on from ends of epochs."""
@@ -96,8 +96,8 @@ class Checkpoint(LightningCheckpoint):
         return home / "checkpoints"
 
 
-class Straight(TorchCheckpointIO):
-    """Writes a checkpoint to its path; that this is beside its place is the callback's care."""
+class DirectCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint straight to the given path; the callback passes a temporary file and renames it."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Write `checkpoint` to `path`, whose folder is made where it is missing: other callbacks save here too."""

@@ -1,13 +1,13 @@
 """A command line becomes a checked configuration."""
 
 from gridstorm.config.command_line import door
-from gridstorm.config.compose import Composition, compose, recheck
+from gridstorm.config.compose import Composition, checked_again, compose
 from gridstorm.config.group import COUNTED, GROUPS, OF_SWEEPS
 from gridstorm.config.hydra import as_text, raw_value, values_of
 from gridstorm.config.limit import CONFIG, LONGEST, MANIFEST, component, is_file, misnamed
 from gridstorm.config.override import Overrides, whole
 from gridstorm.config.preset import again, as_preset, fixed
-from gridstorm.config.recipe import CONDITIONAL, Composed, default_name, named_files
+from gridstorm.config.recipe import CONDITIONAL, RunConfig, default_name, named_files
 from gridstorm.config.resolve import leaves, no_data
 from gridstorm.config.task import METRICS, metrics, misshapen
 from gridstorm.config.value import Point, brief, duration, label, number, seconds
@@ -21,14 +21,15 @@ __all__ = [
     "MANIFEST",
     "METRICS",
     "OF_SWEEPS",
-    "Composed",
     "Composition",
     "Overrides",
     "Point",
+    "RunConfig",
     "again",
     "as_preset",
     "as_text",
     "brief",
+    "checked_again",
     "component",
     "compose",
     "default_name",
@@ -45,7 +46,6 @@ __all__ = [
     "no_data",
     "number",
     "raw_value",
-    "recheck",
     "seconds",
     "values_of",
     "whole",

@@ -1,4 +1,4 @@
-"""Everything that is wrong with a composed configuration, found at once and before torch is loaded."""
+"""Everything that is wrong with a configuration, found at once and before torch is loaded."""
 
 import ast
 import math
@@ -8,10 +8,10 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from gridstorm.config.compatibility import fit
+from gridstorm.config.compatibility import compatible
 from gridstorm.config.group import COUNTED, GIVEN, PARTIAL, SECTIONS
 from gridstorm.config.limit import ANY, CONFIG, MANIFEST, RANGES, TRAINER_TYPES, TYPES, Range, is_file, misnamed
-from gridstorm.config.resolve import copies, resolve, source
+from gridstorm.config.resolve import copies, original, resolve
 from gridstorm.error import Problem, closest, did_you_mean
 from gridstorm.target import (
     SPECIAL,
@@ -49,7 +49,7 @@ def check_values(
 ) -> list[Problem]:
     """Return everything that is wrong with a resolved configuration; a copied value is told of at each place."""
     shape = [*_shape(plain)]
-    return [*shape, *_root(plain), *_targets(plain), *([] if shape else fit(plain, folders, unknown))]
+    return [*shape, *_root(plain), *_targets(plain), *([] if shape else compatible(plain, folders, unknown))]
 
 
 def told_once(
@@ -66,7 +66,7 @@ def told_once(
         for one in found
         if one.path not in silent
         and one.path.partition(".")[0] not in unknown
-        and (source(one.path, copied) == one.path or source(one.path, copied) not in wrong)
+        and (original(one.path, copied) == one.path or original(one.path, copied) not in wrong)
     ]
 
 
@@ -109,7 +109,7 @@ def _root(plain: Mapping[str, Any]) -> Iterator[Problem]:
             remedy = did_you_mean(key, closest(key, [one for one in known if ("." in one) == ("." in key)]))
             if key == "experiment":
                 remedy = "Begin the preset's file with # @package _global_."
-            yield Problem(given, "No run reads this key.", remedy)
+            yield Problem(given, "Unknown key.", remedy)
     yield from _places(plain)
 
 
@@ -155,7 +155,7 @@ def _arguments(key: str, node: Mapping[str, Any], target: Target) -> Iterator[Pr
     for name, value in node.items():
         argument, dotted = signature.get(name), f"{key}.{name}"
         if name in given:
-            yield Problem(f"{dotted}={shown(value)}", "The run itself gives it.", given[name])
+            yield Problem(f"{dotted}={shown(value)}", "The run sets this itself.", given[name])
         elif argument:
             yield from _value(dotted, value, argument.type, limits)
         elif name in SPECIAL:

@@ -15,8 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 from gridstorm.config.compose import Composition, compose
 from gridstorm.config.hydra import Hydra, get_args_parser, hydra_in
 from gridstorm.config.override import FAILURES, OURS, Overrides, words
-from gridstorm.config.recipe import Composed
-from gridstorm.error import Problem, Refusal, did_you_mean, plainly
+from gridstorm.config.recipe import RunConfig
+from gridstorm.error import Problem, UserError, did_you_mean, exit_on_error
 
 FOLDER, NAME = "conf", "config"  # as in train.py's @hydra.main
 SHOWS = ("help", "hydra_help", "cfg", "info", "shell_completion")
@@ -26,7 +26,7 @@ def read_flags(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse Hydra's flags.
 
     Raises:
-        Refusal: There is no such flag, or they ask for several things at once.
+        UserError: There is no such flag, or they ask for several things at once.
         SystemExit: `--version` was asked for, and printed.
     """
     parser = get_args_parser()
@@ -35,18 +35,18 @@ def read_flags(arguments: Sequence[str]) -> argparse.Namespace:
         kind, _, unknown = message.partition("unrecognized arguments: ")
         known = re.findall(r"--[a-z-]+", parser.format_usage())
         problems = [_misplaced(one, known) for one in unknown.split()]
-        raise Refusal(problems or [Problem("command line", f"{kind}.", "See python train.py --hydra-help.")])
+        raise UserError(problems or [Problem("command line", f"{kind}.", "See python train.py --hydra-help.")])
 
     parser.error = error  # type: ignore[method-assign]
     flags = parser.parse_args(arguments)
     asked = [f"--{mode.replace('_', '-')}" for mode in (*SHOWS, "run", "multirun") if getattr(flags, mode)]
     if len(asked) > 1 and "help" not in asked[0]:
-        raise Refusal([Problem(" ".join(asked), "Each of these asks for something else.", "Keep one of them.")])
+        raise UserError([Problem(" ".join(asked), "Each of these asks for something else.", "Keep one of them.")])
     if flags.resolve and not (flags.cfg or flags.help):
-        raise Refusal([Problem("--resolve", "It says how a configuration is printed.", "Add --cfg job.")])
+        raise UserError([Problem("--resolve", "It says how a configuration is printed.", "Add --cfg job.")])
     if flags.experimental_rerun:
         fact, remedy = "A pickled configuration can run any code.", "Use gridstorm rerun DIRECTORY."
-        raise Refusal([Problem("--experimental-rerun", fact, remedy)])
+        raise UserError([Problem("--experimental-rerun", fact, remedy)])
     return flags
 
 
@@ -60,31 +60,31 @@ def hydra_for(main: Callable[..., Any], flags: argparse.Namespace) -> Hydra:
     """Return Hydra as `main`, which is decorated with @hydra.main, would make it.
 
     Raises:
-        Refusal: A folder or a file that the flags name is not there.
+        UserError: A folder or a file that the flags name is not there.
     """
     hydra = hydra_in(Path(inspect.getfile(inspect.unwrap(main))), flags, FOLDER)
     folders = [Path(source.path) for source in hydra.config_loader.get_sources() if source.scheme() == "file"]
     for flag, folder in (("--config-path", folders[0]), ("--config-dir", folders[-1])):
         if not folder.is_dir():
             remedy = "Name one that holds groups of choices."
-            raise Refusal([Problem(f"{flag} {folder}", "There is no such directory.", remedy)])
+            raise UserError([Problem(f"{flag} {folder}", "There is no such directory.", remedy)])
     files = {file.stem for folder in folders for file in folder.glob("*.yaml")}
     name = flags.config_name or NAME
     if name.removesuffix(".yaml") not in files and "/" not in name:
         fact = f"There is no {name}.yaml in {folders[0]}."
-        raise Refusal([Problem(f"--config-name {name}", fact, did_you_mean(name, files))])
+        raise UserError([Problem(f"--config-name {name}", fact, did_you_mean(name, files))])
     return hydra
 
 
 class Task:
     """What Hydra starts: a function of a run's configuration, with what was composed and checked already."""
 
-    def __init__(self, main: Callable[[Composed], Any], composition: Composition) -> None:
+    def __init__(self, main: Callable[[RunConfig], Any], composition: Composition) -> None:
         self.main, self.composition = main, composition
 
     def __call__(self, _: DictConfig) -> Any:
         """Start the run; Hydra's own copy of the configuration is not looked at."""
-        with plainly():  # Hydra would say of a refusal that it is an error
+        with exit_on_error():  # Hydra would say of a refusal that it is an error
             return self.main(self.composition.run)
 
 
@@ -95,7 +95,7 @@ def door(main: Callable[..., Any]) -> None:
         main: A function of a run's configuration, decorated with `@hydra.main`.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # what is raised inside Hydra comes out of it
-    with plainly():
+    with exit_on_error():
         flags = read_flags(sys.argv[1:])
         shows = any(getattr(flags, mode) for mode in SHOWS)
         (_show if shows else _start)(main, flags)
@@ -117,9 +117,9 @@ def _show(main: Callable[..., Any], flags: argparse.Namespace) -> None:
     """Let Hydra print its help, the configuration or completions; the values are not checked, and nothing is built."""
     try:
         hydra, name = hydra_for(main, flags), flags.config_name or NAME
-        composed = hydra.compose_config
+        config = hydra.compose_config
         # Help would set up the logging that a configuration describes, which can name any code.
-        hydra.compose_config = lambda **given: composed(**{**given, "with_log_configuration": False})  # type: ignore[method-assign]
+        hydra.compose_config = lambda **given: config(**{**given, "with_log_configuration": False})  # type: ignore[method-assign]
         if flags.help or flags.hydra_help:
             (hydra.app_help if flags.help else hydra.hydra_help)(name, get_args_parser(), flags)
         elif flags.cfg:
@@ -134,7 +134,7 @@ def _show(main: Callable[..., Any], flags: argparse.Namespace) -> None:
     except FAILURES as error:
         overrides = _overrides(hydra_for(main, flags), flags)
         overrides.compose()
-        raise Refusal(overrides.problems or [words("command line", error)]) from error
+        raise UserError(overrides.problems or [words("command line", error)]) from error
 
 
 def _overrides(hydra: Hydra, flags: argparse.Namespace) -> Overrides:

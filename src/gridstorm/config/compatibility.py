@@ -11,7 +11,7 @@ from gridstorm.target import find
 YIELDS = {"image": "images", "table": "tables", "tokens": "text"}
 
 
-def fit(plain: Mapping[str, Any], folders: Collection[Path], unknown: Collection[str] = ()) -> Iterator[Problem]:
+def compatible(plain: Mapping[str, Any], folders: Collection[Path], unknown: Collection[str] = ()) -> Iterator[Problem]:
     """Yield what does not fit.
 
     Args:
@@ -75,7 +75,7 @@ def _monitored(plain: Mapping[str, Any], task: str) -> Iterator[Problem]:
     known = monitors(task)
     for key, name, mode in _monitors(plain):
         if name not in known and key != "scheduler.":
-            words = f"A run of {task.replace('_', ' ')} never logs it."
+            words = f"A {task.replace('_', ' ')} run does not log it."
             yield Problem(f"{key}monitor={name}", words, did_you_mean(name, known))
         elif mode in ("min", "max") and mode != known.get(name, mode):
             words = "smaller" if known[name] == "min" else "larger"

@@ -14,9 +14,9 @@ from gridstorm.config.check import check_values, resolved, told_once
 from gridstorm.config.group import GROUPS
 from gridstorm.config.origin import origins
 from gridstorm.config.override import Overrides, folders, of_hydra
-from gridstorm.config.recipe import CONDITIONAL, Composed
+from gridstorm.config.recipe import CONDITIONAL, RunConfig
 from gridstorm.config.resolve import copies, interpolated, no_data, plainly_written
-from gridstorm.error import Problem, Refusal
+from gridstorm.error import Problem, UserError
 
 
 @dataclass
@@ -29,44 +29,44 @@ class Composition:
     """
 
     whole: DictConfig
-    run: Composed
+    run: RunConfig
 
     @cached_property
-    def config(self) -> DictConfig:
+    def unresolved(self) -> DictConfig:
         """What Hydra composed, without its own node."""
         return without_hydra(self.whole)
 
     @cached_property
     def copied(self) -> dict[str, str]:
         """The keys that are written `${other.key}`, each with that other key."""
-        return copies(self.config)
+        return copies(self.unresolved)
 
     @cached_property
     def simple(self) -> bool:
         """Whether every interpolation is a copy of one other key."""
-        return plainly_written(self.config, self.copied)
+        return plainly_written(self.unresolved, self.copied)
 
-    def at(self, values: Mapping[str, Any]) -> Composed:
+    def at(self, values: Mapping[str, Any]) -> RunConfig:
         """Return the configuration with other values of some keys.
 
         Raises:
-            Refusal: Something is wrong with it.
+            UserError: Something is wrong with it.
         """
         copied = self.simple and not any("${" in str(value) for value in values.values())
         plain = self._set(values) if copied else None
         if plain is None:
-            changed = deepcopy(self.config)
+            changed = deepcopy(self.unresolved)
             for key, value in values.items():
                 OmegaConf.update(changed, key, value)
-            return replace(accept(changed, self.whole.hydra), overrides=self.run.overrides)
+            return replace(checked(changed, self.whole.hydra), overrides=self.run.overrides)
         if problems := check_values(plain, folders(self.whole.hydra)):
-            raise Refusal(told_once(problems, self.copied))
+            raise UserError(told_once(problems, self.copied))
         written = {key: text for key, text in self.run.written.items() if key not in values}
-        return replace(self.run, config=plain, written=written)
+        return replace(self.run, values=plain, written=written)
 
     def _set(self, values: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the plain configuration with `values` and what copies them; None where a section is among them."""
-        plain = self.run.config
+        plain = self.run.values
         inside = [key for key in values for other in self.copied.values() if key.startswith(f"{other}.")]
         if inside:  # of a section that stands in two places
             return None
@@ -92,7 +92,7 @@ def compose(overrides: Overrides) -> Composition:
     """Return what overrides compose to, checked once; of a sweep, its first corner, and all others checked.
 
     Raises:
-        Refusal: An override is wrong, or a value of what they compose to; every problem is in it.
+        UserError: An override is wrong, or a value of what they compose to; every problem is in it.
     """
     whole = overrides.compose()
     problems, first = list(overrides.problems), dict[str, Any]()
@@ -104,10 +104,10 @@ def compose(overrides: Overrides) -> Composition:
             problems += of_hydra(overrides.loader, whole.hydra)
             if not problems:
                 return Composition(whole, _run(first, without_hydra(whole), whole.hydra))
-    raise Refusal(problems)
+    raise UserError(problems)
 
 
-def accept(config: DictConfig, hydra: DictConfig) -> Composed:
+def checked(config: DictConfig, hydra: DictConfig) -> RunConfig:
     """Check a configuration that Hydra composed.
 
     Args:
@@ -115,30 +115,30 @@ def accept(config: DictConfig, hydra: DictConfig) -> Composed:
         hydra: Hydra's node.
 
     Raises:
-        Refusal: Something is wrong with the configuration; every problem is in it.
+        UserError: Something is wrong with the configuration; every problem is in it.
     """
     plain, problems = _checked(config, hydra)
     if problems:
-        raise Refusal(problems)
+        raise UserError(problems)
     return _run(plain, config, hydra)
 
 
-def _run(plain: dict[str, Any], config: DictConfig, hydra: DictConfig) -> Composed:
+def _run(plain: dict[str, Any], config: DictConfig, hydra: DictConfig) -> RunConfig:
     for section in plain.values():
         if isinstance(section, dict):
             section.pop(CONDITIONAL, None)  # what a sweep may vary is no argument
-    return Composed(plain, _given(hydra), _choices(hydra), _origins(plain, config, hydra), interpolated(config))
+    return RunConfig(plain, _given(hydra), _choices(hydra), _origins(plain, config, hydra), interpolated(config))
 
 
-def recheck(composed: Composed) -> Composed:
+def checked_again(config: RunConfig) -> RunConfig:
     """Return a configuration that was read from a record, after it was checked as if it came from someone else.
 
     Raises:
-        Refusal: Something is wrong with it; every problem is in it.
+        UserError: Something is wrong with it; every problem is in it.
     """
-    if problems := no_data(composed.config) or told_once(check_values(composed.config), {}):
-        raise Refusal(problems)
-    return composed
+    if problems := no_data(config.values) or told_once(check_values(config.values), {}):
+        raise UserError(problems)
+    return config
 
 
 @contextmanager

@@ -109,7 +109,7 @@ def component(text: str, longest: int = LONGEST) -> str:
     return f"{encoded[: longest - 9].decode(errors='ignore')}-{end}"
 
 
-ANY = Range(0.1, low=-math.inf)  # of what has no range of its own
+ANY = Range(0.1, low=-math.inf)  # any finite number: for keys without a range of their own
 
 # By the key's last name: a name means the same thing wherever it stands.
 RANGES = {

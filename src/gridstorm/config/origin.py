@@ -8,7 +8,7 @@ import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from gridstorm.config.preset import ENDING, PRESETS
-from gridstorm.config.resolve import leaves, source
+from gridstorm.config.resolve import leaves, original
 
 
 def origins(
@@ -43,7 +43,7 @@ def origins(
         chosen = [name for name, (_, groups) in presets.items() if group in groups]
         return f"preset {chosen[0]}: {group}={choices.get(group)}" if chosen else "default"
 
-    return {key: origin(source(key, copied)) for key, _ in leaves(plain)}
+    return {key: origin(original(key, copied)) for key, _ in leaves(plain)}
 
 
 def _named(overrides: Sequence[str], choices: Mapping[str, str]) -> list[str]:

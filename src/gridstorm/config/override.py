@@ -23,7 +23,7 @@ from gridstorm.config.group import GROUPS, LISTS, OF_SWEEPS
 from gridstorm.config.hydra import NO_IMPORT, apply, as_text, dirname, may_import, raw_value, values_of
 from gridstorm.config.preset import ENDING, PRESETS, problem
 from gridstorm.config.resolve import leaves
-from gridstorm.config.suggestion import misplaced
+from gridstorm.config.suggestion import misplaced_key
 from gridstorm.error import Problem, did_you_mean
 from gridstorm.target import shown
 
@@ -137,7 +137,7 @@ class Overrides:
             self.problems.append(Problem(text, *IGNORED[key]))
             return None
         if not self.sweep and re.split("[./]", key)[0] in OF_SWEEPS:
-            self.problems.append(Problem(text, "It is asked of a sweep, and this is one run.", "Add -m."))
+            self.problems.append(Problem(text, "This key only applies to a sweep (-m).", "Add -m."))
             return None
         try:
             if not key:
@@ -158,7 +158,7 @@ class Overrides:
         if isinstance(raw_value(parsed), RangeSweep) and not _is_finite(raw_value(parsed)):
             return "It has no end.", f"Write numbers, such as {key}=range(1,4)."
         if parsed.is_sweep_override() and not _values(parsed):
-            return "It spans no value.", f"List some: {key}=VALUE,VALUE."
+            return "It lists no values.", f"List some: {key}=VALUE,VALUE."
         if parsed.is_sweep_override() and not self.sweep:
             remedy = "Add -m to train every combination."
             if parsed.value_type == ValueType.SIMPLE_CHOICE_SWEEP and "(" not in text and not self._is_group(parsed):
@@ -246,7 +246,7 @@ class Overrides:
                 self._set(config, replace(one, key_or_group=key, _value=inner, input_line=f"{key}={shown(inner)}"))
             return
         one = whole(one, section)
-        if wrong := misplaced(config, one, self._choices, folders(config.hydra)):
+        if wrong := misplaced_key(config, one, self._choices, folders(config.hydra)):
             self.problems.append(wrong)
             return
         first = replace(one, value_type=ValueType.ELEMENT, _value=_values(one)[0]) if one.is_sweep_override() else one

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from gridstorm.config.group import GROUPS, OF_SWEEPS
 from gridstorm.config.hydra import FileConfigSource, as_text
 from gridstorm.config.limit import is_file
-from gridstorm.config.recipe import Composed
+from gridstorm.config.recipe import RunConfig
 from gridstorm.error import closest
 from gridstorm.target import shown
 
@@ -128,33 +128,33 @@ def _quoted(path: str) -> str | QuotedString:
     return path if re.fullmatch(r"[A-Za-z0-9_/.+-]+", path) else QuotedString(path, Quote.single)
 
 
-def as_preset(composed: Composed) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def as_preset(config: RunConfig) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Return a configuration's choices as a list of defaults, and the values of its recipe.
 
     A preset can set a key, not take one away: of a section from which one was taken (`~optimizer.eps`), nothing is
     chosen, and it stands here as a whole.
     """
-    lacking = {re.split("[.=]", text[1:])[0] for text in composed.overrides if text.startswith("~")}
-    values = composed.recipe
-    values["callbacks"] = composed.config["callbacks"] if "callbacks" in lacking else values["callbacks"]
-    groups = [group for group in GROUPS if group in composed.choices and group not in (*OF_SWEEPS, PRESETS)]
-    defaults = [{f"override /{group}": None if group in lacking else composed.choices[group]} for group in groups]
-    whole = {"trainer": composed.config["trainer"]} if "trainer" in lacking else {}
+    lacking = {re.split("[.=]", text[1:])[0] for text in config.overrides if text.startswith("~")}
+    values = config.recipe
+    values["callbacks"] = config.values["callbacks"] if "callbacks" in lacking else values["callbacks"]
+    groups = [group for group in GROUPS if group in config.choices and group not in (*OF_SWEEPS, PRESETS)]
+    defaults = [{f"override /{group}": None if group in lacking else config.choices[group]} for group in groups]
+    whole = {"trainer": config.values["trainer"]} if "trainer" in lacking else {}
     plain = {key: value for key, value in {**values, **whole}.items() if value != {}}
-    return defaults, {key: _section(composed, key, value, key in lacking) for key, value in plain.items()}
+    return defaults, {key: _section(config, key, value, key in lacking) for key, value in plain.items()}
 
 
-def _section(composed: Composed, key: str, value: Any, whole: bool) -> Any:
+def _section(config: RunConfig, key: str, value: Any, whole: bool) -> Any:
     """Return a value of the recipe as a preset has it: without what its choice says anyway of its target.
 
     What was written as an interpolation of other keys is one there too, so that a later `seed=1` reaches it.
     """
-    written = composed.written.get(key)
+    written = config.written.get(key)
     if written is not None and follows(written):
         return written
     if isinstance(value, dict):
-        inner = {name: _section(composed, f"{key}.{name}", item, whole) for name, item in value.items()}
-        return {name: item for name, item in inner.items() if whole or not _chosen(composed, f"{key}.{name}")}
+        inner = {name: _section(config, f"{key}.{name}", item, whole) for name, item in value.items()}
+        return {name: item for name, item in inner.items() if whole or not _chosen(config, f"{key}.{name}")}
     return _as_text(value)
 
 
@@ -164,9 +164,9 @@ def follows(written: Any) -> bool:
     return not any("${" in re.sub(NODE, "", str(text)) for text in texts)
 
 
-def fixed(composed: Composed) -> list[tuple[str, str]]:
+def fixed(config: RunConfig) -> list[tuple[str, str]]:
     """Return the keys of the recipe, with their texts, that a preset holds as the values that they had in the run."""
-    texts = {key: text for key, text in composed.written.items() if key.split(".")[0] in composed.recipe}
+    texts = {key: text for key, text in config.written.items() if key.split(".")[0] in config.recipe}
     return [(key, " ".join(shown(text).split())) for key, text in texts.items() if not follows(text)]
 
 
@@ -177,8 +177,8 @@ def _as_text(value: Any) -> Any:
     return re.sub(r"(\\*)\$\{", r"\1\1\\${", value) if isinstance(value, str) else value
 
 
-def _chosen(composed: Composed, key: str) -> bool:
+def _chosen(config: RunConfig, key: str) -> bool:
     """Tell whether a key belongs to a target and comes with its choice; then another choice can bring another one."""
-    group, origin = key.partition(".")[0], composed.origins.get(key, "default")
+    group, origin = key.partition(".")[0], config.origins.get(key, "default")
     with_choice = origin == "default" or origin.startswith("choice ") or f": {group}=" in origin
-    return key.rpartition(".")[2] in ("_target_", "_partial_") and with_choice and group in composed.choices
+    return key.rpartition(".")[2] in ("_target_", "_partial_") and with_choice and group in config.choices

@@ -38,18 +38,18 @@ SHARES = ("overfit_batches", "limit_train_batches", "limit_val_batches", "limit_
 
 
 @dataclass(frozen=True)
-class Composed:
+class RunConfig:
     """A configuration that was checked, resolved to plain values, and where its values came from.
 
     Args:
-        config: The values.
+        values: The values.
         overrides: The command line.
         choices: The choice of each group that has one.
         origins: For each dotted key `default`, `choice GROUP=NAME`, `preset NAME` or `command line`.
         written: The keys that were written as interpolations, each with its text, such as `${seed}`.
     """
 
-    config: dict[str, Any]
+    values: dict[str, Any]
     overrides: list[str] = field(default_factory=list)
     choices: dict[str, str] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
@@ -58,14 +58,14 @@ class Composed:
     @property
     def recipe(self) -> dict[str, Any]:
         """The part of the configuration that decides the run's numbers."""
-        kept = {key: value for key, value in self.config.items() if key not in OUTSIDE}
-        callbacks = self.config.get("callbacks") or {}
+        kept = {key: value for key, value in self.values.items() if key not in OUTSIDE}
+        callbacks = self.values.get("callbacks") or {}
         return (
             {key: kept[key] for key in ORDER if key in kept}
             | kept
             | {
-                "data": _without(self.config["data"], OUTSIDE_DATA),
-                "trainer": _without(self.config["trainer"], OUTSIDE_TRAINER),
+                "data": _without(self.values["data"], OUTSIDE_DATA),
+                "trainer": _without(self.values["trainer"], OUTSIDE_TRAINER),
                 "callbacks": {name: node for name, node in callbacks.items() if not watches(node)},
             }
         )
@@ -84,9 +84,9 @@ class Composed:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def default_name(composed: Composed) -> str:
+def default_name(config: RunConfig) -> str:
     """Return `yymmdd-hhmmss-DATA-MODEL`, of the choices' names."""
-    choices = [composed.choices.get(group, group) for group in ("data", "model")]
+    choices = [config.choices.get(group, group) for group in ("data", "model")]
     return component("-".join([now(), *choices]))
 
 

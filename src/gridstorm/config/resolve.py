@@ -106,7 +106,7 @@ def copies(config: DictConfig) -> dict[str, str]:
     """Return the keys that are written `${other.key}`, each with the key where the value itself is written."""
     named = {key: COPY.fullmatch(str(text)) for key, text in interpolated(config).items()}
     others = {key: _absolute(key, match[1]) for key, match in named.items() if match}
-    found = {key: source(other, others) for key, other in others.items()}
+    found = {key: original(other, others) for key, other in others.items()}
     return {key: other for key, other in found.items() if key != other and _is_there(config, other)}
 
 
@@ -129,9 +129,9 @@ def plainly_written(config: DictConfig, copied: Mapping[str, str]) -> bool:
     return interpolated(config).keys() <= copied.keys()
 
 
-def source(key: str, copied: Mapping[str, str], seen: frozenset[str] = frozenset()) -> str:
+def original(key: str, copied: Mapping[str, str], seen: frozenset[str] = frozenset()) -> str:
     """Return the key at which the value of `key` is written: `seed` for `data.seed`, itself for most and in circles."""
-    for original, other in copied.items():
-        if key not in seen and (key == original or key.startswith(f"{original}.")):
-            return source(other + key.removeprefix(original), copied, seen | {key})
+    for place, other in copied.items():
+        if key not in seen and (key == place or key.startswith(f"{place}.")):
+            return original(other + key.removeprefix(place), copied, seen | {key})
     return key

@@ -17,7 +17,7 @@ Choices = Mapping[str, Sequence[str]]
 ABSENT = object()
 
 
-def misplaced(
+def misplaced_key(
     config: DictConfig, one: Override, choices: Callable[[], Choices], folders: Sequence[Path]
 ) -> Problem | None:
     """Return what is wrong with the key of an override, None where it has its place in `config`.

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gridstorm.config.group import GROUPS
-from gridstorm.error import Problem, Refusal
+from gridstorm.error import Problem, UserError
 from gridstorm.target import shown
 
 Point = dict[str, Any]
@@ -30,7 +30,7 @@ def seconds(key: str, text: str | float | None) -> float | None:
     """Return a duration such as `90`, `90s`, `30m`, `2h` or `1d` in seconds; None for none.
 
     Raises:
-        Refusal: It is no duration.
+        UserError: It is no duration.
     """
     if text is None or isinstance(text, int | float):
         return text
@@ -40,7 +40,7 @@ def seconds(key: str, text: str | float | None) -> float | None:
     except ValueError:
         value = 0.0
     if not 0 < value < float("inf"):
-        raise Refusal([Problem(f"{key}={text}", "It is no duration.", f"Write seconds, or {key}=30m, {key}=2h.")])
+        raise UserError([Problem(f"{key}={text}", "It is no duration.", f"Write seconds, or {key}=30m, {key}=2h.")])
     return value
 
 

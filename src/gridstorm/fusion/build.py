@@ -6,26 +6,26 @@ from typing import Any
 
 import torch
 
-from gridstorm.config import Composed
+from gridstorm.config import RunConfig
 from gridstorm.data import InMemory
 from gridstorm.run import Module, module_for, network_for, prepared
 
 
-def build_all(composed: Sequence[Composed]) -> Iterator[tuple[Module, Any]]:
+def build_all(configs: Sequence[RunConfig]) -> Iterator[tuple[Module, Any]]:
     """Yield each run's module and its data, which runs share that would read the same."""
     known: dict[str, Any] = {}
-    for one in composed:
-        config = one.config["data"]
-        same, alike = str(config), str({**config, "seed": None})
-        torch.manual_seed(one.config["seed"])
+    for config in configs:
+        section = config.values["data"]
+        same, alike = str(section), str({**section, "seed": None})
+        torch.manual_seed(config.values["seed"])
         if same not in known and alike in known:
             known[same] = copy.copy(known[alike])
-            known[same].seed = config["seed"]  # of the order of the training batches, and of nothing else
+            known[same].seed = section["seed"]  # of the order of the training batches, and of nothing else
         data = known.get(same)
         if data is None:
             before = torch.get_rng_state()
-            data = prepared(one)
+            data = prepared(config)
             if torch.equal(before, torch.get_rng_state()):  # else it draws what the network's weights follow on
                 known[same] = data
                 known |= {alike: data} if isinstance(data, InMemory) else {}
-        yield module_for(one, network_for(one, data), data), data
+        yield module_for(config, network_for(config, data), data), data

@@ -1,4 +1,4 @@
-"""Networks of one shape as one function of their batches: one forward pass, one backward pass for all of them."""
+"""Networks of one shape as one function of their batches (as in torch.func's model ensembling): one pass for all."""
 
 import copy
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from torch.func import functional_call, vmap
 
 from gridstorm.fusion.randomness import Rates, Streams
 from gridstorm.fusion.stack import Stack
-from gridstorm.run import Batch, Module, is_plain, passed, quantities
+from gridstorm.run import Batch, Module, batch_metrics, forward_loss, is_plain
 
 Numbers = dict[tuple[str, str], list[float]]  # (module, attribute): the networks' values [K], where they differ
 
@@ -24,8 +24,8 @@ class Pass(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Return the loss and what the batch adds to the metrics."""
-        loss, logits, y = passed(self.network, self.loss, (x, y))
-        return loss, quantities(self.task, logits.detach(), y, loss.detach(), is_plain(self.loss))
+        loss, logits, y = forward_loss(self.network, self.loss, (x, y))
+        return loss, batch_metrics(self.task, logits.detach(), y, loss.detach(), is_plain(self.loss))
 
 
 class Ensemble:
@@ -108,17 +108,19 @@ class Ensemble:
         elif self.sources != [*range(len(x))]:
             x, y = x.index_select(0, self.source), y.index_select(0, self.source)
         one = vmap(self._one, in_dims=(0, 0, 0, 0, dim, dim))
-        losses, values, buffers = one(self.stack.leaves, self.stack.rest, self.tensors, self.streams.every, x, y)
+        losses, values, buffers = one(self.stack.parameters, self.stack.frozen, self.tensors, self.streams.every, x, y)
         for name, buffer in buffers.items():
-            if buffer.data_ptr() != self.stack.rest[name].data_ptr():  # a new tensor, not the old one changed in place
-                self.stack.rest[name].copy_(buffer)
+            if (
+                buffer.data_ptr() != self.stack.frozen[name].data_ptr()
+            ):  # a new tensor, not the old one changed in place
+                self.stack.frozen[name].copy_(buffer)
         return losses, values
 
-    def _one(self, leaves: Any, rest: Any, numbers: Any, stream: Tensor, x: Tensor, y: Tensor) -> Any:
+    def _one(self, parameters: Any, frozen: Any, numbers: Any, stream: Tensor, x: Tensor, y: Tensor) -> Any:
         """Pass the batch of one network through it; under `vmap` this is all of them."""
         for (path, name), value in zip(self.numbers, numbers, strict=True):
             setattr(self.whole.loss.get_submodule(path), name, value)
-        tensors = {**leaves, **rest}
+        tensors = {**parameters, **frozen}
         self.streams.mine = stream
         with self.streams:
             loss, values = functional_call(self.whole, tensors, (x, y))
@@ -128,7 +130,7 @@ class Ensemble:
         """Return the sum of the networks' L1 penalties."""
         if not any(module.l1 for module in self.modules):
             return 0.0
-        tensors = {**self.stack.rest, **self.stack.leaves}
+        tensors = {**self.stack.frozen, **self.stack.parameters}
         sums = [tensors[name].abs().flatten(1).sum(1) for name in self.penalized]
         return (self.l1 * torch.stack(sums).sum(0)).sum()
 

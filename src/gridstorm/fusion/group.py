@@ -15,8 +15,8 @@ from torch.optim import Optimizer
 
 from gridstorm.fusion.ensemble import Ensemble
 from gridstorm.fusion.member import Column, Member, Meters
-from gridstorm.fusion.stack import joined, share
-from gridstorm.run import Batch, Lean, epoch_seed
+from gridstorm.fusion.stack import adopt_groups, merged
+from gridstorm.run import Batch, LightModule, can_stop_early, epoch_seed, loops_of
 
 SAVE_SECONDS = 2.0  # between two checkpoints of each run at least: what a group that is killed trains again
 SAVE_SHARE = 0.05  # of its time that a group may take to save
@@ -69,7 +69,7 @@ class Schedulers:
         """Load nothing."""
 
 
-class Group(Lean):
+class Group(LightModule):
     """Trains K runs together.
 
     Args:
@@ -97,7 +97,7 @@ class Group(Lean):
         self.ensemble.build(next(iter(self.batches)))
         for number, member in enumerate(self.members):
             member.configure(self.ensemble.stack, number)
-        self.optimizer = joined([member.optimizer for member in self.members])
+        self.optimizer = merged([member.optimizer for member in self.members])
         told = {**self.members[0].told, "scheduler": Schedulers(self.optimizer, self.members)}
         if "monitor" in told:  # a plateau, which Lightning counts apart and knows by its class
             told |= {"reduce_on_plateau": True, "strict": False}
@@ -119,8 +119,8 @@ class Group(Lean):
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """Bring the gradients to the rows that the optimizer steps."""
         stack = self.ensemble.stack
-        gradients = torch.autograd.grad(loss, [*stack.leaves.values()])
-        for slope, gradient in zip(stack.slopes, gradients, strict=True):
+        gradients = torch.autograd.grad(loss, [*stack.parameters.values()])
+        for slope, gradient in zip(stack.gradient_views, gradients, strict=True):
             (slope.add_ if self._added else slope.copy_)(gradient)
         self._added = True
 
@@ -143,7 +143,7 @@ class Group(Lean):
         """Step the schedulers."""
         scheduler.step()
 
-    # From here on, the events of training are told to each run.
+    # Lightning calls the hooks below once for the group: each hands them on, or its runs' callbacks would see nothing.
 
     def on_train_start(self) -> None:
         """Start the clocks, and let go who was asked to stop meanwhile."""
@@ -209,7 +209,7 @@ class Group(Lean):
     def _let_go(self, epochs: int) -> None:
         """Conclude the runs that stop after this many epochs, and go on with the others."""
         stay = [number for number, member in enumerate(self.members) if not member.should_stop]
-        if len(stay) == len(self.members) or not self.trainer.fit_loop._can_stop_early:
+        if len(stay) == len(self.members) or not can_stop_early(self.trainer):
             return
         if not stay:
             self.trainer.should_stop = True
@@ -222,12 +222,12 @@ class Group(Lean):
         self.ensemble.keep(stay)
         for number, member in enumerate(self.members):
             member.number = number
-        share(self.optimizer, [member.optimizer for member in self.members])
+        adopt_groups(self.optimizer, [member.optimizer for member in self.members])
 
     @cached_property
     def loops(self) -> dict[str, Any]:
         """The state of Lightning's loops, which each run's checkpoint holds."""
-        return self.trainer._checkpoint_connector._get_loops_state_dict()
+        return loops_of(self.trainer)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up the state of the loops alone: each run has loaded its own already."""

@@ -1,4 +1,4 @@
-"""One run of a group that trains together: it sees of the group's Trainer what would be its own in a run alone."""
+"""One run of a fused group: to its callbacks it looks like a Trainer of its own."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,16 +6,24 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.trainer import call
-from pytorch_lightning.trainer.connectors.checkpoint_connector import _CheckpointConnector
 from pytorch_lightning.utilities.types import LRSchedulerConfig
 from torch import Tensor
 from torch.optim import Optimizer
 
-from gridstorm.config import Composed
+from gridstorm.config import RunConfig
 from gridstorm.fusion.stack import Stack, copied, fast
-from gridstorm.record import Record
-from gridstorm.run import Meter, Module, Recorder, conclude, curve_for, loaded
+from gridstorm.record import RunRecord
+from gridstorm.run import (
+    CheckpointWriter,
+    Meter,
+    Module,
+    Recorder,
+    call_callbacks,
+    conclude,
+    curve_for,
+    load_callbacks,
+    loaded,
+)
 from gridstorm.target import build
 
 
@@ -48,25 +56,11 @@ class Column(Meter):
         return self.meters.table(first)[self.number]
 
 
-class Saver(_CheckpointConnector):
-    """Puts a run's checkpoint together as Lightning does for a run alone."""
-
-    def __init__(self, member: "Member") -> None:
-        super().__init__(member)  # type: ignore[arg-type]  # it stands for a Trainer
-        self.member = member
-
-    def _get_lightning_module_state_dict(self) -> dict[str, Tensor]:
-        return self.member.stack.state(self.member.number)
-
-    def _get_loops_state_dict(self) -> dict[str, Any]:
-        return self.member.trainer.lightning_module.loops  # type: ignore[return-value]  # the group's
-
-
 class Member:
     """One run of a group, in the place of its Trainer: what is not its own is the group's Trainer's.
 
     Args:
-        composed: The run's configuration.
+        config: The run's configuration.
         record: Its directory.
         module: Its module.
         data: Its data module.
@@ -78,17 +72,18 @@ class Member:
     time_to_save = True  # whether the group saves at this epoch's end
     current_epoch: int  # set where it leaves the group
 
-    def __init__(self, composed: Composed, record: Record, module: Module, data: Any, trainer: pl.Trainer) -> None:
-        self.composed, self.record, self.data, self.trainer = composed, record, data, trainer
+    def __init__(self, config: RunConfig, record: RunRecord, module: Module, data: Any, trainer: pl.Trainer) -> None:
+        self.config, self.record, self.data, self.trainer = config, record, data, trainer
         self.module = self.lightning_module = module
         module.trainer = self  # type: ignore[assignment]
-        self.curve = curve_for(composed, record, module)
-        built = [self.curve, *map(build, (composed.config["callbacks"] or {}).values())]
+        self.curve = curve_for(config, record, module)
+        built = [self.curve, *map(build, (config.values["callbacks"] or {}).values())]
         kept = [one for one in built if not isinstance(one, pl.callbacks.ProgressBar)]
         self.callbacks = sorted(kept, key=lambda one: isinstance(one, pl.callbacks.Checkpoint))  # as Lightning's are
         self.callback_metrics: dict[str, Tensor] = {}
         self.loggers = [Recorder(record, lambda: self.curve.counters(self))]  # type: ignore[arg-type]  # it stands for a Trainer
         self.should_stop = False
+        self._writer = CheckpointWriter(self, lambda: self.stack.state(self.number), self._loops)
         self.saved = self._load()
 
     def __getattr__(self, name: str) -> Any:
@@ -96,13 +91,16 @@ class Member:
 
     def _load(self) -> dict[str, Any]:
         """Take up the last checkpoint, if there is one, but for its tensors; return it."""
-        call._call_callback_hooks(self, "setup", stage="fit")  # type: ignore[arg-type]
+        call_callbacks(self, "setup", stage="fit")
         file = self.record.last_checkpoint
         saved: dict[str, Any] = loaded(file) if file else {}
         if saved:
-            call._call_callbacks_on_load_checkpoint(self, saved)  # type: ignore[arg-type]
-            call._call_callbacks_load_state_dict(self, saved)  # type: ignore[arg-type]
+            load_callbacks(self, saved)
         return saved
+
+    def _loops(self) -> dict[str, Any]:
+        """Return the state of the group's loops, which are the run's too."""
+        return self.trainer.lightning_module.loops  # type: ignore[return-value]  # the group has them
 
     def place(self, like: Tensor) -> None:
         """Move the run's tensors to the device and the precision of `like`, and take up their last values."""
@@ -123,7 +121,7 @@ class Member:
         self.optimizer._opt_called = True
         self.alone = {name: self.module.make_optimizer.keywords.get(name) for name in flags}  # type: ignore[attr-defined]
         if self.saved:
-            self.optimizer.load_state_dict(stack.together(self.saved["optimizer_states"][0], flags))
+            self.optimizer.load_state_dict(stack.to_row_state(self.saved["optimizer_states"][0], flags))
             self.scheduler.load_state_dict(self.saved["lr_schedulers"][0])
             self.saved = {}
 
@@ -136,11 +134,11 @@ class Member:
         """Return a copy of the optimizer's state as that of a run alone."""
         own = self.optimizer.state_dict()
         state = {number: {key: copied(value) for key, value in row.items()} for number, row in own["state"].items()}
-        return self.stack.apart({**own, "state": state}, self.alone)
+        return self.stack.to_run_state({**own, "state": state}, self.alone)
 
     def save_checkpoint(self, path: Path, weights_only: bool = False) -> None:
         """Write a checkpoint from which the run can go on, alone or in a group."""
-        torch.save(Saver(self).dump_checkpoint(weights_only), path)
+        torch.save(self._writer.dump_checkpoint(weights_only), path)
 
     @property
     def due(self) -> bool:
@@ -151,7 +149,7 @@ class Member:
 
     def snapshot(self) -> dict[str, Any]:
         """Return what `save_checkpoint` would write, as it is now."""
-        return Saver(self).dump_checkpoint(False)
+        return self._writer.dump_checkpoint(False)
 
     def log_step(self) -> None:
         """Log a point within an epoch."""
@@ -159,11 +157,11 @@ class Member:
 
     def tell(self, event: str) -> None:
         """Tell the run's callbacks and its module, in the order in which Lightning does at an epoch's end."""
-        call._call_callback_hooks(self, event, monitoring_callbacks=False)  # type: ignore[arg-type]
+        call_callbacks(self, event, monitoring=False)
         getattr(self.module, event)()
-        call._call_callback_hooks(self, event, monitoring_callbacks=True)  # type: ignore[arg-type]
+        call_callbacks(self, event, monitoring=True)
 
     def conclude(self, alerts: Sequence[str] = ()) -> None:
         """Write down what came out, and what was warned of in the group."""
         over = self.module.current_epoch >= (self.trainer.max_epochs or 0)
-        conclude(self.composed, self.curve, self.module, self.data, {}, None if over else self.curve.why, alerts)
+        conclude(self.config, self.curve, self.module, self.data, {}, None if over else self.curve.why, alerts)

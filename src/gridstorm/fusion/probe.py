@@ -10,29 +10,29 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from gridstorm.config import Composed
-from gridstorm.error import Refusal, said
+from gridstorm.config import RunConfig
+from gridstorm.error import UserError, said
 from gridstorm.fusion.build import build_all
 from gridstorm.fusion.ensemble import Ensemble
-from gridstorm.run import HOOKS, Batch, Module, epoch_seed, hooks, passed, trainer_for, try_one_batch
+from gridstorm.run import HOOKS, Batch, Module, epoch_seed, forward_loss, hooks, trainer_for, try_one_batch
 
 PROBE = 8  # samples that are passed to see whether a network can be stacked
 TOLERANCE = 1e-3  # relative: between its losses in a stack and alone
 
 
-def fusible(composed: Composed) -> str | None:
+def fusible(config: RunConfig) -> str | None:
     """Return why a network cannot be trained in a stack, in words, None if it can.
 
     Two of it pass a few training samples each, stacked and alone, forwards and backwards.
     """
-    seeds = [composed.config["seed"] + number for number in range(2)]
-    both = [replace(composed, config={**composed.config, "seed": seed}) for seed in seeds]
+    seeds = [config.values["seed"] + number for number in range(2)]
+    both = [replace(config, values={**config.values, "seed": seed}) for seed in seeds]
     built = [*build_all(both)]
     if own := hooks(built[0][1], HOOKS):
         return f"the data's {own[0]} is for runs alone"
     try:
         try_one_batch(both[0], *built[0])
-    except Refusal as refusal:
+    except UserError as refusal:
         return said(refusal)
     x, y = (part[:PROBE] for part in next(iter(built[0][1].train_dataloader())))
     batch = torch.stack([x, x.flip(0)]), torch.stack([y, y.flip(0)])
@@ -48,13 +48,13 @@ def fusible(composed: Composed) -> str | None:
     return None if agree else "in a stack it gives another loss than alone"
 
 
-def needs(composed: Composed) -> dict[str, float]:
+def needs(config: RunConfig) -> dict[str, float]:
     """Return the `bytes` of memory that a run needs in a stack, and how many are `free` where it would be trained.
 
     What a pass keeps for its way back counts twice, for the gradients, and its weights five times: with gradients by
     layer and by row, and two moments of the optimizer.
     """
-    module, data = next(build_all([composed]))
+    module, data = next(build_all([config]))
     kept: dict[int, torch.UntypedStorage] = {}
 
     def keep(tensor: Tensor) -> Tensor:
@@ -63,10 +63,10 @@ def needs(composed: Composed) -> dict[str, float]:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        passed(module.network, module.loss, next(iter(data.train_dataloader())))
+        forward_loss(module.network, module.loss, next(iter(data.train_dataloader())))
     weights = sum(one.numel() * one.element_size() for one in module.parameters())
-    double = 2 if "64" in str(composed.config["trainer"].get("precision")) else 1
-    device = trainer_for(composed, bar=False).strategy.root_device
+    double = 2 if "64" in str(config.values["trainer"].get("precision")) else 1
+    device = trainer_for(config, bar=False).strategy.root_device
     return {
         "bytes": float(double * (2 * sum(one.nbytes() for one in kept.values()) + 5 * weights)),
         "free": _free_memory(device),
@@ -93,5 +93,5 @@ def _agree(ensemble: Ensemble, modules: Sequence[Module], batch: Batch, training
     ensemble.whole.train(training)
     ensemble.streams.seed(seeds)
     losses, _ = ensemble(batch)
-    torch.autograd.grad(losses.sum(), [*ensemble.stack.leaves.values()])
+    torch.autograd.grad(losses.sum(), [*ensemble.stack.parameters.values()])
     return torch.allclose(losses, torch.stack(alone), rtol=TOLERANCE)

@@ -70,7 +70,7 @@ class Stack:
         rows = [torch.cat([one[slot.name].detach().flatten() for slot in self.slots]) for one in tensors]
         self.flat = torch.stack(rows)
         self.gradients = torch.zeros_like(self.flat)
-        self.rest = {
+        self.frozen = {
             name: torch.stack([one[name].detach() for one in tensors]) for name in tensors[0] if name not in trained
         }
         self.rows = [[nn.Parameter(part) for part in torch.split(row, self.sizes)] for row in self.flat]
@@ -78,14 +78,14 @@ class Stack:
 
     def _view(self) -> None:
         """Make everything a view of the stacked tensors."""
-        columns, slopes = (torch.split(tensor, self.sizes, 1) for tensor in (self.flat, self.gradients))
-        self.leaves = {slot.name: slot.cut(columns[slot.group]).detach().requires_grad_() for slot in self.slots}
-        self.slopes = [slot.cut(slopes[slot.group]) for slot in self.slots]
+        columns, gradient_views = (torch.split(tensor, self.sizes, 1) for tensor in (self.flat, self.gradients))
+        self.parameters = {slot.name: slot.cut(columns[slot.group]).detach().requires_grad_() for slot in self.slots}
+        self.gradient_views = [slot.cut(gradient_views[slot.group]) for slot in self.slots]
         for number, (module, row) in enumerate(zip(self.modules, self.rows, strict=True)):
-            for part, data, slope in zip(row, columns, slopes, strict=True):
+            for part, data, slope in zip(row, columns, gradient_views, strict=True):
                 part.data, part.grad = data[number], slope[number]
             own = _tensors(module)
-            for name, tensor in chain(self.leaves.items(), self.rest.items()):
+            for name, tensor in chain(self.parameters.items(), self.frozen.items()):
                 own[name].data = tensor.detach()[number]
 
     def keep(self, numbers: Sequence[int]) -> None:
@@ -93,7 +93,7 @@ class Stack:
         self.modules = [self.modules[number] for number in numbers]
         self.rows = [self.rows[number] for number in numbers]
         self.flat, self.gradients = self.flat[numbers], self.gradients[numbers]
-        self.rest = {name: tensor[numbers] for name, tensor in self.rest.items()}
+        self.frozen = {name: tensor[numbers] for name, tensor in self.frozen.items()}
         self._view()
 
     def groups(self, number: int) -> list[dict[str, Any]]:
@@ -106,9 +106,9 @@ class Stack:
         columns = torch.split(self.flat[number].clone(), self.sizes)
         own = {slot.name: slot.cut(columns[slot.group]) for slot in self.slots}
         names = self.modules[number].state_dict(keep_vars=True)
-        return {name: own[name] if name in own else self.rest[name][number].clone() for name in names}
+        return {name: own[name] if name in own else self.frozen[name][number].clone() for name in names}
 
-    def apart(self, optimizer: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str, Any]:
+    def to_run_state(self, optimizer: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str, Any]:
         """Return the state of a row's optimizer as that of a run alone, whose every parameter has one.
 
         Args:
@@ -131,7 +131,7 @@ class Stack:
         ]
         return {"state": state, "param_groups": groups}
 
-    def together(self, saved: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str, Any]:
+    def to_row_state(self, saved: Mapping[str, Any], flags: Mapping[str, Any]) -> dict[str, Any]:
         """Return the optimizer's state of a run alone as that of its row: the other way round."""
         state: dict[int, dict[str, Any]] = {}
         for group in range(len(self.sizes)):
@@ -140,24 +140,24 @@ class Stack:
             for key, value in owns[0].items():
                 values = [own[key] for own in owns]
                 fits = all(getattr(one, "shape", None) == slot.shape for one, slot in zip(values, slots, strict=True))
-                joined = torch.cat([one.flatten() for one in values]) if fits and _any_dim(slots) else copied(value)
-                state.setdefault(group, {})[key] = joined
+                merged = torch.cat([one.flatten() for one in values]) if fits and _any_dim(slots) else copied(value)
+                state.setdefault(group, {})[key] = merged
         groups = [{**group, **flags, "params": [number]} for number, group in enumerate(saved["param_groups"])]
         return {"state": state, "param_groups": groups}
 
 
-def joined(optimizers: Sequence[Optimizer]) -> Optimizer:
-    """Return one optimizer that steps what all of them would; a change of one's groups or state is its own too."""
+def merged(optimizers: Sequence[Optimizer]) -> Optimizer:
+    """Return one optimizer that steps all their groups; its groups and state are shared with theirs, not copied."""
     first = optimizers[0]
     whole: Optimizer = type(first).__new__(type(first))
     # The step that a scheduler put around the first optimizer's is that optimizer's alone.
     whole.__dict__.update({name: value for name, value in vars(first).items() if name != "step"})
     whole.state = defaultdict(dict)
-    share(whole, optimizers)
+    adopt_groups(whole, optimizers)
     return whole
 
 
-def share(whole: Optimizer, optimizers: Sequence[Optimizer]) -> None:
+def adopt_groups(whole: Optimizer, optimizers: Sequence[Optimizer]) -> None:
     """Let `whole` step these optimizers' groups."""
     whole.param_groups = [group for one in optimizers for group in one.param_groups]
     whole.state.clear()

@@ -10,13 +10,13 @@ from gridstorm.error import said
 from gridstorm.fusion.build import build_all
 from gridstorm.fusion.group import Group, Zipped
 from gridstorm.fusion.member import Member
-from gridstorm.record import Record
+from gridstorm.record import RunRecord
 from gridstorm.run import HOOKS, begin, hooks, loaded, threads, train, trainer_for, try_one_batch, warned
 
 MALLOC = {-1: 2**31 - 1, -3: 2**25}  # glibc's M_TRIM_THRESHOLD and M_MMAP_THRESHOLD (mallopt(3)), bytes
 
 
-def train_together(records: Sequence[Record]) -> None:
+def train_together(records: Sequence[RunRecord]) -> None:
     """Train the runs in these directories; what comes out, and what fails, is in each of them.
 
     Runs whose last checkpoints are of one epoch are one group. Where a group fails, for want of memory or because of
@@ -36,25 +36,25 @@ def train_together(records: Sequence[Record]) -> None:
             print(f"{len(group)} runs could not go on together; their halves do. {said(error)}", flush=True)
             for record in group:
                 record.close()
-            left = [Record(record.directory) for record in group if record.result is None]
+            left = [RunRecord(record.directory) for record in group if record.result is None]
             train_together(left[: len(left) // 2])
             train_together(left[len(left) // 2 :])
 
 
-def _train_alone(record: Record) -> None:
+def _train_alone(record: RunRecord) -> None:
     try:
-        train(record.composed, lambda: record, alone=False)
+        train(record.config, lambda: record, alone=False)
     except Exception as error:
         record.fail(said(error), traceback.format_exc())
 
 
-def _epoch(record: Record) -> int:
+def _epoch(record: RunRecord) -> int:
     """Return the number of the last epoch that is saved, -1 where none is."""
     file = record.last_checkpoint
     return int(loaded(file)["epoch"]) if file else -1
 
 
-def fit(records: Sequence[Record]) -> None:
+def fit(records: Sequence[RunRecord]) -> None:
     """Train the runs in these directories, all at the same epoch, to their ends as one group.
 
     Raises:
@@ -65,20 +65,20 @@ def fit(records: Sequence[Record]) -> None:
         _fit(records, alerts)
 
 
-def _fit(records: Sequence[Record], alerts: Sequence[str]) -> None:
+def _fit(records: Sequence[RunRecord], alerts: Sequence[str]) -> None:
     _keep_memory()
-    composed = [record.composed for record in records]
-    built = [*build_all(composed)]
+    configs = [record.config for record in records]
+    built = [*build_all(configs)]
     if own := hooks(built[0][1], HOOKS):
         raise ValueError(f"The data's {own[0]} is for runs alone.")
-    try_one_batch(composed[0], *built[0])
-    threads(composed[0].config["threads"], built[0][0].network)
-    trainer = trainer_for(replace(composed[0], config={**composed[0].config, "callbacks": {}}), bar=False)
+    try_one_batch(configs[0], *built[0])
+    threads(configs[0].values["threads"], built[0][0].network)
+    trainer = trainer_for(replace(configs[0], values={**configs[0].values, "callbacks": {}}), bar=False)
     members = []
-    for record, one, (module, data) in zip(records, composed, built, strict=True):
+    for record, config, (module, data) in zip(records, configs, built, strict=True):
         data.trainer = trainer
-        begin(one, record, trainer, data)
-        members.append(Member(one, record, module, data, trainer))
+        begin(config, record, trainer, data)
+        members.append(Member(config, record, module, data, trainer))
     distinct = {id(data): data for _, data in built}
     sources = [[*distinct].index(id(data)) for _, data in built]
     batches = Zipped([data.train_dataloader() for data in distinct.values()])

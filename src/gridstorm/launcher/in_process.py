@@ -1,4 +1,4 @@
-"""Jobs one after another in this very process, beside the thread that supervises them."""
+"""Jobs one after another in this process, on one worker thread."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor

@@ -16,9 +16,19 @@ from gridstorm.record.file import (
     write_whole,
 )
 from gridstorm.record.result import Result, Status, best_name
-from gridstorm.record.run import COUNTERS, Record
-from gridstorm.record.sweep import History, Known, create, ended_badly, read, reopen, state, to_go, write_manifest
-from gridstorm.record.trial import Run, Trial, curve, first_curve, ranked
+from gridstorm.record.run import COUNTERS, RunRecord
+from gridstorm.record.sweep import (
+    KnownRun,
+    SweepRecord,
+    create,
+    ended_badly,
+    read,
+    reopen,
+    state,
+    to_go,
+    write_manifest,
+)
+from gridstorm.record.trial import Trial, TrialRun, curve, first_curve, ranked
 
 if TYPE_CHECKING:
     from gridstorm.record.tensorboard import EventFile, markdown, written_by_us
@@ -33,13 +43,13 @@ __all__ = [
     "PRESET",
     "TABLE",
     "EventFile",
-    "History",
-    "Known",
-    "Record",
+    "KnownRun",
     "Result",
-    "Run",
+    "RunRecord",
     "Status",
+    "SweepRecord",
     "Trial",
+    "TrialRun",
     "best_name",
     "code",
     "create",

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gridstorm.target import LIBRARIES, file, find, targets
+from gridstorm.target import LIBRARIES, find, source_file, targets
 
 VERSIONS = (
     "gridstorm",
@@ -70,7 +70,7 @@ def _digest(modules: frozenset[str]) -> str:
 
 def _files(module: str) -> Iterator[Path]:
     package = module.partition(".")[0]
-    path = file(module if package == "gridstorm" else package)
+    path = source_file(module if package == "gridstorm" else package)
     if path is None or package in LIBRARIES - {"gridstorm"}:
         return
     if package == "gridstorm":

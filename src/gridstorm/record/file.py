@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from gridstorm.config import CONFIG
-from gridstorm.error import Problem, Refusal
+from gridstorm.error import Problem, UserError
 
 # Of a run.
 ORIGIN, ENVIRONMENT, DIFFERENCE = "origin.json", "environment.json", "code.diff"
@@ -29,16 +29,18 @@ def refuse_unknown_format(file: Path, content: Mapping[str, Any]) -> None:
     """Refuse what a later Gridstorm wrote.
 
     Raises:
-        Refusal: The format is none that is known here.
+        UserError: The format is none that is known here.
     """
     if content.get("format", 0) not in range(FORMAT + 1):
         fact = f"Its format is {content['format']}, and this Gridstorm knows those up to {FORMAT}."
-        raise Refusal([Problem(str(file), fact, "Use the Gridstorm that wrote it, or a later one.")])
+        raise UserError([Problem(str(file), fact, "Use the Gridstorm that wrote it, or a later one.")])
 
 
-def unreadable(file: Path, reason: str) -> Refusal:
+def unreadable(file: Path, reason: str) -> UserError:
     """Return the refusal of a damaged file of a record."""
-    return Refusal([Problem(str(file), f"It cannot be read: {reason.rstrip('.')}.", "Restore it, or start a new run.")])
+    return UserError(
+        [Problem(str(file), f"It cannot be read: {reason.rstrip('.')}.", "Restore it, or start a new run.")]
+    )
 
 
 def write_whole(file: Path, text: str, sync: bool = False) -> None:

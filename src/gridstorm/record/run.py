@@ -18,8 +18,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 import yaml
 
-from gridstorm.config import CONFIG, METRICS, Composed, default_name, is_file, misnamed, no_data
-from gridstorm.error import Problem, Refusal
+from gridstorm.config import CONFIG, METRICS, RunConfig, default_name, is_file, misnamed, no_data
+from gridstorm.error import Problem, UserError
 from gridstorm.record.file import (
     BEST,
     CHECKPOINTS,
@@ -53,27 +53,27 @@ NOTES = {"overrides": list, "choices": dict, "origins": dict, "written": dict}
 COUNTERS = ("step", "epoch", "samples", "seconds")
 
 
-class Record:
+class RunRecord:
     """One run's directory. Make one with `create`, read one with `Record(directory)`."""
 
     def __init__(self, directory: Path, fresh: bool = False) -> None:
         """Take the directory of a run; `fresh` where it was made just now.
 
         Raises:
-            Refusal: There is no run in `directory`.
+            UserError: There is no run in `directory`.
         """
         self.directory, self.fresh = directory, fresh
         if not is_file(directory / CONFIG):
             fact = "There is no run in this directory (no config.yaml)."
-            raise Refusal([Problem(str(directory), fact, "Name the directory that a run printed at its end.")])
+            raise UserError([Problem(str(directory), fact, "Name the directory that a run printed at its end.")])
         self._metrics: Any = None
         self._events: EventFile | None = None
         self._lock: IO[str] | None = None
 
     @classmethod
     def create(
-        cls, parent: Path, name: str | None, composed: Composed, command: str, trial: Mapping[str, Any] | None = None
-    ) -> "Record":
+        cls, parent: Path, name: str | None, config: RunConfig, command: str, trial: Mapping[str, Any] | None = None
+    ) -> "RunRecord":
         """Make the directory `parent/name` (`name-2` and so on where it is taken) with all that is known at the start.
 
         It appears complete: the files are written to a hidden directory, which is renamed. A ValueError: a wrong name.
@@ -81,29 +81,29 @@ class Record:
         Args:
             parent: The folder for the directory.
             name: Its name; None takes the time, the data and the model.
-            composed: The configuration.
+            config: The configuration.
             command: What was typed.
             trial: Of a sweep's run: the trial's number, its values and the like.
         """
-        if misnamed("name", chosen := name or default_name(composed)):
+        if misnamed("name", chosen := name or default_name(config)):
             raise ValueError(f"{chosen!r} is not the name of one directory.")
         hidden = parent / f"{TRIAL if trial else TEMPORARY}{secrets.token_hex(8)}"
         try:
             (hidden / CHECKPOINTS).mkdir(parents=True)
         except OSError as error:
             fact = f"The directory cannot be written ({error.strerror})."
-            raise Refusal([Problem(str(parent), fact, "Give another output_dir.")]) from error
+            raise UserError([Problem(str(parent), fact, "Give another output_dir.")]) from error
         dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # libyaml's, where it is there: ten times faster
-        (hidden / CONFIG).write_text(yaml.dump(composed.config, Dumper=dumper, sort_keys=False))
+        (hidden / CONFIG).write_text(yaml.dump(config.values, Dumper=dumper, sort_keys=False))
         origin = {
             "format": FORMAT,
             "command": command,
-            "signature": composed.signature,
+            "signature": config.signature,
             "trial": trial,
-            "overrides": composed.overrides,
-            "choices": composed.choices,
-            "origins": composed.origins,
-            "written": composed.written,
+            "overrides": config.overrides,
+            "choices": config.choices,
+            "origins": config.origins,
+            "written": config.written,
         }
         (hidden / ORIGIN).write_text(json.dumps(origin, indent=1))
         for number in count(1):
@@ -117,13 +117,13 @@ class Record:
         return cls(directory, fresh=True)
 
     @cached_property
-    def composed(self) -> Composed:
+    def config(self) -> RunConfig:
         """The configuration with which the run was started."""
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where it is there: ten times faster
         config, origin = self._read(CONFIG, partial(yaml.load, Loader=loader)), self.origin
         if wrong := no_data(config):
-            raise Refusal([replace(one, key=str(self.directory / one.key)) for one in wrong])
-        return Composed(config, *(origin.get(name, kind()) for name, kind in NOTES.items()))
+            raise UserError([replace(one, key=str(self.directory / one.key)) for one in wrong])
+        return RunConfig(config, *(origin.get(name, kind()) for name, kind in NOTES.items()))
 
     @property
     def is_over(self) -> bool:
@@ -145,7 +145,7 @@ class Record:
         """Where the run came from: command, overrides, signature, and of a sweep's run what its trial is.
 
         Raises:
-            Refusal: A later Gridstorm made the record.
+            UserError: A later Gridstorm made the record.
         """
         origin = self._section(ORIGIN)
         refuse_unknown_format(self.directory / ORIGIN, origin)
@@ -158,7 +158,7 @@ class Record:
         return found
 
     def _read(self, name: str, parse: Callable[[str], Any]) -> Any:
-        """Return what a file of the record holds; a Refusal names the file that cannot be read."""
+        """Return what a file of the record holds; a UserError names the file that cannot be read."""
         try:
             return parse((self.directory / name).read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
@@ -220,7 +220,7 @@ class Record:
         """Let a run that is over go on from its last checkpoint, or with `anew` from its start.
 
         Raises:
-            Refusal: Another process trains it.
+            UserError: Another process trains it.
         """
         held = self._lock
         self.hold(seconds=0.0)
@@ -240,15 +240,15 @@ class Record:
         """Keep every other process from training this run, until this one closes it or ends.
 
         Raises:
-            Refusal: Another process trains it, or one of its files is a symbolic link.
+            UserError: Another process trains it, or one of its files is a symbolic link.
         """
         if links := self.links():
             fact, remedy = "It is a symbolic link, which leads out of the record.", "Put the file itself in its place."
-            raise Refusal([Problem(str(self.directory / name), fact, remedy) for name in links])
+            raise UserError([Problem(str(self.directory / name), fact, remedy) for name in links])
         self._lock = self._lock or hold(self.directory / LOCK, HELD_SECONDS if seconds is None else seconds)
         if self._lock is None:
             fact, remedy = "Another process trains this run.", "Wait until it is over, or stop that process."
-            raise Refusal([Problem(str(self.directory), fact, remedy)])
+            raise UserError([Problem(str(self.directory), fact, remedy)])
 
     def begin(self, step: int, environment: Mapping[str, Any]) -> None:
         """Start writing: forget the points after `step`, and make TensorBoard's view of the others."""
@@ -273,20 +273,20 @@ class Record:
         """Write what TensorBoard shows of a run beside its curves: hyperparameters, configuration, charts."""
         from gridstorm.record.tensorboard import hyperparameters, markdown
 
-        composed, origin = self.composed, self.origin
+        config, origin = self.config, self.origin
         trial = (origin.get("trial") or {}).get("name", self.directory.name)  # runs of one trial are one row
         group = f"{trial}/{self.directory.parent.resolve().name}"  # its first 13 characters are shown
-        self.events.hparams(hyperparameters(composed.recipe, composed.choices), group, environment["started"])
-        config = markdown((self.directory / CONFIG).read_text(), "yaml")
-        self.events.text("config", f"{markdown(origin.get('command', ''), 'sh')}\n\n{config}")
-        data = find(composed.config["data"]["_target_"])
+        self.events.hparams(hyperparameters(config.recipe, config.choices), group, environment["started"])
+        text = markdown((self.directory / CONFIG).read_text(), "yaml")
+        self.events.text("config", f"{markdown(origin.get('command', ''), 'sh')}\n\n{text}")
+        data = find(config.values["data"]["_target_"])
         names = METRICS.get(data.constant("task") if data else "", {})
         self.events.charts({"train against validation": {name: [f"train/{name}", f"val/{name}"] for name in names}})
 
     @property
     def events(self) -> "EventFile":
         """The event file, once the run has begun."""
-        assert self._events is not None, "Record.begin was not called"
+        assert self._events is not None, "RunRecord.begin was not called"
         return self._events
 
     def log(self, counters: Mapping[str, float], values: Mapping[str, float]) -> None:
@@ -319,17 +319,17 @@ class Record:
         """Write down that the run failed, where its own process could not say so any more.
 
         Raises:
-            Refusal: Another process trains it.
+            UserError: Another process trains it.
         """
         self.hold(seconds=1.0)
         from gridstorm.record.tensorboard import EventFile
 
-        rows, config = self.rows(), self.composed.config
+        rows, config = self.rows(), self.config.values
         scores = [score for row in rows if (score := row.get(best_name(config["monitor"]))) is not None]
         last = rows[-1] if rows else {"epoch": 0, "seconds": 0.0, "samples": 0}
         self.write(ERROR, trace or error)
         result = Result(
-            signature=self.composed.signature,
+            signature=self.config.signature,
             status=Status.FAILED,
             monitor=config["monitor"],
             mode=config["mode"],

@@ -10,8 +10,8 @@ from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
-from gridstorm.config import CONFIG, LONGEST, MANIFEST, Composed, component, recheck
-from gridstorm.error import Problem, Refusal
+from gridstorm.config import CONFIG, LONGEST, MANIFEST, RunConfig, checked_again, component
+from gridstorm.error import Problem, UserError
 from gridstorm.record.file import (
     FORMAT,
     LOCK,
@@ -25,14 +25,14 @@ from gridstorm.record.file import (
     write_whole,
 )
 from gridstorm.record.result import Result, Status
-from gridstorm.record.run import Record
-from gridstorm.record.trial import Run, Trial
+from gridstorm.record.run import RunRecord
+from gridstorm.record.trial import Trial, TrialRun
 
 TOLD = ("number", "name", "seed", "values", "ask", "attrs")  # what a run's origin.json says of its trial
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownRun:
     """A run that stands in the directory.
 
     Args:
@@ -43,21 +43,21 @@ class Known:
         format: Of its record.
     """
 
-    record: Record
+    record: RunRecord
     signature: str
     trial: dict[str, Any]
     result: Result | None
     format: int = FORMAT
 
 
-class History:
+class SweepRecord:
     """The runs of a sweep's directory, which is held against every other sweep until `close`."""
 
     def __init__(self, directory: Path, monitor: str, mode: str) -> None:
         """Read and hold the directory, which is made if it is missing.
 
         Raises:
-            Refusal: It is not a sweep's, another sweep works in it, or its scores are of another metric.
+            UserError: It is not a sweep's, another sweep works in it, or its scores are of another metric.
         """
         self.directory, self.monitor, self.mode = directory, monitor, mode
         self.aside: list[str] = []  # in words, the runs that are damaged or not what was planned
@@ -67,17 +67,17 @@ class History:
             self._lock: IO[str] | None = hold(directory / LOCK, seconds=1.0)
         except OSError as error:
             fact = f"The directory cannot be written ({error.strerror})."
-            raise Refusal([Problem(str(directory), fact, "Give another output_dir.")]) from error
+            raise UserError([Problem(str(directory), fact, "Give another output_dir.")]) from error
         if self._lock is None:
             fact = "Another sweep is at work in this directory."
-            raise Refusal([Problem(str(directory), fact, "Wait until it is over, or give another sweep.name.")])
+            raise UserError([Problem(str(directory), fact, "Wait until it is over, or give another sweep.name.")])
         try:
             clear_all(directory)
             if not (directory / MANIFEST).exists():
                 write_manifest(directory, [], {})  # the mark of a sweep's directory
             self.known = read(directory, self.aside)
             self._refuse_other_scores()
-        except Refusal:
+        except UserError:
             self.close()
             raise
 
@@ -87,44 +87,44 @@ class History:
         if other:
             fact = f"The runs in {self.directory} are compared by {other.monitor} ({other.mode})."
             given = f"monitor={self.monitor} mode={self.mode}"
-            raise Refusal([Problem(given, fact, "Keep that metric, or give another sweep.name.")])
+            raise UserError([Problem(given, fact, "Keep that metric, or give another sweep.name.")])
 
     def close(self) -> None:
-        """Let others work in the directory."""
+        """Release the lock."""
         if self._lock:
             self._lock.close()
 
-    def adopt(self, trials: Sequence[Trial], stale: Callable[[Composed, Known], bool] = lambda *_: False) -> None:
+    def adopt(self, trials: Sequence[Trial], stale: Callable[[RunConfig, KnownRun], bool] = lambda *_: False) -> None:
         """Give the runs of these trials the directories that stand for them, and their trials the numbers of these.
 
         Args:
             trials: What is planned.
             stale: Tells which directories do not count.
         """
-        standing: dict[str, list[Known]] = {}
+        standing: dict[str, list[KnownRun]] = {}
         for one in sorted(self.known, key=lambda one: (not one.result, -int(one.trial["number"]))):
             standing.setdefault(one.signature, []).append(one)
         for trial in trials:
             for run in trial.runs:
-                usable = (one for one in standing.get(run.composed.signature, ()) if self._is_usable(one, run))
+                usable = (one for one in standing.get(run.config.signature, ()) if self._is_usable(one, run))
                 known = next(usable, None)
-                if known and not stale(run.composed, known):
+                if known and not stale(run.config, known):
                     run.record, run.result = known.record, known.result
                     trial.number = int(known.trial["number"])
 
-    def _is_usable(self, known: Known, run: Run) -> bool:
+    def _is_usable(self, known: KnownRun, run: TrialRun) -> bool:
         """Tell whether what would be trained in a directory is what was planned; of what is done only results count."""
         if known.result and known.result.status == Status.DONE:
             return True
         try:
-            composed, links = recheck(known.record.composed), known.record.links()
-        except Refusal as refusal:
+            config, links = checked_again(known.record.config), known.record.links()
+        except UserError as refusal:
             self.aside.append(_aside(known.record, refusal))
             return False
-        if links or composed.signature != run.composed.signature:
+        if links or config.signature != run.config.signature:
             reason = f"{links[0]} is a symbolic link" if links else "its config.yaml is not what was planned"
             self.aside.append(f"{known.record.directory}: {reason}")
-        return not links and composed.signature == run.composed.signature
+        return not links and config.signature == run.config.signature
 
     def number(self, trials: Sequence[Trial]) -> None:
         """Number the trials that have no number, in their order, with numbers that no directory has."""
@@ -138,7 +138,7 @@ def refuse_what_is_no_sweep(directory: Path) -> None:
     """Refuse a directory that holds something else than a sweep, which has `sweep.json` in it or a run of one.
 
     Raises:
-        Refusal: It does, or a later Gridstorm made the sweep.
+        UserError: It does, or a later Gridstorm made the sweep.
     """
     if not directory.is_dir():
         return
@@ -147,7 +147,7 @@ def refuse_what_is_no_sweep(directory: Path) -> None:
     others = [file.name for file in directory.iterdir() if file.name != LOCK and not file.name.startswith(TEMPORARY)]
     if others and "trials" not in manifest and not read(directory):
         fact = f"The directory is no sweep's, and holds other things, such as {min(others)}."
-        raise Refusal([Problem(str(directory), fact, "Give another sweep.name or output_dir.")])
+        raise UserError([Problem(str(directory), fact, "Give another sweep.name or output_dir.")])
 
 
 def _manifest(directory: Path) -> dict[str, Any]:
@@ -167,30 +167,30 @@ def clear_all(directory: Path) -> None:
             shutil.rmtree(left)
 
 
-def records(parent: Path) -> list[Record]:
+def records(parent: Path) -> list[RunRecord]:
     """Return the runs in a folder, by name."""
     if not parent.is_dir():
         return []
     with os.scandir(parent) as entries:
         names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
-    return [Record(parent / name) for name in names if (parent / name / CONFIG).is_file()]
+    return [RunRecord(parent / name) for name in names if (parent / name / CONFIG).is_file()]
 
 
-def read(directory: Path, aside: list[str] | None = None) -> list[Known]:
+def read(directory: Path, aside: list[str] | None = None) -> list[KnownRun]:
     """Return the runs of a sweep's directory, by name; those that are damaged are told in words to `aside`."""
     found = []
     for record in records(directory):
         try:
             if known := _known(record):
                 found.append(known)
-        except Refusal as refusal:
+        except UserError as refusal:
             if aside is not None:
                 aside.append(_aside(record, refusal))
     return found
 
 
-def _known(record: Record) -> Known | None:
-    """Return a run that a sweep made, None for any other; a Refusal says that its record is damaged."""
+def _known(record: RunRecord) -> KnownRun | None:
+    """Return a run that a sweep made, None for any other; a UserError says that its record is damaged."""
     origin, result = record.origin, record.result
     trial, made = origin.get("trial"), origin.get("format", 0)
     if trial is None:
@@ -200,17 +200,17 @@ def _known(record: Record) -> Known | None:
     if not isinstance(trial["number"], int):
         raise unreadable(record.directory / ORIGIN, "the number of its trial is none")
     # Before there were formats, signatures left out callbacks and devices: what they would be now is in the recipe.
-    signature = origin["signature"] if made and "signature" in origin else recheck(record.composed).signature
-    return Known(record, signature, trial, result, made)
+    signature = origin["signature"] if made and "signature" in origin else checked_again(record.config).signature
+    return KnownRun(record, signature, trial, result, made)
 
 
-def _aside(record: Record, refusal: Refusal) -> str:
+def _aside(record: RunRecord, refusal: UserError) -> str:
     [problem, *_] = refusal.problems
     reason = problem.fact[:1].lower() + problem.fact[1:].rstrip(".")
     return f"{record.directory}: {Path(problem.key).name}: {reason}"
 
 
-def create(directory: Path, trial: Trial, run: Run, width: int) -> Record:
+def create(directory: Path, trial: Trial, run: TrialRun, width: int) -> RunRecord:
     """Make a run's directory: `07-cnn,lr=0.01`, with `,s=1` where a trial has several seeds."""
     name = component(f"{trial.number:0{width}}-{trial.label}", LONGEST - len(f",s={run.seed}"))
     told: dict[str, Any] = {
@@ -221,14 +221,14 @@ def create(directory: Path, trial: Trial, run: Run, width: int) -> Record:
         "ask": trial.ask,
         "attrs": trial.attrs,
     }
-    command = " ".join(["python train.py", *run.composed.overrides])
-    return Record.create(
-        directory, f"{name},s={run.seed}" if len(trial.runs) > 1 else name, run.composed, command, told
+    command = " ".join(["python train.py", *run.config.overrides])
+    return RunRecord.create(
+        directory, f"{name},s={run.seed}" if len(trial.runs) > 1 else name, run.config, command, told
     )
 
 
 def state(trials: Sequence[Trial], total: int) -> str:
-    """Return `64 cells: 41 done, 2 interrupted, 1 failed (out of memory), 20 to go`, counted in runs."""
+    """Return `64 runs: 41 done, 2 interrupted, 1 failed (out of memory), 20 to go`, counted in runs."""
     counts = Counter(run.status for trial in trials for run in trial.runs)
     errors = Counter(
         str(run.result.error or "").partition(":")[0]
@@ -242,7 +242,7 @@ def state(trials: Sequence[Trial], total: int) -> str:
         if counts[status]
     ]
     waiting = total - sum(counts.values()) + counts[Status.WAITING] + counts[Status.RUNNING]
-    return f"{total} cells: {', '.join([*parts, f'{waiting} to go'])}"
+    return f"{total} runs: {', '.join([*parts, f'{waiting} to go'])}"
 
 
 def write_manifest(directory: Path, trials: Sequence[Trial], told: Mapping[str, Any]) -> None:
@@ -261,7 +261,7 @@ def write_manifest(directory: Path, trials: Sequence[Trial], told: Mapping[str, 
             "runs": [
                 {
                     "directory": run.record.directory.name if run.record else None,
-                    "signature": run.composed.signature,
+                    "signature": run.config.signature,
                     "seed": run.seed,
                     "status": run.status,
                     "score": run.score,
@@ -274,12 +274,12 @@ def write_manifest(directory: Path, trials: Sequence[Trial], told: Mapping[str, 
     write_whole(directory / MANIFEST, json.dumps({"format": FORMAT, **told, "trials": rows}, indent=1))
 
 
-def to_go(run: Run, pruning: bool) -> bool:
+def to_go(run: TrialRun, pruning: bool) -> bool:
     """Tell whether a run is to be trained in this call: all but what is done, or cut short by a sweep that prunes."""
     return run.status != Status.DONE and not (run.status == Status.PRUNED and pruning)
 
 
-def reopen(run: Run) -> None:
+def reopen(run: TrialRun) -> None:
     """Make a run that ended badly, or was cut short, ready to go on; one that diverged starts anew."""
     if run.record and run.result:
         run.record.reopen(anew=run.status == Status.DIVERGED)

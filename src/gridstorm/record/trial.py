@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gridstorm.config import Composed, Point, label
+from gridstorm.config import Point, RunConfig, label
 from gridstorm.record.result import Result, Status, best_name
-from gridstorm.record.run import Record
+from gridstorm.record.run import RunRecord
 
 WORST = (
     Status.FAILED,
@@ -21,11 +21,11 @@ WORST = (
 
 
 @dataclass
-class Run:
+class TrialRun:
     """One training of a sweep.
 
     Args:
-        composed: Its configuration.
+        config: Its configuration.
         seed: Its seed.
         record: Its directory, None before it has one.
         attempts: How often its process died.
@@ -33,9 +33,9 @@ class Run:
         running: Whether a worker has it.
     """
 
-    composed: Composed
+    config: RunConfig
     seed: int
-    record: Record | None = None
+    record: RunRecord | None = None
     attempts: int = 0
     result: Result | None = None
     running: bool = False
@@ -73,7 +73,7 @@ class Trial:
     """
 
     point: Point
-    runs: list[Run]
+    runs: list[TrialRun]
     number: int = 0
     ask: int | None = None
     attrs: dict[str, Any] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class Trial:
     @property
     def signature(self) -> str:
         """Names the configuration: the signature of its first run."""
-        return self.runs[0].composed.signature
+        return self.runs[0].config.signature
 
     @property
     def label(self) -> str:
@@ -142,10 +142,10 @@ def ranked(trials: Sequence[Trial], mode: str) -> list[Trial]:
 def first_curve(trial: Trial) -> list[tuple[int, float | None]]:
     """Return the curve of a trial's first run."""
     run = trial.runs[0]
-    return curve(run.record.rows(), run.composed) if run.record else []
+    return curve(run.record.rows(), run.config) if run.record else []
 
 
-def curve(rows: Sequence[Mapping[str, Any]], composed: Composed) -> list[tuple[int, float | None]]:
+def curve(rows: Sequence[Mapping[str, Any]], config: RunConfig) -> list[tuple[int, float | None]]:
     """Return (epoch, best score so far) at each epoch's end: what the run would leave if it were stopped there."""
-    name = best_name(composed.config["monitor"])
+    name = best_name(config.values["monitor"])
     return [(int(row["epoch"]), row[name]) for row in rows if name in row]

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from gridstorm.config import brief, number
-from gridstorm.record import ERROR, OUTPUT, Result, Run, Status, Trial, ranked
+from gridstorm.record import ERROR, OUTPUT, Result, Status, Trial, TrialRun, ranked
 from gridstorm.report.table import table
 
 DIVERGED = "the loss became NaN or infinite"
@@ -77,7 +77,7 @@ def causes(trials: Sequence[Trial]) -> str:
 
     Empty where nothing did.
     """
-    groups: dict[str, list[Run]] = {}
+    groups: dict[str, list[TrialRun]] = {}
     for run in (run for trial in trials for run in trial.runs):
         if run.result and run.status.is_bad:
             groups.setdefault(cause(run.result), []).append(run)

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from gridstorm.config import duration, number
-from gridstorm.record import Run, Status, Trial, ranked
+from gridstorm.record import Status, Trial, TrialRun, ranked
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -46,7 +46,7 @@ class Display:
         if self._live:
             self._live.stop()
 
-    def ended(self, trial: Trial, run: Run, trials: Sequence[Trial]) -> None:
+    def ended(self, trial: Trial, run: TrialRun, trials: Sequence[Trial]) -> None:
         """Tell that a run is over."""
         self._ended += 1
         if not self._live:
@@ -89,12 +89,12 @@ class Display:
         return duration((time.monotonic() - self._started) / self._ended * (self.total - over))
 
 
-def _latest(run: Run, monitor: str) -> tuple[str, str]:
+def _latest(run: TrialRun, monitor: str) -> tuple[str, str]:
     rows = [row for row in run.record.rows() if monitor in row] if run.record else []
     return (number(rows[-1][monitor]), str(rows[-1]["epoch"])) if rows else ("", "")
 
 
-def outcome(run: Run) -> str:
+def outcome(run: TrialRun) -> str:
     """Return what came out of a run in a few words."""
     result = run.result
     if result and result.status == Status.FAILED:

@@ -82,7 +82,7 @@ def _rows(trial: Trial) -> Iterator[dict[str, Any]]:
             **{"trial": trial.number or None, "seed": run.seed, "status": run.status, "mean": mean},
             "half_interval": half,
             "run": run.record.directory.name if run.record else None,
-            "signature": run.composed.signature,
+            "signature": run.config.signature,
             "directory": str(run.record.directory) if run.record else None,
             "error": cause(run.result) if run.result and run.status.is_bad else None,
         }
@@ -118,9 +118,9 @@ def write_best(directory: Path, trials: Sequence[Trial], monitor: str, mode: str
     ]
     lines += [
         f"# {key} was written {text}: here it is what that was in this run."
-        for key, text in fixed(trial.runs[0].composed)
+        for key, text in fixed(trial.runs[0].config)
     ]
-    defaults, content = as_preset(trial.runs[0].composed)
+    defaults, content = as_preset(trial.runs[0].config)
     parts = [{"defaults": defaults}, *({key: value} for key, value in content.items())]
     body = [OmegaConf.to_yaml(OmegaConf.create(part)) for part in parts]
     write_whole(file, "\n".join([*lines, body[0], "".join(body[1:])]))

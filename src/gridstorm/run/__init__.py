@@ -1,10 +1,21 @@
 """One run: build, train, test, record."""
 
+import gridstorm.run.lightning  # isort: skip  # first: it imports Lightning in less time
 from gridstorm.run.build import curve_for, fingerprint, module_for, network_for, prepared, trainer_for
 from gridstorm.run.checkpoint import loaded
 from gridstorm.run.curve import epoch_seed
-from gridstorm.run.lightning import HOOKS, Lean, Recorder, hooks
-from gridstorm.run.metric import Batch, Meter, is_plain, passed, quantities
+from gridstorm.run.lightning import (
+    HOOKS,
+    CheckpointWriter,
+    LightModule,
+    Recorder,
+    call_callbacks,
+    can_stop_early,
+    hooks,
+    load_callbacks,
+    loops_of,
+)
+from gridstorm.run.metric import Batch, Meter, batch_metrics, forward_loss, is_plain
 from gridstorm.run.module import Module
 from gridstorm.run.optimizer import parameter_groups
 from gridstorm.run.process import threads
@@ -17,24 +28,29 @@ from gridstorm.run.warning import quiet, warned
 __all__ = [
     "HOOKS",
     "Batch",
-    "Lean",
+    "CheckpointWriter",
+    "LightModule",
     "Meter",
     "Module",
     "Recorder",
+    "batch_metrics",
     "begin",
+    "call_callbacks",
+    "can_stop_early",
     "conclude",
     "curve_for",
     "epoch_seed",
     "fingerprint",
+    "forward_loss",
     "hooks",
     "is_plain",
+    "load_callbacks",
     "loaded",
+    "loops_of",
     "module_for",
     "network_for",
     "parameter_groups",
-    "passed",
     "prepared",
-    "quantities",
     "quiet",
     "rerun",
     "run",

@@ -13,7 +13,7 @@ def loaded(file: Path) -> dict[str, Any]:
     """Return what a checkpoint holds: tensors and plain values, never code.
 
     Raises:
-        Refusal: It is damaged, or holds something else.
+        UserError: It is damaged, or holds something else.
     """
     try:
         content = torch.load(file, weights_only=True, map_location="cpu")

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from gridstorm.record import Record, best_name
+from gridstorm.record import RunRecord, best_name
 
 
 @runtime_checkable
@@ -46,7 +46,7 @@ class Curve(pl.Callback):
 
     def __init__(
         self,
-        record: Record,
+        record: RunRecord,
         *,
         monitor: str = "val/loss",
         mode: Literal["min", "max"] = "min",

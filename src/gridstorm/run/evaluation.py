@@ -6,7 +6,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from gridstorm.record import EventFile, Record, markdown
+from gridstorm.record import EventFile, RunRecord, markdown
 from gridstorm.run import picture
 from gridstorm.run.checkpoint import loaded
 from gridstorm.run.module import Module
@@ -61,7 +61,7 @@ def write(module: Module, prompts: Tensor, generator: torch.Generator) -> Tensor
     return tokens[:, prompts.shape[1] :]
 
 
-def test(record: Record, trainer: pl.Trainer, module: Module, data: Any) -> dict[str, float]:
+def test(record: RunRecord, trainer: pl.Trainer, module: Module, data: Any) -> dict[str, float]:
     """Load the best weights and return their test metrics."""
     if record.best_checkpoint:
         module.load_state_dict(loaded(record.best_checkpoint)["state_dict"])

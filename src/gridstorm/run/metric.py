@@ -33,7 +33,7 @@ class Meter:
         return (sums[1:] / sums[0]).tolist()
 
 
-def quantities(task: str, logits: Tensor, y: Tensor, loss: Tensor, plain: bool = False) -> tuple[Tensor, ...]:
+def batch_metrics(task: str, logits: Tensor, y: Tensor, loss: Tensor, plain: bool = False) -> tuple[Tensor, ...]:
     """Return what a batch adds to the metrics of `task`: means over the batch, the loss first.
 
     Args:
@@ -59,7 +59,7 @@ def is_plain(loss: nn.Module) -> bool:
     return known and isinstance(smoothing, float | int) and smoothing == 0
 
 
-def passed(network: nn.Module, loss: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+def forward_loss(network: nn.Module, loss: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
     """Return the loss of a batch, a scalar, the logits [N, C] and the targets [N]; in text every position is one."""
     x, y = batch
     logits, y = aligned(network(x), y)

@@ -13,12 +13,12 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from gridstorm.config import metrics
-from gridstorm.run.lightning import Lean
-from gridstorm.run.metric import Batch, Meter, is_plain, passed, quantities
-from gridstorm.run.optimizer import counts_steps, made, parameter_groups, split_parameters
+from gridstorm.run.lightning import LightModule
+from gridstorm.run.metric import Batch, Meter, batch_metrics, forward_loss, is_plain
+from gridstorm.run.optimizer import built, counts_steps, parameter_groups, split_parameters
 
 
-class Module(Lean):
+class Module(LightModule):
     """Trains `network` on batches (x, y).
 
     Args:
@@ -63,16 +63,16 @@ class Module(Lean):
         """Return the optimizer and the scheduler, told when it is stepped.
 
         Raises:
-            Refusal: One of them says in a ValueError that a value is wrong.
+            UserError: One of them says in a ValueError that a value is wrong.
         """
         return self.configured(parameter_groups(self.network, self.skip_norm_and_bias))
 
     def configured(self, groups: list[dict[str, Any]], **flags: bool) -> dict[str, Any]:
         """Return the optimizer of these parameter groups, made with these flags, and the scheduler."""
-        optimizer = made("optimizer", self.make_optimizer, groups, **flags)
+        optimizer = built("optimizer", self.make_optimizer, groups, **flags)
         counted = counts_steps(self.make_scheduler)
         steps = {counted: max(int(self.trainer.estimated_stepping_batches), 1)} if counted else {}
-        scheduler = made("scheduler", self.make_scheduler, optimizer, **steps)
+        scheduler = built("scheduler", self.make_scheduler, optimizer, **steps)
         told: dict[str, Any] = {"scheduler": scheduler, "interval": "step" if counted else "epoch"}
         if isinstance(scheduler, ReduceLROnPlateau):
             told["monitor"] = self.monitor
@@ -95,8 +95,8 @@ class Module(Lean):
         return self.network(x)  # type: ignore[no-any-return]
 
     def _step(self, part: str, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        loss, logits, y = passed(self.network, self.loss, batch)
-        values = quantities(self.task, logits.detach(), y, loss.detach(), is_plain(self.loss))
+        loss, logits, y = forward_loss(self.network, self.loss, batch)
+        values = batch_metrics(self.task, logits.detach(), y, loss.detach(), is_plain(self.loss))
         self.meters[part].add(len(batch[0]), values)
         return loss, logits, y
 

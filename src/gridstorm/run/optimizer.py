@@ -46,7 +46,7 @@ def split_parameters(network: nn.Module) -> tuple[list[nn.Parameter], list[nn.Pa
     return [p for p in parameters if id(p) not in spared], [p for p in parameters if id(p) in spared]
 
 
-def made(key: str, partial: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+def built(key: str, partial: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
     """Return what `partial` makes, or refuse the section `key` with what it says of its values."""
     try:
         return partial(*arguments, **named)

@@ -3,29 +3,29 @@
 from collections.abc import Iterator
 
 from gridstorm.config import component
-from gridstorm.record import Record
+from gridstorm.record import RunRecord
 from gridstorm.report import curves_differ, environments_differ
 from gridstorm.run.run import as_started, train
 from gridstorm.run.warning import quiet
 
 
-def rerun(first: Record) -> int:
+def rerun(first: RunRecord) -> int:
     """Train the recipe of a run again, beside it; print `identical` or what differs, and return 0 or 1.
 
     Raises:
-        Refusal: Its configuration is not one that may be run.
+        UserError: Its configuration is not one that may be run.
     """
-    composed, made = as_started(first), list[Record]()
+    config, made = as_started(first), list[RunRecord]()
 
-    def beside() -> Record:
+    def beside() -> RunRecord:
         home = first.directory.resolve()  # `.` has no name
         made.append(
-            Record.create(home.parent, component(f"{home.name}-rerun"), composed, f"gridstorm rerun {first.directory}")
+            RunRecord.create(home.parent, component(f"{home.name}-rerun"), config, f"gridstorm rerun {first.directory}")
         )
         return made[0]
 
     with quiet():
-        train(composed, beside)
+        train(config, beside)
     found = [*curves_differ(first.rows(), made[0].rows()), *_weights(first, made[0])]
     found += environments_differ(first.environment, made[0].environment) if found else []
     if not found:
@@ -35,7 +35,7 @@ def rerun(first: Record) -> int:
     return 1
 
 
-def _weights(first: Record, second: Record) -> Iterator[str]:
+def _weights(first: RunRecord, second: RunRecord) -> Iterator[str]:
     import torch
 
     from gridstorm.run.checkpoint import loaded

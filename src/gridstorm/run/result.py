@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from gridstorm.config import Composed, number
-from gridstorm.record import COUNTERS, Record, Result, Status
+from gridstorm.config import RunConfig, number
+from gridstorm.record import COUNTERS, Result, RunRecord, Status
 from gridstorm.run.curve import Curve
 from gridstorm.run.evaluation import review
 from gridstorm.run.module import Module
 from gridstorm.run.warning import tried
 
 
-def at_best(record: Record, result: Result) -> dict[str, float]:
+def at_best(record: RunRecord, result: Result) -> dict[str, float]:
     """Return what the curves show where the score of the best epoch is best, of the last point where there is none."""
     rows, monitor = record.rows(), result.monitor
     scored = [row for row in rows if row["epoch"] == result.best_epoch and row.get(monitor) is not None]
@@ -25,7 +25,7 @@ def at_best(record: Record, result: Result) -> dict[str, float]:
     return {name: value for name, value in values.items() if name not in COUNTERS and not name.startswith("best/")}
 
 
-def closing(record: Record, result: Result) -> str:
+def closing(record: RunRecord, result: Result) -> str:
     """Return the last lines of a run: the best score and when, where the record is, how to look at it."""
     best = "no score"
     if result.score is not None:
@@ -40,7 +40,7 @@ def closing(record: Record, result: Result) -> str:
 
 
 def conclude(
-    composed: Composed,
+    config: RunConfig,
     curve: Curve,
     module: Module,
     data: Any,
@@ -51,7 +51,7 @@ def conclude(
     """Write the result, and if it was tested (in a run alone) show what came out; return it.
 
     Args:
-        composed: The configuration.
+        config: The configuration.
         curve: The book of the run.
         module: What was trained.
         data: The data module.
@@ -61,7 +61,7 @@ def conclude(
     """
     record = curve.record
     status = Status.DIVERGED if curve.diverged else Status(early or Status.DONE)
-    found = outcome(composed, curve, module, status)
+    found = outcome(config, curve, module, status)
     metrics: dict[str, float | None] = {**at_best(record, found), **tested}
     totals = {"fit/ok": float(not curve.diverged), "fit/params": float(found.parameters or 0)}
     record.events.scalars(curve.progress["samples"], {**totals, "fit/seconds": found.seconds, **tested})
@@ -73,7 +73,7 @@ def conclude(
 
 
 def outcome(
-    composed: Composed,
+    config: RunConfig,
     curve: Curve,
     module: Module,
     status: Status,
@@ -83,10 +83,10 @@ def outcome(
     """Return what came out of a run, but for the metrics."""
     progress = curve.progress
     return Result(
-        signature=composed.signature,
+        signature=config.signature,
         status=status,
-        monitor=composed.config["monitor"],
-        mode=composed.config["mode"],
+        monitor=config.values["monitor"],
+        mode=config.values["mode"],
         score=progress["best_score"],
         best_epoch=progress["best_epoch"],
         epochs=module.current_epoch,

@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from gridstorm.config import Composed, misshapen
+from gridstorm.config import RunConfig, misshapen
 from gridstorm.data import PARTS
-from gridstorm.error import Problem, Refusal
+from gridstorm.error import Problem, UserError
 from gridstorm.run.lightning import TRANSFER, hooks
 from gridstorm.run.metric import Batch, aligned
 from gridstorm.run.module import Module
@@ -16,15 +16,15 @@ from gridstorm.run.module import Module
 Shapes = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
 
-def try_one_batch(composed: Composed, module: Module, data: Any) -> None:
+def try_one_batch(config: RunConfig, module: Module, data: Any) -> None:
     """Pass the first samples of each part's first batch, and see whether the shapes of what comes out fit.
 
     What the network raises here it will raise in training too, where it is recorded.
 
     Raises:
-        Refusal: They do not.
+        UserError: They do not.
     """
-    key = f"data={composed.choices.get('data', composed.config['data']['_target_'])}"
+    key = f"data={config.choices.get('data', config.values['data']['_target_'])}"
     for part in PARTS:
         batch = None
         with suppress(Exception), torch.random.fork_rng(devices=[]):  # what raises here the training will tell
@@ -38,11 +38,11 @@ def try_one_batch(composed: Composed, module: Module, data: Any) -> None:
         )
         if not pair or not batch[0].dim() or not batch[1].dim() or len(batch[0]) != len(batch[1]):
             fact = f"A batch of the {part} part is not two tensors, x and y, of as many samples each."
-            raise Refusal([Problem(key, fact, "Let its loaders yield (x, y).")])
+            raise UserError([Problem(key, fact, "Let its loaders yield (x, y).")])
         shapes = shapes_of(module, (batch[0][:2], batch[1][:2]))
         if shapes and (wrong := misshapen(module.task, *shapes)):
             fact, remedy = wrong
-            raise Refusal([Problem(f"loss={composed.choices.get('loss')}" if shapes[2] else key, fact, remedy)])
+            raise UserError([Problem(f"loss={config.choices.get('loss')}" if shapes[2] else key, fact, remedy)])
 
 
 def shapes_of(module: Module, batch: Batch) -> Shapes | None:

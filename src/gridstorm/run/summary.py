@@ -4,32 +4,32 @@ from collections.abc import Iterable
 
 from torch import nn
 
-from gridstorm.config import Composed, leaves
+from gridstorm.config import RunConfig, leaves
 from gridstorm.report import table
 from gridstorm.target import shown
 
 HIDDEN = ("_target_", "_partial_")
 
 
-def card(composed: Composed, network: nn.Module) -> str:
+def card(config: RunConfig, network: nn.Module) -> str:
     """Return both tables as text; the network may be on the meta device."""
-    set_by_you = "Hyperparameters: what you set\n" + table(hyperparameters(composed))
+    set_by_you = "Hyperparameters: what you set\n" + table(hyperparameters(config))
     rows = list(parameters(network))
     total = sum(parameter.numel() for parameter in network.parameters())
     learned = "Parameters: what training learns\n" + table([*rows, ("total", "", "", f"{total:,}")], right=(3,))
     return f"{set_by_you}\n\n{learned}"
 
 
-def hyperparameters(composed: Composed) -> list[tuple[str, str, str]]:
+def hyperparameters(config: RunConfig) -> list[tuple[str, str, str]]:
     """Return (key, value, origin) for each choice and for each value of the recipe."""
     rows = []
-    for section, node in composed.recipe.items():
-        if section in composed.choices:
-            origin = composed.origins.get(f"{section}._target_", "default")
-            rows.append((section, composed.choices[section], origin))
+    for section, node in config.recipe.items():
+        if section in config.choices:
+            origin = config.origins.get(f"{section}._target_", "default")
+            rows.append((section, config.choices[section], origin))
         for key, value in leaves(node, section):
             if key.rpartition(".")[2] not in HIDDEN:
-                rows.append((key, shown(value), composed.origins.get(key, "default")))
+                rows.append((key, shown(value), config.origins.get(key, "default")))
     return rows
 
 

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from gridstorm.config import Composed, Point
-from gridstorm.error import Problem, Refusal
-from gridstorm.record import FORMAT, History, Known, Status, Trial, code, read
+from gridstorm.config import Point, RunConfig
+from gridstorm.error import Problem, UserError
+from gridstorm.record import FORMAT, KnownRun, Status, SweepRecord, Trial, code, read
 from gridstorm.sweeper.plan import Plan
 from gridstorm.sweeper.preflight import Preflight
 
@@ -15,30 +15,30 @@ def results_of(plan: Plan, directory: Path) -> list[tuple[Point, float | None, S
     """Return point, score and status of each finished run of another sweep that lies in this one's space.
 
     Raises:
-        Refusal: There are none, or their scores are of another metric.
+        UserError: There are none, or their scores are of another metric.
     """
     ends = [(one, result) for one in read(directory) if (result := one.result) and result.status != Status.FAILED]
     found = []
     for one, result in ends:
-        if (result.monitor, result.mode) == (plan.config["monitor"], plan.config["mode"]):
-            point = plan.point_of(one.record.composed)
+        if (result.monitor, result.mode) == (plan.values["monitor"], plan.values["mode"]):
+            point = plan.point_of(one.record.config)
             found += [(point, result.score, result.status)] if point is not None else []
     if not found:
         fact = f"None of its {len(ends)} finished runs lies in this space and has this score."
-        raise Refusal([Problem(f"sweep.from={directory}", fact, "Name the directory of a sweep over the same keys.")])
+        raise UserError([Problem(f"sweep.from={directory}", fact, "Name the directory of a sweep over the same keys.")])
     return found
 
 
-def adopt(plan: Plan, history: History, trials: Sequence[Trial], preflight: Preflight) -> None:
+def adopt(plan: Plan, history: SweepRecord, trials: Sequence[Trial], preflight: Preflight) -> None:
     """Match what is planned with the runs in the directory.
 
     Raises:
-        Refusal: Some were made by other code or on other data, and `sweep.stale` does not say what to do with them.
+        UserError: Some were made by other code or on other data, and `sweep.stale` does not say what to do with them.
     """
     policy, reasons = plan.settings["stale"], Counter[str]()
 
-    def stale(composed: Composed, known: Known) -> bool:
-        changed = differs(composed, known, preflight)
+    def stale(config: RunConfig, known: KnownRun) -> bool:
+        changed = differs(config, known, preflight)
         reasons.update([changed] if changed else [])
         return bool(changed) and policy != "keep"
 
@@ -50,18 +50,18 @@ def adopt(plan: Plan, history: History, trials: Sequence[Trial], preflight: Pref
         remedy = (
             "Take them as they are with sweep.stale=keep, or train them again beside the old with sweep.stale=retrain."
         )
-        raise Refusal([Problem(str(history.directory), f"{', '.join(told)}.", remedy)])
+        raise UserError([Problem(str(history.directory), f"{', '.join(told)}.", remedy)])
     if told:
         print(f"{', '.join(told)}: {'kept' if policy == 'keep' else 'trained again'}")
 
 
-def differs(composed: Composed, known: Known, preflight: Preflight) -> str:
+def differs(config: RunConfig, known: KnownRun, preflight: Preflight) -> str:
     """Return in what a known run differs from one that would be made now, empty if in nothing."""
     made = (known.result and known.result.made_by) or known.record.environment.get("made_by")
     if not made:
         return ""
-    facts = preflight.facts(composed)
-    now = {"code": code(composed.recipe), "data": facts.data, "torch": facts.torch}
+    built = preflight.built(config)
+    now = {"code": code(config.recipe), "data": built.data, "torch": built.torch}
     if known.format < FORMAT:  # code that is read from other files is always another
         del now["code"]
     older = ["an older Gridstorm"] if known.format < FORMAT else []

@@ -11,12 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from gridstorm.config import duration
-from gridstorm.error import Refusal, said, stopped_by
+from gridstorm.error import UserError, said, stopped_by
 from gridstorm.launcher import Died, Launcher
-from gridstorm.record import Record, Result, Run, Status, Trial, create, curve, ended_badly, reopen, write_manifest
+from gridstorm.record import (
+    Result,
+    RunRecord,
+    Status,
+    Trial,
+    TrialRun,
+    create,
+    curve,
+    ended_badly,
+    reopen,
+    write_manifest,
+)
 from gridstorm.report import Display
 from gridstorm.sweeper import job
-from gridstorm.sweeper.grouping import Fusing, Member
+from gridstorm.sweeper.grouping import Fusing, Queued
 from gridstorm.sweeper.queue import TrialQueue
 
 MANIFEST_SECONDS = 1.0
@@ -25,7 +36,7 @@ PRUNING_POLL_SECONDS = 0.02  # an epoch of a small model takes as long
 
 
 @dataclass
-class Job:
+class Launch:
     """Runs that a worker trains together, mostly one.
 
     Args:
@@ -35,7 +46,7 @@ class Job:
         late: Whether it was ended for the time that it took.
     """
 
-    members: list[Member]
+    members: list[Queued]
     started: float = field(default_factory=time.monotonic)
     read: dict[int, int] = field(default_factory=dict)
     late: bool = False
@@ -68,9 +79,9 @@ class Engine:
         self.directory, self.queue, self.launcher = directory, queue, launcher
         self.retries, self.timeout, self.about = retries, timeout, about or {}
         self.fusing = fusing or Fusing()
-        self.again: deque[list[Member]] = deque()
-        self.waiting: list[Member] = []
-        self.busy: dict[Future[None], Job] = {}
+        self.again: deque[list[Queued]] = deque()
+        self.waiting: list[Queued] = []
+        self.busy: dict[Future[None], Launch] = {}
         self.signals: list[int] = []
         self.width = max(2, len(str(max([queue.total, *(trial.number for trial in queue.trials)]))))
         self._noted = 0.0
@@ -93,10 +104,10 @@ class Engine:
             ready = [(member, record) for member in members if (record := self._ready(*member))]
             if ready:
                 directories = [str(record.directory) for _, record in ready]
-                planned = [run.composed.signature for (_, run), _ in ready]
-                self.busy[self.launcher.submit(job.carry_out, directories, planned)] = Job([one for one, _ in ready])
+                planned = [run.config.signature for (_, run), _ in ready]
+                self.busy[self.launcher.submit(job.carry_out, directories, planned)] = Launch([one for one, _ in ready])
 
-    def _next(self) -> list[Member]:
+    def _next(self) -> list[Queued]:
         """Return the runs of the next job: some whose process died, or new ones that can be trained together."""
         if self.again:
             return self.again.popleft()
@@ -108,13 +119,13 @@ class Engine:
             self.waiting.remove(member)
         return members
 
-    def _ready(self, trial: Trial, run: Run) -> Record | None:
+    def _ready(self, trial: Trial, run: TrialRun) -> RunRecord | None:
         """Return the directory of a run that is about to be handed over; None where another process trains it."""
         trial.number = trial.number or 1 + max(one.number for one in self.queue.trials)
         limit = self.queue.limit(trial, run)
         try:
             reopen(run)
-        except Refusal as refusal:
+        except UserError as refusal:
             run.result = self._failed(run, said(refusal))
             self.queue.ended(trial, run)
             return None
@@ -139,7 +150,7 @@ class Engine:
                 self.launcher.kill(future)
         display.refresh(self.queue.trials)
 
-    def _look(self, trial: Trial, run: Run, display: Display) -> None:
+    def _look(self, trial: Trial, run: TrialRun, display: Display) -> None:
         """Take up a run that is over before the others of its job."""
         if run.running and run.record and run.record.is_over:
             run.running = False
@@ -147,16 +158,16 @@ class Engine:
             display.ended(trial, run, self.queue.trials)
             self.queue.ended(trial, run)
 
-    def _follow(self, one: Job, number: int, trial: Trial, run: Run) -> None:
+    def _follow(self, one: Launch, number: int, trial: Trial, run: TrialRun) -> None:
         """Report a run's new points, and ask it to stop where it is not worth going on."""
         if not self.queue.prunes or run is not trial.runs[0] or run.record is None or not run.running:
             return
         rows, one.read[number] = run.record.rows_after(one.read.get(number, 0))
-        cut = [self.queue.report(trial, *point) for point in curve(rows, run.composed)]
+        cut = [self.queue.report(trial, *point) for point in curve(rows, run.config)]
         if any(cut):
             run.record.ask_to_stop(Status.PRUNED)
 
-    def _end(self, one: Job, future: "Future[None]", display: Display) -> None:
+    def _end(self, one: Launch, future: "Future[None]", display: Display) -> None:
         """Take up what came out of a job, or try again where its process died."""
         for number, (trial, run) in enumerate(one.members):
             self._follow(one, number, trial, run)
@@ -183,20 +194,20 @@ class Engine:
         display.ended(trial, run, self.queue.trials)
         self.queue.ended(trial, run)
 
-    def _fail(self, run: Run, error: str) -> None:
+    def _fail(self, run: TrialRun, error: str) -> None:
         """Write down that a run failed whose process could not."""
         assert run.record is not None
         try:
             run.record.fail(error)
             run.refresh()
-        except (OSError, Refusal) as full:  # such as a full disk, or a record that was damaged meanwhile
+        except (OSError, UserError) as full:  # such as a full disk, or a record that was damaged meanwhile
             run.result = self._failed(run, f"{error} ({full})")
 
     @staticmethod
-    def _failed(run: Run, error: str) -> Result:
+    def _failed(run: TrialRun, error: str) -> Result:
         """Return the result of a run whose own record cannot be written."""
-        config = run.composed.config
-        return Result(status=Status.FAILED, monitor=config["monitor"], mode=config["mode"], error=error)
+        values = run.config.values
+        return Result(status=Status.FAILED, monitor=values["monitor"], mode=values["mode"], error=error)
 
     def _note(self, at_once: bool = False) -> None:
         """Write the manifest, at most once a second."""

@@ -5,12 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from gridstorm.config import Composed, duration, leaves
-from gridstorm.error import Problem, Refusal
+from gridstorm.config import RunConfig, duration, leaves
+from gridstorm.error import Problem, UserError
 from gridstorm.record import Trial
 from gridstorm.sweeper.grouping import Fusing
 
-PACE = ("data", "model", "optimizer", "trainer")  # what decides how long a step takes
+PACE = (
+    "data",
+    "model",
+    "optimizer",
+    "trainer",
+)  # sections timed apart: without one of them, runs of another speed would share an estimate
 
 
 @dataclass(frozen=True)
@@ -37,16 +42,16 @@ class Estimate:
         """Return the expected time of the runs of a trial."""
         gains = self.fusing.gains
         return sum(
-            self.pilots[pace(run.composed)]["seconds"] / gains.get(self.fusing.key(run), 1.0) for run in trial.runs
+            self.pilots[pace(run.config)]["seconds"] / gains.get(self.fusing.key(run), 1.0) for run in trial.runs
         )
 
     def bytes(self, trial: Trial) -> float:
         """Return the room that the checkpoints of a trial need."""
-        return sum(self.pilots[pace(run.composed)]["bytes"] for run in trial.runs)
+        return sum(self.pilots[pace(run.config)]["bytes"] for run in trial.runs)
 
     def step(self, trial: Trial) -> float:
         """Return the measured seconds of a training step."""
-        return self.pilots[pace(trial.runs[0].composed)]["step"]
+        return self.pilots[pace(trial.runs[0].config)]["step"]
 
     def total(self, trials: Sequence[Trial]) -> float:
         """Return the expected seconds until as many trials as `count`, such as these, are over."""
@@ -59,7 +64,7 @@ def within(trials: list[Trial], estimate: Estimate, budget: float, trim: bool) -
     Of trials that are drawn, which are not known yet, only the number changes.
 
     Raises:
-        Refusal: They do not all fit, and `trim` is not set, or not even one fits.
+        UserError: They do not all fit, and `trim` is not set, or not even one fits.
     """
     whole = estimate.total(trials)
     if whole <= budget:
@@ -68,15 +73,15 @@ def within(trials: list[Trial], estimate: Estimate, budget: float, trim: bool) -
     fitting = int(estimate.count * budget / whole) if estimate.drawn else sum(end <= budget for end in ends)
     if trim and fitting:
         return (trials if estimate.drawn else trials[:fitting]), fitting
-    fact = f"The sweep would take {duration(whole)}, and {fitting} of {estimate.count} configurations fit."
+    fact = f"The sweep would take {duration(whole)}, and {fitting} of {estimate.count} trials fit."
     remedy = f"Allow sweep.budget={duration(whole)}"
     remedy += ", or add sweep.trim=true to train only those that fit." if fitting else "."
-    raise Refusal([Problem(f"sweep.budget={duration(budget)}", fact, remedy)])
+    raise UserError([Problem(f"sweep.budget={duration(budget)}", fact, remedy)])
 
 
-def pace(composed: Composed) -> str:
+def pace(config: RunConfig) -> str:
     """Return what decides how long a run takes, as text: numbers of the optimizer do not."""
-    chosen = {name: composed.config[name] for name in PACE} | {"optimizer": composed.config["optimizer"]["_target_"]}
+    chosen = {name: config.values[name] for name in PACE} | {"optimizer": config.values["optimizer"]["_target_"]}
     return json.dumps(
         {key: value for key, value in leaves(chosen) if key.rpartition(".")[2] not in ("seed", "dropout")}
     )

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gridstorm.config import Composed
-from gridstorm.record import Run, Trial
+from gridstorm.config import RunConfig
+from gridstorm.record import Trial, TrialRun
 from gridstorm.target import find
 
 # Each of their steps treats every weight by itself, so that the weights of all layers can stand in one row.
@@ -35,7 +35,7 @@ TRAINER: dict[str, tuple[Any, ...]] = {
     "reload_dataloaders_every_n_epochs": (0,),
     "plugins": (),
 }
-Member = tuple[Trial, Run]
+Queued = tuple[Trial, TrialRun]
 PAYS = 1.2  # times less time, below which runs are trained apart
 SAMPLE = 16  # runs of a group that are tried
 SHARE = 0.5  # of the free memory that groups may take
@@ -63,29 +63,27 @@ class Fusing:
     reasons: Counter[str] = field(default_factory=Counter)
 
     def look(
-        self, runs: Sequence[Run], sharing: int, tried: Callable[[Sequence[list[Composed]], bool], list[Any]]
+        self, runs: Sequence[TrialRun], sharing: int, tried: Callable[[Sequence[list[RunConfig]], bool], list[Any]]
     ) -> None:
         """Find out which of these runs can be trained together, and whether it pays.
 
         Args:
             runs: What is to be trained.
             sharing: How many jobs share one memory.
-            tried: Returns for each group of configurations, measured or not, what `tryout.gain` says of it.
+            tried: Returns for each group of configurations, measured or not, what `tryout.time_group` says of it.
         """
-        groups: dict[str, list[Run]] = {}
+        groups: dict[str, list[TrialRun]] = {}
         for run in runs:
-            if reason := why_not(run.composed):
+            if reason := why_not(run.config):
                 self.reasons[reason] += 1
             else:
                 groups.setdefault(self.key(run), []).append(run)
         single = [name for name, members in groups.items() if len(members) == 1]
         short = [name for name, members in groups.items() if name not in single and not self._worth(members)]
         self.reasons["no other run differs in numbers alone"] += len(single)
-        self.reasons["they are so few and short that finding out would take longer"] += sum(
-            len(groups[n]) for n in short
-        )
+        self.reasons["too few and too short to be worth measuring"] += sum(len(groups[n]) for n in short)
         several = {name: members for name, members in groups.items() if name not in (*single, *short)}
-        asked = [[run.composed for run in members[:SAMPLE]] for members in several.values()]
+        asked = [[run.config for run in members[:SAMPLE]] for members in several.values()]
         for (name, members), said in zip(several.items(), tried(asked, self.wanted == "auto"), strict=True):
             if said["why"] or (self.wanted == "auto" and said["gain"] < PAYS):
                 self.reasons[said["why"] or f"it was measured not to pay ({said['gain']:.2g} times)"] += len(members)
@@ -95,11 +93,11 @@ class Fusing:
             self.sizes[name], self.gains[name] = max(1, min(room, most)), said["gain"]
         self.horizon = len(runs) if self.sizes else 1
 
-    def _worth(self, members: Sequence[Run]) -> bool:
-        epochs = sum(int(run.composed.config["trainer"]["max_epochs"] or 1) for run in members)
+    def _worth(self, members: Sequence[TrialRun]) -> bool:
+        epochs = sum(int(run.config.values["trainer"]["max_epochs"] or 1) for run in members)
         return self.wanted != "auto" or epochs >= WORTH
 
-    def group(self, waiting: Sequence[Member], places: int, busy: int = 0) -> list[Member]:
+    def group(self, waiting: Sequence[Queued], places: int, busy: int = 0) -> list[Queued]:
         """Return the next runs to be trained together: the first one that waits, and those like it.
 
         Args:
@@ -111,16 +109,16 @@ class Fusing:
             return []
         name = self.key(waiting[0][1]) if self.horizon > 1 else ""
         most = self.sizes.get(name, self.unseen)
-        if most == 1 or not name or why_not(waiting[0][1].composed):
+        if most == 1 or not name or why_not(waiting[0][1].config):
             return [waiting[0]]
         alike = [one for one in waiting if self.key(one[1]) == name]
         return alike[: min(most, math.ceil((len(waiting) + busy) / places))]
 
     @staticmethod
-    def key(run: Run) -> str:
+    def key(run: TrialRun) -> str:
         """Return what runs have in common that can be one group; those at another epoch are another one."""
         rows = run.record.rows() if run.record and run.record.begun else []
-        return f"{rows[-1]['epoch'] if rows else 0} {key(run.composed)}"
+        return f"{rows[-1]['epoch'] if rows else 0} {key(run.config)}"
 
     def __str__(self) -> str:
         """Return in a line for each what is trained together, and what is not and why."""
@@ -133,35 +131,35 @@ class Fusing:
         return "\n".join(lines)
 
 
-def key(composed: Composed) -> str:
+def key(config: RunConfig) -> str:
     """Return what runs must have in common to be trained as one: equal texts can be one group."""
-    common = composed.recipe | {name: composed.config[name] for name in ("trainer", "threads")}
-    callbacks = {name: node for name, node in _callbacks(composed).items() if _path(node) != PROGRESS_BAR}
+    common = config.recipe | {name: config.values[name] for name in ("trainer", "threads")}
+    callbacks = {name: node for name, node in _callbacks(config).items() if _path(node) != PROGRESS_BAR}
     stopping = {name: node for name, node in callbacks.items() if _path(node) == EARLY_STOPPING}
     rest = {name: node for name, node in callbacks.items() if name not in stopping}
     common |= {"callbacks": rest, "early_stopping": stopping}
     return json.dumps({name: _without(node, name, name in FREE) for name, node in common.items()}, sort_keys=True)
 
 
-def why_not(composed: Composed) -> str | None:
+def why_not(config: RunConfig) -> str | None:
     """Return why a run trains alone, as far as its configuration says; None if nothing speaks against a group."""
-    config = composed.config
-    optimizer = find(str(config["optimizer"]["_target_"]))
+    values = config.values
+    optimizer = find(str(values["optimizer"]["_target_"]))
     if optimizer is None or not optimizer.path.startswith("torch.optim.") or optimizer.name not in ELEMENTWISE:
-        name = _path(config["optimizer"]).rpartition(".")[2]
+        name = _path(values["optimizer"]).rpartition(".")[2]
         return f"the steps of {name} are not known to treat every weight by itself"
     for name, known in TRAINER.items():
-        value = config["trainer"].get(name)
+        value = values["trainer"].get(name)
         if value is not None and value not in known:
             return f"trainer.{name}={value} is for runs alone"
-    for name, node in _callbacks(composed).items():
+    for name, node in _callbacks(config).items():
         if _path(node) not in CALLBACKS:
             return f"callbacks.{name} watches one run"
-    return "logger watches one run" if config["logger"] else None
+    return "logger watches one run" if values["logger"] else None
 
 
-def _callbacks(composed: Composed) -> dict[str, Any]:
-    return composed.config["callbacks"] or {}
+def _callbacks(config: RunConfig) -> dict[str, Any]:
+    return config.values["callbacks"] or {}
 
 
 def _path(node: dict[str, Any]) -> str:

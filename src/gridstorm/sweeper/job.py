@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from gridstorm.config import Composed, recheck
-from gridstorm.error import Problem, Refusal, said
-from gridstorm.record import OUTPUT, Record, no_link
+from gridstorm.config import RunConfig, checked_again
+from gridstorm.error import Problem, UserError, said
+from gridstorm.record import OUTPUT, RunRecord, no_link
 
 PRELOAD = ("gridstorm.sweeper.preload",)  # what is imported once for all workers
 
@@ -29,7 +29,7 @@ def carry_out(directories: Sequence[str], planned: Sequence[str]) -> None:
     """
     from gridstorm.run import quiet, train
 
-    found = [Record(Path(directory)) for directory in directories]
+    found = [RunRecord(Path(directory)) for directory in directories]
     with output_to(found[0].directory / OUTPUT), quiet():
         if len(found) > 1:
             from gridstorm.fusion import train_together
@@ -45,17 +45,17 @@ def carry_out(directories: Sequence[str], planned: Sequence[str]) -> None:
             record.fail(said(error), traceback.format_exc())
 
 
-def as_planned(record: Record, signature: str) -> Composed:
+def as_planned(record: RunRecord, signature: str) -> RunConfig:
     """Return what is to be trained in a directory, checked again.
 
     Raises:
-        Refusal: It is wrong, or it is not what was planned.
+        UserError: It is wrong, or it is not what was planned.
     """
-    composed = recheck(record.composed)
-    if composed.signature != signature:
+    config = checked_again(record.config)
+    if config.signature != signature:
         fact = "It is not the configuration that was planned."
-        raise Refusal([Problem(str(record.directory / "config.yaml"), fact, "Restore it, or remove the directory.")])
-    return composed
+        raise UserError([Problem(str(record.directory / "config.yaml"), fact, "Restore it, or remove the directory.")])
+    return config
 
 
 @contextmanager

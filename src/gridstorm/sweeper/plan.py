@@ -20,17 +20,17 @@ from gridstorm.config import (
     CONDITIONAL,
     GROUPS,
     OF_SWEEPS,
-    Composed,
     Composition,
     Overrides,
     Point,
+    RunConfig,
     as_text,
     component,
     compose,
     leaves,
 )
-from gridstorm.error import Problem, Refusal
-from gridstorm.record import Run, Trial
+from gridstorm.error import Problem, UserError
+from gridstorm.record import Trial, TrialRun
 from gridstorm.sweeper.space import Axis, axes, conditional
 from gridstorm.target import shown
 
@@ -68,23 +68,23 @@ class Plan:
         """Compose the first configuration and read the space.
 
         Raises:
-            Refusal: An override is wrong, or one that a sweep cannot have.
+            UserError: An override is wrong, or one that a sweep cannot have.
         """
         first = self.first or compose(Overrides(self.loader, self.config_name, self.texts, sweep=True))
-        self.config = first.run.config
-        self.settings: dict[str, Any] = dict(self.config["sweep"])
+        self.values = first.run.values
+        self.settings: dict[str, Any] = dict(self.values["sweep"])
         self.parsed = OverridesParser.create(config_loader=self.loader).parse_overrides(list(self.texts))
         self._refuse_what_no_sweep_has()
         self.choices = {group: str(first.whole.hydra.runtime.choices.get(group)) for group in GROUPS}
-        self.values = dict(leaves(self.config))
+        self.leaves = dict(leaves(self.values))
         zipped = [list(map(str, keys)) for keys in self.settings["zip"]]
-        found = axes(self.loader, self.texts, self.settings["params"], zipped, self.values)
+        found = axes(self.loader, self.texts, self.settings["params"], zipped, self.leaves)
         seeds = [one for one in found if one.keys == ("seed",) and one.points]
-        first_seed, repeats = self.config["seed"], self.settings["repeats"]
+        first_seed, repeats = self.values["seed"], self.settings["repeats"]
         self.seeds = [row[0] for one in seeds for row in one.points] or [first_seed + n for n in range(repeats)]
         if seeds and repeats > 1:
             fact, remedy = "The seeds are listed already.", "Leave out one of the two."
-            raise Refusal([Problem(f"sweep.repeats={repeats}", fact, remedy)])
+            raise UserError([Problem(f"sweep.repeats={repeats}", fact, remedy)])
         self.axes = [one for one in found if one not in seeds]
         self._remember(first)
         self.axes += self._conditional() if self.settings["conditional"] else []
@@ -104,25 +104,25 @@ class Plan:
     def _refuse_what_no_sweep_has(self) -> None:
         given = {one.key_or_group: one for one in self.parsed}
         problems = []
-        for key in (key for key in OF_ONE_RUN if self.config[key]):
-            text = str(given[key].input_line) if key in given else f"{key}={shown(self.config[key])}"
+        for key in (key for key in OF_ONE_RUN if self.values[key]):
+            text = str(given[key].input_line) if key in given else f"{key}={shown(self.values[key])}"
             problems.append(Problem(text, *OF_ONE_RUN[key] if key in given else IN_A_PRESET))
         single = [one for key, one in given.items() if re.split("[./]", key)[0] in ONE and one.is_sweep_override()]
         problems += [Problem(str(one.input_line), SINGLE, "Give one value.") for one in single]
         listed = [key for key in self.settings["params"] if re.split("[./]", str(key))[0] in ONE]
         problems += [Problem(f"sweep.params.{key}", SINGLE, "Take it out.") for key in listed]
         if problems:
-            raise Refusal(problems)
+            raise UserError(problems)
 
-    def _refuse_other_settings(self, composed: Composed, chosen: Point) -> None:
+    def _refuse_other_settings(self, config: RunConfig, chosen: Point) -> None:
         """Refuse a choice, such as a preset, with which the sweep itself would be another one.
 
         Raises:
-            Refusal: What the sweep reads differs from what it is for the first of all points.
+            UserError: What the sweep reads differs from what it is for the first of all points.
         """
         given = {one.key_or_group for one in self.parsed} | {key for axis in self.axes for key in axis.keys}
         read = [key for key in (*ONE, "seed", "name", "resume", "explain") if key not in given]
-        here, there = ({key: config[key] for key in read} for config in (self.config, composed.config))
+        here, there = ({key: config[key] for key in read} for config in (self.values, config.values))
         own, others = dict(leaves(here)), dict(leaves(there))
         other = [key for key in {**own, **others} if own.get(key, ABSENT) != others.get(key, ABSENT)]
         if other:
@@ -134,7 +134,7 @@ class Plan:
             ]
             fact = f"It has {told[0]}, and the first point {told[1]}: a sweep has one."
             remedy = "Set it on the command line, where it holds for every point, or start a sweep for each."
-            raise Refusal([Problem(place, fact, remedy)])
+            raise UserError([Problem(place, fact, remedy)])
 
     def _conditional(self) -> list[Axis]:
         """Return the axes that the choices' own files name, of every choice that the space holds."""
@@ -143,9 +143,9 @@ class Plan:
         for combination in self._combinations():
             base = self._base(combination)
             for group, choice in base.run.choices.items():
-                section = base.config.get(group)
+                section = base.unresolved.get(group)
                 ranges = section.get(CONDITIONAL) if isinstance(section, DictConfig) else None
-                for axis in conditional(self.loader, group, choice, ranges or {}, self.values):
+                for axis in conditional(self.loader, group, choice, ranges or {}, self.leaves):
                     if axis.keys[0] not in given:
                         found[axis.name] = axis
         return [*found.values()]
@@ -186,9 +186,9 @@ class Plan:
             yield first
             yield from ({**first, **point} for row in rows for point in row[1:])
 
-    def point_of(self, composed: Composed) -> Point | None:
+    def point_of(self, config: RunConfig) -> Point | None:
         """Return where a configuration lies in the space, None if it does not."""
-        held = {**dict(leaves(composed.config)), **composed.choices}
+        held = {**dict(leaves(config.values)), **config.choices}
         point: Point = {}
         for one in sorted(self.axes, key=lambda one: one.condition is not None):
             if one.exists(point, self.choices):
@@ -202,27 +202,27 @@ class Plan:
         """Return the configuration at a point of the space.
 
         Raises:
-            Refusal: Something is wrong with it.
+            UserError: Something is wrong with it.
         """
-        return Trial(point, [Run(self.composed({**point, "seed": seed}), seed) for seed in self.seeds])
+        return Trial(point, [TrialRun(self.config_at({**point, "seed": seed}), seed) for seed in self.seeds])
 
-    def composed(self, point: Point) -> Composed:
+    def config_at(self, point: Point) -> RunConfig:
         """Return one run's configuration.
 
         Raises:
-            Refusal: Something is wrong with it.
+            UserError: Something is wrong with it.
         """
         chosen = {key: value for key, value in point.items() if key in GROUPS or isinstance(value, dict)}
         base = self._base(chosen, point)
-        composed = base.at({key: value for key, value in point.items() if key not in chosen})
-        trainer = composed.config["trainer"]
+        config = base.at({key: value for key, value in point.items() if key not in chosen})
+        trainer = config.values["trainer"]
         if trainer.get("strategy", "auto") != "auto" or trainer.get("devices", 1) not in (1, "1", "auto"):
             fact, remedy = (
                 "A run of a sweep has one device.",
                 "Choose trainer=gpu: launcher=processes uses every device.",
             )
-            raise Refusal([Problem(f"trainer={composed.choices.get('trainer')}", fact, remedy)])
-        return replace(composed, overrides=self.overrides(point))
+            raise UserError([Problem(f"trainer={config.choices.get('trainer')}", fact, remedy)])
+        return replace(config, overrides=self.overrides(point))
 
     def overrides(self, point: Point) -> list[str]:
         """Return the command line of a single run at this point."""
@@ -260,7 +260,7 @@ class Plan:
         swept = [key.rpartition(".")[2] for axis in self.axes for key in axis.keys] or ["seeds"]
         told = [text for text in self.texts if re.split("[./=]", text.lstrip("+~"))[0] not in SETTINGS]
         told += [f"{name}={self.settings[name]}" for name in ("params", "zip", "conditional")]
-        told.append(str(self.config["sampler"]["_target_"]))
+        told.append(str(self.values["sampler"]["_target_"]))
         return (
             f"{component('-'.join(swept)[:40])}-{hashlib.sha256(chr(10).join(sorted(told)).encode()).hexdigest()[:6]}"
         )
@@ -270,19 +270,19 @@ def checked(plan: Plan, points: Iterator[Point]) -> list[Trial]:
     """Return the trials at these points; equal ones are one, which knows of the others.
 
     Raises:
-        Refusal: Some are wrong; each problem is told once, with the number of configurations that have it.
+        UserError: Some are wrong; each problem is told once, with the number of trials that have it.
     """
     trials: dict[str, Trial] = {}
     problems: Counter[Problem] = Counter()
     for point in points:
         try:
             trial = plan.trial(point)
-        except Refusal as refusal:
+        except UserError as refusal:
             problems.update(refusal.problems)
         else:
             same = trials.setdefault(trial.signature, trial)
             same.merged += [] if same is trial else [trial.label]
     if problems:
-        many = {one: f" (in {count} configurations)" if count > 1 else "" for one, count in problems.items()}
-        raise Refusal([replace(one, fact=f"{one.fact[:-1]}{many[one]}.") for one in problems])
+        many = {one: f" (in {count} trials)" if count > 1 else "" for one, count in problems.items()}
+        raise UserError([replace(one, fact=f"{one.fact[:-1]}{many[one]}.") for one in problems])
     return [*trials.values()]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from gridstorm.config import Composed, duration, leaves
-from gridstorm.error import Problem, Refusal
+from gridstorm.config import RunConfig, duration, leaves
+from gridstorm.error import Problem, UserError
 from gridstorm.launcher import Died, Launcher
 from gridstorm.record import Trial
 from gridstorm.report import table
@@ -16,11 +16,15 @@ from gridstorm.sweeper import tryout
 from gridstorm.sweeper.estimate import Estimate, pace
 from gridstorm.sweeper.grouping import Fusing
 
-SHAPELESS = ("seed", "batch_size", "dropout")  # by the last name: what changes neither the data nor a tensor's shape
+SHAPELESS = (
+    "seed",
+    "batch_size",
+    "dropout",
+)  # last names; with them every value would be built, though nothing differs
 
 
 @dataclass(frozen=True)
-class Facts:
+class Built:
     """What building one configuration showed.
 
     Args:
@@ -39,33 +43,33 @@ class Preflight:
 
     def __init__(self, launcher: Launcher) -> None:
         self.launcher = launcher
-        self._facts: dict[str, Facts] = {}
+        self._built: dict[str, Built] = {}
 
-    def facts(self, composed: Composed) -> Facts:
+    def built(self, config: RunConfig) -> Built:
         """Return what building a configuration showed; `look` must have seen it."""
-        return self._facts[_shape(composed)]
+        return self._built[_shape(config)]
 
-    def look(self, trials: Sequence[Trial]) -> None:
+    def build_all(self, trials: Sequence[Trial]) -> None:
         """Build the data and the model of every configuration, each distinct one once.
 
         Raises:
-            Refusal: Some cannot be built; every problem is in it.
+            UserError: Some cannot be built; every problem is in it.
         """
-        distinct = {_shape(run.composed): run.composed for trial in trials for run in trial.runs[:1]}
-        new = {key: one for key, one in distinct.items() if key not in self._facts}
+        distinct = {_shape(run.config): run.config for trial in trials for run in trial.runs[:1]}
+        new = {key: one for key, one in distinct.items() if key not in self._built}
         for _ in range(self.launcher.places - len(new) if new else 0):
-            self.launcher.submit(tryout.inspect, next(iter(distinct.values())))  # an idle place imports what data need
-        found = dict(zip(new, self._answers(tryout.inspect, new.values()), strict=True))
-        problems = [problem for facts in found.values() for problem in facts.get("problems", ())]
+            self.launcher.submit(tryout.probe, next(iter(distinct.values())))  # an idle place imports what data need
+        found = dict(zip(new, self._answers(tryout.probe, new.values()), strict=True))
+        problems = [problem for built in found.values() for problem in built.get("problems", ())]
         if problems:
-            raise Refusal(problems)
-        self._facts |= {key: Facts(**facts) for key, facts in found.items()}
+            raise UserError(problems)
+        self._built |= {key: Built(**built) for key, built in found.items()}
 
     def _answers(self, question: Callable[[Any], Any], about: Iterable[Any]) -> list[Any]:
         """Ask workers the same of several things, once more where a process died; return what they answer.
 
         Raises:
-            Refusal: One fails, or its process dies again and again.
+            UserError: One fails, or its process dies again and again.
         """
         asked = [(one, self.launcher.submit(question, one)) for one in about]
         return [self._answer(question, one, future) for one, future in asked]
@@ -78,11 +82,11 @@ class Preflight:
                 return self._answer(question, about, self.launcher.submit(question, about), retries - 1)
             said = f"its process ended: {error}" if isinstance(error, Died) else f"{type(error).__name__}: {error}"
             fact, remedy = f"It cannot be built; {said.rstrip('.')}.", "Try one configuration alone, without -m."
-            raise Refusal([Problem("configuration", fact, remedy)]) from error
+            raise UserError([Problem("configuration", fact, remedy)]) from error
 
-    def gains(self, groups: Sequence[list[Composed]], measured: bool) -> list[Any]:
-        """Return for each group of configurations what `tryout.gain` says of training them together."""
-        question = partial(tryout.gain, measured=measured)
+    def speedups(self, groups: Sequence[list[RunConfig]], measured: bool) -> list[Any]:
+        """Return for each group of configurations what `tryout.time_group` says of training them together."""
+        question = partial(tryout.time_group, measured=measured)
         # An idle place does so too: it loads what a first stacked step needs.
         idle = [self.launcher.submit(question, groups[0]) for _ in range(self.launcher.places - len(groups)) if groups]
         found = self._answers(question, groups)
@@ -97,8 +101,8 @@ class Preflight:
             fusing: Which runs are trained together.
             drawn: How many will be drawn, None where `trials` are all.
         """
-        distinct = {pace(run.composed): run.composed for trial in trials for run in trial.runs}
-        pilots = dict(zip(distinct, self._answers(tryout.pilot, distinct.values()), strict=True))
+        distinct = {pace(run.config): run.config for trial in trials for run in trial.runs}
+        pilots = dict(zip(distinct, self._answers(tryout.time_run, distinct.values()), strict=True))
         return Estimate(trials, pilots, fusing, self.launcher.places, drawn or len(trials), drawn is not None)
 
 
@@ -108,23 +112,23 @@ def printed(trials: Sequence[Trial], preflight: Preflight, estimate: Estimate) -
         (
             "" if estimate.drawn else str(number),
             trial.label,
-            f"{preflight.facts(trial.runs[0].composed).parameters:,}",
+            f"{preflight.built(trial.runs[0].config).parameters:,}",
             f"{estimate.step(trial) * 1000:.2f}",
             duration(estimate.seconds(trial)),
         )
         for number, trial in enumerate(trials, 1)
     ]
-    header = ("", "ends of the space" if estimate.drawn else "configuration", "parameters", "ms a step", "expected")
+    header = ("", "ends of the space" if estimate.drawn else "trial", "parameters", "ms a step", "expected")
     room = sum(map(estimate.bytes, trials)) / len(trials) * estimate.count
     lines = [
-        f"{estimate.count} configurations, {estimate.count * len(trials[0].runs)} runs",
+        f"{estimate.count} trials, {estimate.count * len(trials[0].runs)} runs",
         f"expected time  {duration(estimate.total(trials))} with {estimate.places} at a time",
         f"checkpoints    {room / 2**20:.1f} MiB",
     ]
     return "\n".join([table([header, *rows], right=(2, 3, 4)), "", *lines, *filter(None, [str(estimate.fusing)])])
 
 
-def _shape(composed: Composed) -> str:
+def _shape(config: RunConfig) -> str:
     """Return what decides the data and the model's tensors, as text."""
-    chosen = {name: composed.config[name] for name in ("data", "model")}
+    chosen = {name: config.values[name] for name in ("data", "model")}
     return json.dumps({key: value for key, value in leaves(chosen) if key.rpartition(".")[2] not in SHAPELESS})

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gridstorm.config import Point
-from gridstorm.error import Refusal
+from gridstorm.error import UserError
 from gridstorm.pruner.asha import Asha
-from gridstorm.record import History, Known, Run, Status, Trial, first_curve, to_go
+from gridstorm.record import KnownRun, Status, SweepRecord, Trial, TrialRun, first_curve, to_go
 from gridstorm.sweeper.plan import Plan, checked
-from gridstorm.sweeper.study import Search
+from gridstorm.sweeper.study import Study
 
 PATIENCE = 200  # proposals in a row that are no new trial, after which the space counts as exhausted
 
@@ -29,13 +29,13 @@ class TrialQueue:
     learns = False  # whether what comes next depends on what came out
 
     def __init__(
-        self, trials: Sequence[Trial], cutting: Search | None = None, halving: Asha | None = None, seed: int = 0
+        self, trials: Sequence[Trial], cutting: Study | None = None, halving: Asha | None = None, seed: int = 0
     ) -> None:
         self.trials, self.cutting, self.rungs = [*trials], cutting, Rungs(halving)
         self.prunes = cutting is not None or halving is not None
         order = random.Random(seed).sample(self.trials, len(self.trials)) if self.prunes else self.trials
         self.unstarted = deque(order)
-        self.runs: deque[tuple[Trial, Run]] = deque()
+        self.runs: deque[tuple[Trial, TrialRun]] = deque()
         self.numbers: dict[str, int] = {}  # of trials in the study, by signature
 
     @property
@@ -54,7 +54,7 @@ class TrialQueue:
                     self.report(trial, epoch, score)
                 self._conclude(trial)
 
-    def next(self) -> tuple[Trial, Run] | None:
+    def next(self) -> tuple[Trial, TrialRun] | None:
         """Return the next run, None where there is none now; one that pauses may go on after others have ended."""
         while not self.runs:
             if name := self.rungs.promoted():
@@ -77,7 +77,7 @@ class TrialQueue:
             left = [first] if first in left else []
         self.runs.extend((trial, run) for run in left)
 
-    def limit(self, trial: Trial, run: Run) -> int | None:
+    def limit(self, trial: Trial, run: TrialRun) -> int | None:
         """Return the number of epochs after which a run is to pause, None where it goes on to its end."""
         return self.rungs.limit(run) if run is trial.runs[0] else None
 
@@ -85,7 +85,7 @@ class TrialQueue:
         """Take up a point of a trial's curve; return whether to cut the trial short."""
         return self.cutting is not None and self.cutting.report(self.numbers[trial.signature], epoch, score)
 
-    def ended(self, trial: Trial, run: Run) -> None:
+    def ended(self, trial: Trial, run: TrialRun) -> None:
         """Take up that a run is over."""
         if trial.over:
             self._conclude(trial)
@@ -111,7 +111,7 @@ class SearchQueue(TrialQueue):
 
     learns = True
 
-    def __init__(self, plan: Plan, study: Search, n_trials: int, halving: Asha | None = None) -> None:
+    def __init__(self, plan: Plan, study: Study, n_trials: int, halving: Asha | None = None) -> None:
         super().__init__([], study if study.cuts else None, halving)
         self.plan, self.study, self.n_trials, self.before = plan, study, n_trials, 0
         self.seen: set[str] = set()  # points that were proposed
@@ -131,14 +131,14 @@ class SearchQueue(TrialQueue):
         self.trials += trials
         self.unstarted.extend(trials)
 
-    def recalled(self, history: History) -> list[Trial]:
+    def recalled(self, history: SweepRecord) -> list[Trial]:
         """Return the trials of the directory that the sampler proposed, in the order in which it did."""
-        asked: dict[int, Known] = {one.trial["ask"]: one for one in history.known if one.trial["ask"] is not None}
+        asked: dict[int, KnownRun] = {one.trial["ask"]: one for one in history.known if one.trial["ask"] is not None}
         found = []
         for ask in sorted(asked):
             try:
                 trial = self.plan.trial(dict(asked[ask].trial["values"]))
-            except Refusal:
+            except UserError:
                 continue
             if trial.signature in {one.signature for one in history.known}:
                 trial.ask, trial.attrs = ask, asked[ask].trial["attrs"]
@@ -190,7 +190,7 @@ class SearchQueue(TrialQueue):
         """Return the trial at a point, None where something is wrong with its configuration."""
         try:
             return self.plan.trial(point)
-        except Refusal:
+        except UserError:
             return None
 
 
@@ -204,7 +204,7 @@ class Rungs:
         """Tell whether a trial pauses, so that it may go on."""
         return self.rule is not None and trial.status == Status.PRUNED
 
-    def limit(self, run: Run) -> int | None:
+    def limit(self, run: TrialRun) -> int | None:
         """Return the number of epochs after which a run is to pause next."""
         if self.rule is None:
             return None
@@ -222,7 +222,7 @@ class Rungs:
         epochs = max(curve, default=0)
         for rung in self.rule.rungs(_max_epochs(run)):
             if (score := curve.get(rung)) is not None:
-                self.rule.note(trial.signature, rung, score, run.composed.config["mode"])
+                self.rule.note(trial.signature, rung, score, run.config.values["mode"])
             if rung < epochs:
                 self.rule.go_on(trial.signature, rung)
 
@@ -235,15 +235,15 @@ class Rungs:
         return promotable[0]
 
 
-def _max_epochs(run: Run) -> int:
-    return int(run.composed.config["trainer"]["max_epochs"] or 1)
+def _max_epochs(run: TrialRun) -> int:
+    return int(run.config.values["trainer"]["max_epochs"] or 1)
 
 
-def drawn(plan: Plan, study: Search) -> list[Trial]:
+def drawn(plan: Plan, study: Study) -> list[Trial]:
     """Return all trials of a sampler whose proposals do not depend on what came out; equal ones are one.
 
     Raises:
-        Refusal: Some are wrong.
+        UserError: Some are wrong.
     """
     asked: dict[str, tuple[int, Mapping[str, Any]]] = {}
     wanted, trials = int(plan.settings["n_trials"]), dict[str, Trial]()

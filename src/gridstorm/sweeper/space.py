@@ -10,7 +10,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.errors import HydraException
 
 from gridstorm.config import as_text, raw_value, values_of, whole
-from gridstorm.error import Problem, Refusal
+from gridstorm.error import Problem, UserError
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def axes(
         values: What the keys hold where they are not swept.
 
     Raises:
-        Refusal: A text cannot be read, spans nothing, or zipped keys have unequal numbers of values.
+        UserError: A text cannot be read, spans nothing, or zipped keys have unequal numbers of values.
     """
     given = OverridesParser.create(config_loader=loader).parse_overrides(list(texts))
     taken = {one.key_or_group for one in given}
@@ -105,8 +105,8 @@ def _parsed(loader: ConfigLoader, key: str, value: Any) -> Override:
     except HydraException:
         one = None
     if one is None or not one.is_sweep_override():
-        fact, remedy = "It spans no values.", f"Write them as on the command line, such as {key}: 0.1,0.2."
-        raise Refusal([Problem(f"sweep.params.{text}", fact, remedy)])
+        fact, remedy = "It lists no values.", f"Write them as on the command line, such as {key}: 0.1,0.2."
+        raise UserError([Problem(f"sweep.params.{text}", fact, remedy)])
     return one
 
 
@@ -119,7 +119,7 @@ def axis(one: Override, values: Mapping[str, Any]) -> Axis:
         log = "log" in value.tags
         if low >= high or (log and low <= 0):
             wanted = "Its ends must rise" + (", and a logarithm has none at or below 0." if low < high else ".")
-            raise Refusal([Problem(str(one.input_line), wanted, f"Try {key}=tag(log, interval(0.0001, 0.1)).")])
+            raise UserError([Problem(str(one.input_line), wanted, f"Try {key}=tag(log, interval(0.0001, 0.1)).")])
         return Axis((key,), low=low, high=high, log=log, whole={type(low), type(high)} == {int})
     return Axis((key,), tuple((value,) for value in values_of(one)))
 
@@ -138,12 +138,12 @@ def _joined(found: list[Axis], zipped: Sequence[Sequence[str]]) -> list[Axis]:
         if len(parts) != len(keys) or len(keys) < 2:
             missing = [key for key in keys if not any(one.keys == (key,) for one in found)]
             fact = f"{' and '.join(missing) or 'One key alone'} takes no several values to be zipped."
-            raise Refusal([Problem(given, fact, "Name keys that list several values each.")])
+            raise UserError([Problem(given, fact, "Name keys that list several values each.")])
         if len(set(lengths)) > 1 or not all(lengths):
             counts = ", ".join(
                 f"{one.name} {length or 'an interval'}" for one, length in zip(parts, lengths, strict=True)
             )
-            raise Refusal(
+            raise UserError(
                 [Problem(given, f"Zipped keys have unequal numbers of values: {counts}.", "List as many of each.")]
             )
         points = tuple(tuple(values[0] for values in rows) for rows in zip(*(one.points for one in parts), strict=True))

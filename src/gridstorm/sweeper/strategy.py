@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from gridstorm.pruner.asha import Asha
 from gridstorm.sweeper.plan import Plan
-from gridstorm.sweeper.study import Search
+from gridstorm.sweeper.study import Study
 from gridstorm.target import build, find
 
 GRID = "gridstorm.sampler.grid.Grid"
@@ -23,7 +23,7 @@ class Strategy:
     """
 
     is_grid: bool
-    study: Search | None
+    study: Study | None
     halving: Asha | None
 
     @property
@@ -32,7 +32,7 @@ class Strategy:
         return not self.is_grid and self.study is not None and not self.study.upfront
 
     @property
-    def cutting(self) -> Search | None:
+    def cutting(self) -> Study | None:
         """What cuts runs short by their curves."""
         return self.study if self.study and self.study.cuts else None
 
@@ -46,28 +46,28 @@ def strategy_for(plan: Plan) -> Strategy:
     """Return the strategy that a sweep's sampler and pruner are.
 
     Raises:
-        Refusal: The sampler or the pruner cannot be built, or the sampler cannot search this space.
+        UserError: The sampler or the pruner cannot be built, or the sampler cannot search this space.
     """
     grid = is_grid(plan)
-    halving: Asha | None = build(plan.config["pruner"]) if is_a(plan.config["pruner"]["_target_"], ASHA) else None
-    pruner = None if halving or is_a(plan.config["pruner"]["_target_"], NO_PRUNER) else plan.config["pruner"]
+    halving: Asha | None = build(plan.values["pruner"]) if is_a(plan.values["pruner"]["_target_"], ASHA) else None
+    pruner = None if halving or is_a(plan.values["pruner"]["_target_"], NO_PRUNER) else plan.values["pruner"]
     if grid and pruner is None:  # neither draws nor compares: Optuna is not loaded
         return Strategy(grid, None, halving)
-    study = Search(
+    study = Study(
         plan.axes,
         plan.choices,
-        None if grid else plan.config["sampler"],
+        None if grid else plan.values["sampler"],
         pruner,
-        mode=plan.config["mode"],
+        mode=plan.values["mode"],
         seed=plan.settings["seed"],
-        max_epochs=int(plan.config["trainer"]["max_epochs"] or 1),
+        max_epochs=int(plan.values["trainer"]["max_epochs"] or 1),
     )
     return Strategy(grid, study, halving)
 
 
 def is_grid(plan: Plan) -> bool:
     """Tell whether every combination is trained, before anything is built."""
-    return is_a(plan.config["sampler"]["_target_"], GRID)
+    return is_a(plan.values["sampler"]["_target_"], GRID)
 
 
 def is_a(path: str, base: str) -> bool:

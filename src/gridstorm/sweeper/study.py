@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from gridstorm.config import Point
-from gridstorm.error import Problem, Refusal, refused
+from gridstorm.error import Problem, UserError, refused
 from gridstorm.record import Status
 from gridstorm.sweeper.space import Axis
 from gridstorm.target import build
@@ -24,7 +24,7 @@ Curve = Sequence[tuple[int, float | None]]
 STUCK = 3  # asks in a row that came to nothing, after which one is drawn at random
 
 
-class Search:
+class Study:
     """Asks a sampler for points and a pruner which runs to cut short.
 
     Ask n is a pure function of the seed, n and what is known of the trials before it: each ask has a sampler of its
@@ -40,7 +40,7 @@ class Search:
         max_epochs: Of a run that nothing cuts short.
 
     Raises:
-        Refusal: The sampler or the pruner cannot be built, or the sampler cannot search this space.
+        UserError: The sampler or the pruner cannot be built, or the sampler cannot search this space.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Search:
                 raise refused("sampler", error) from error
             if issubclass(kind, samplers.CmaEsSampler):
                 fact = "Optuna's CMA-ES keeps its state as a pickle, which is never loaded from a directory."
-                raise Refusal([Problem("sampler._target_", fact, "Choose sampler=cmaes.")])
+                raise UserError([Problem("sampler._target_", fact, "Choose sampler=cmaes.")])
             self.cuts = pruner is not None
             pruner = pruner or {"_target_": "optuna.pruners.NopPruner"}
             resource = {"max_resource": max_epochs} if pruner.get("max_resource") == "auto" else {}
@@ -177,7 +177,7 @@ class Search:
 
         seed = crc32(f"{self._seed}/{number}".encode())
         last = [self._storage.get_trial(self._id(one)).state for one in range(max(number - STUCK, 0), number)]
-        # It proposes again and again what is known: results that do not change do not change its mind.
+        # Without this it would propose the same known point forever, since no result changes what it has learned.
         if last == [TrialState.FAIL] * STUCK and not self.upfront:
             return RandomSampler(seed=seed)
         given = {"seed": seed, "sweep_seed": self._seed, "space": self._space}
@@ -262,7 +262,7 @@ def _plain(attrs: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Keep Optuna's log messages off the screen, and what its workings warn of."""
+    """Silence Optuna's log messages and the warnings about its own workings."""
     from optuna import logging
     from optuna.exceptions import ExperimentalWarning
 

@@ -15,9 +15,9 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig
 
 from gridstorm.config import Composition, seconds
-from gridstorm.error import Problem, Refusal
+from gridstorm.error import Problem, UserError
 from gridstorm.launcher import Launcher
-from gridstorm.record import History, Trial, state, to_go
+from gridstorm.record import SweepRecord, Trial, state, to_go
 from gridstorm.report import Display, merged, report
 from gridstorm.sweeper.adoption import adopt, results_of
 from gridstorm.sweeper.engine import Engine
@@ -43,22 +43,22 @@ def sweep(loader: ConfigLoader, master: DictConfig, arguments: Sequence[str], fi
         first: What they compose to with the first of all values, where that was composed and checked already.
 
     Raises:
-        Refusal: A configuration is wrong, or the sweep cannot be carried out as asked; nothing was trained.
+        UserError: A configuration is wrong, or the sweep cannot be carried out as asked; nothing was trained.
         SystemExit: With 1 if a run failed, with 130 or 143 where the sweep was stopped.
     """
     hydra = [text for text in master.hydra.overrides.hydra if not text.startswith("hydra.mode=")]
     plan = Plan(loader, master.hydra.job.config_name, [*hydra, *arguments], first)
-    launcher: Launcher = build(plan.config["launcher"])
+    launcher: Launcher = build(plan.values["launcher"])
     refuse_what_no_launcher_can(plan, launcher)
     refuse_what_is_ignored(plan)
     trials = planned(plan)
     strategy = strategy_for(plan)  # only now, since a sampler loads Optuna
     if strategy.study and not strategy.is_grid and not strategy.learns:
         trials = drawn(plan, strategy.study)
-    launcher.prepare(PRELOAD, gpu=uses_gpu(plan.config))
+    launcher.prepare(PRELOAD, gpu=uses_gpu(plan.values))
     try:
         preflight = Preflight(launcher)
-        preflight.look(trials)
+        preflight.build_all(trials)
         status = carry_out(plan, strategy, trials, preflight)
     finally:
         launcher.shutdown(wait=True, cancel_futures=True)
@@ -70,7 +70,7 @@ def planned(plan: Plan) -> list[Trial]:
     """Return all trials of a grid, checked; of a sampler the ends of its space, which are only checked.
 
     Raises:
-        Refusal: Some are wrong, or a grid holds an interval.
+        UserError: Some are wrong, or a grid holds an interval.
     """
     if not is_grid(plan):
         return checked(plan, plan.ends())
@@ -78,8 +78,10 @@ def planned(plan: Plan) -> list[Trial]:
     if endless:
         fact = "An interval has no list of values, and a grid needs one."
         remedy = "Choose a sampler that draws from it, such as sampler=tpe, or list some: {}={:g},{:g}."
-        raise Refusal([Problem(axis.name, fact, remedy.format(axis.keys[0], axis.low, axis.high)) for axis in endless])
-    return checked(plan, build(plan.config["sampler"])()(plan.axes, plan.choices))
+        raise UserError(
+            [Problem(axis.name, fact, remedy.format(axis.keys[0], axis.low, axis.high)) for axis in endless]
+        )
+    return checked(plan, build(plan.values["sampler"])()(plan.axes, plan.choices))
 
 
 def carry_out(plan: Plan, strategy: Strategy, trials: list[Trial], preflight: Preflight) -> int:
@@ -96,8 +98,8 @@ def carry_out(plan: Plan, strategy: Strategy, trials: list[Trial], preflight: Pr
         if settings["dry_run"]:
             print(printed(trials, preflight, replace(estimate, count=n_trials if strategy.learns else len(trials))))
             return 0
-    directory = Path(plan.config["output_dir"], plan.name())
-    history = History(directory, plan.config["monitor"], plan.config["mode"])
+    directory = Path(plan.values["output_dir"], plan.name())
+    history = SweepRecord(directory, plan.values["monitor"], plan.values["mode"])
     try:
         if strategy.learns:
             queue: TrialQueue = search_queue(plan, strategy, n_trials, history, preflight)
@@ -110,9 +112,9 @@ def carry_out(plan: Plan, strategy: Strategy, trials: list[Trial], preflight: Pr
         history.close()
 
 
-def train(plan: Plan, strategy: Strategy, queue: TrialQueue, history: History, preflight: Preflight) -> int:
+def train(plan: Plan, strategy: Strategy, queue: TrialQueue, history: SweepRecord, preflight: Preflight) -> int:
     """Carry out what is left of a sweep, print what came out, and return the exit status."""
-    monitor, mode = plan.config["monitor"], plan.config["mode"]
+    monitor, mode = plan.values["monitor"], plan.values["mode"]
     history.number(queue.trials)
     print(f"{state(queue.trials, queue.total)}  ->  {history.directory}", flush=True)
     about = {
@@ -121,7 +123,7 @@ def train(plan: Plan, strategy: Strategy, queue: TrialQueue, history: History, p
         "monitor": monitor,
         "mode": mode,
         "keys": [key for axis in plan.axes for key in axis.keys],
-        "sampler": plan.config["sampler"]["_target_"],
+        "sampler": plan.values["sampler"]["_target_"],
         "total": queue.total,
     }
     engine = Engine(
@@ -150,18 +152,20 @@ def fusing_for(plan: Plan, strategy: Strategy, trials: Sequence[Trial], prefligh
         return Fusing() if wanted == "auto" else Fusing(wanted, horizon=int(wanted), unseen=int(wanted))
     fusing = Fusing(wanted)
     runs = [run for trial in trials for run in trial.runs if to_go(run, strategy.prunes)]
-    fusing.look(runs, preflight.launcher.sharing, preflight.gains)
+    fusing.look(runs, preflight.launcher.sharing, preflight.speedups)
     return fusing
 
 
-def search_queue(plan: Plan, strategy: Strategy, n_trials: int, history: History, preflight: Preflight) -> SearchQueue:
+def search_queue(
+    plan: Plan, strategy: Strategy, n_trials: int, history: SweepRecord, preflight: Preflight
+) -> SearchQueue:
     """Return the queue of a sampler that learns, told what is known already."""
     assert strategy.study is not None
     queue = SearchQueue(plan, strategy.study, n_trials, strategy.halving)
     if plan.settings["from"]:
         queue.start_from(results_of(plan, Path(plan.settings["from"])))
     trials = queue.recalled(history)
-    preflight.look(trials)
+    preflight.build_all(trials)
     adopt(plan, history, trials, preflight)
     queue.add(trials)
     return queue
@@ -178,7 +182,7 @@ def refuse_what_is_ignored(plan: Plan) -> None:
     """Refuse settings that would change nothing.
 
     Raises:
-        Refusal: There are some.
+        UserError: There are some.
     """
     given = {one.key_or_group: str(one.input_line) for one in plan.parsed}
     problems = []
@@ -191,17 +195,17 @@ def refuse_what_is_ignored(plan: Plan) -> None:
         fact, remedy = "Nothing has several values.", "List some, such as optimizer.lr=0.001,0.01, or leave out -m."
         problems.append(Problem("-m", fact, remedy))
     if problems:
-        raise Refusal(problems)
+        raise UserError(problems)
 
 
 def refuse_what_no_launcher_can(plan: Plan, launcher: Launcher) -> None:
     """Refuse a time limit where no run can be ended.
 
     Raises:
-        Refusal: A time limit is set, but this launcher cannot end a run.
+        UserError: A time limit is set, but this launcher cannot end a run.
     """
     seconds("sweep.timeout", plan.settings["timeout"])
     if plan.settings["timeout"] and not launcher.can_kill:
         fact = "A run in this process cannot be ended by force."
         given = f"sweep.timeout={plan.settings['timeout']}"
-        raise Refusal([Problem(given, fact, "Add launcher=processes.")])
+        raise UserError([Problem(given, fact, "Add launcher=processes.")])

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gridstorm.config import Composed
-from gridstorm.error import Refusal
-from gridstorm.record import CHECKPOINTS, Record
+from gridstorm.config import RunConfig
+from gridstorm.error import UserError
+from gridstorm.record import CHECKPOINTS, RunRecord
 from gridstorm.sweeper.job import carry_out
 from gridstorm.target import is_a_librarys
 
@@ -17,7 +17,7 @@ PILOT_STEPS = 20
 TRY_STEPS, TRY_SECONDS = 4, 0.25  # of an epoch of a try-out: at least so many steps, and about so long
 
 
-def inspect(composed: Composed) -> dict[str, Any]:
+def probe(config: RunConfig) -> dict[str, Any]:
     """Build what a configuration names, the model on the meta device; what is built once is quick the next time.
 
     Returns:
@@ -30,21 +30,21 @@ def inspect(composed: Composed) -> dict[str, Any]:
 
     try:
         with quiet():
-            data = prepared(composed)
+            data = prepared(config)
             with torch.device("meta"):
-                network = network_for(composed, data)
-                module = module_for(composed, network, data)
+                network = network_for(config, data)
+                module = module_for(config, network, data)
             # A network of the user's own may hang, or end its process: that is to cost its own run alone.
-            if all(is_a_librarys(str(composed.config[name]["_target_"])) for name in ("model", "loss")):
-                try_one_batch(composed, module, data)
-            trainer_for(composed, bar=False)
-    except Refusal as refusal:
+            if all(is_a_librarys(str(config.values[name]["_target_"])) for name in ("model", "loss")):
+                try_one_batch(config, module, data)
+            trainer_for(config, bar=False)
+    except UserError as refusal:
         return {"problems": refusal.problems}
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    return {"data": fingerprint(composed, data), "torch": torch.__version__, "parameters": parameters}
+    return {"data": fingerprint(config, data), "torch": torch.__version__, "parameters": parameters}
 
 
-def pilot(composed: Composed) -> dict[str, float]:
+def time_run(config: RunConfig) -> dict[str, float]:
     """Train a configuration for two short epochs in a folder that is thrown away, and estimate the whole run.
 
     Returns:
@@ -54,20 +54,20 @@ def pilot(composed: Composed) -> dict[str, float]:
     from gridstorm.run import prepared, quiet
 
     with quiet():
-        total = len(prepared(composed).train_dataloader())
-    [record], whole = _tried([composed])
+        total = len(prepared(config).train_dataloader())
+    [record], whole = _trained_briefly([config])
     around = whole - record["seconds"][-1]
     step = _epoch(record) / min(PILOT_STEPS, total)
-    epochs = int(composed.config["trainer"]["max_epochs"] or 1)
+    epochs = int(config.values["trainer"]["max_epochs"] or 1)
     return {"step": step, "seconds": around + epochs * total * step, "bytes": record["bytes"]}
 
 
-def gain(composed: Sequence[Composed], measured: bool = True) -> dict[str, Any]:
+def time_group(configs: Sequence[RunConfig], measured: bool = True) -> dict[str, Any]:
     """Train configurations for two short epochs, as one stacked model and one of them alone.
 
     Args:
-        composed: Those of a group.
-        measured: Whether to do so; otherwise it is only found out whether they can be stacked.
+        configs: Those of a group.
+        measured: Whether to time them; if not, only check that they can be stacked.
 
     Returns:
         `why` they cannot be stacked, None if they can; `gain`: how many times less time they take; `bytes` of memory
@@ -77,22 +77,22 @@ def gain(composed: Sequence[Composed], measured: bool = True) -> dict[str, Any]:
     from gridstorm.run import quiet
 
     with quiet():
-        why = fusible(composed[0])
-        found = {"why": why, "gain": 1.0} | ({} if why else needs(composed[0]))
+        why = fusible(configs[0])
+        found = {"why": why, "gain": 1.0} | ({} if why else needs(configs[0]))
     if why or not measured:
         return found
     limits: tuple[int, int | None] = PILOT_STEPS, None
-    [alone], _ = _tried(composed[:1], *limits)
-    most = int(TRY_SECONDS / (len(composed) * _epoch(alone) / PILOT_STEPS))
+    [alone], _ = _trained_briefly(configs[:1], *limits)
+    most = int(TRY_SECONDS / (len(configs) * _epoch(alone) / PILOT_STEPS))
     if (steps := max(TRY_STEPS, most)) < PILOT_STEPS:
         limits = steps, steps
-        [alone], _ = _tried(composed[:1], *limits)
-    together, _ = _tried(composed, *limits)
-    return found | {"gain": len(composed) * _epoch(alone) / _epoch(together[0])}
+        [alone], _ = _trained_briefly(configs[:1], *limits)
+    together, _ = _trained_briefly(configs, *limits)
+    return found | {"gain": len(configs) * _epoch(alone) / _epoch(together[0])}
 
 
-def _tried(
-    composed: Sequence[Composed], steps: int = PILOT_STEPS, val_steps: int | None = None
+def _trained_briefly(
+    configs: Sequence[RunConfig], steps: int = PILOT_STEPS, val_steps: int | None = None
 ) -> tuple[list[dict[str, Any]], float]:
     """Train for two short epochs in a folder that is thrown away; return each run's seconds and bytes, and the time."""
     from gridstorm.run import quiet
@@ -100,10 +100,10 @@ def _tried(
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, quiet():
         made = [
-            Record.create(Path(folder), str(number), _short(one, steps, val_steps), "")
-            for number, one in enumerate(composed)
+            RunRecord.create(Path(folder), str(number), _short(one, steps, val_steps), "")
+            for number, one in enumerate(configs)
         ]
-        carry_out([str(record.directory) for record in made], [record.composed.signature for record in made])
+        carry_out([str(record.directory) for record in made], [record.config.signature for record in made])
         whole = time.monotonic() - started
         found = [
             {
@@ -118,13 +118,13 @@ def _tried(
     return found, whole
 
 
-def _short(composed: Composed, steps: int, val_steps: int | None) -> Composed:
+def _short(config: RunConfig, steps: int, val_steps: int | None) -> RunConfig:
     """Return a configuration for two epochs of so many steps, validated with so many batches at most."""
-    trainer = {**composed.config["trainer"], "max_epochs": 2, "limit_train_batches": steps}
+    trainer = {**config.values["trainer"], "max_epochs": 2, "limit_train_batches": steps}
     asked = trainer.get("limit_val_batches")
     if val_steps is not None and not (isinstance(asked, int) and asked < val_steps):
         trainer["limit_val_batches"] = val_steps
-    return replace(composed, config={**composed.config, "trainer": trainer, "name": None})
+    return replace(config, values={**config.values, "trainer": trainer, "name": None})
 
 
 def _epoch(tried: dict[str, Any]) -> float:

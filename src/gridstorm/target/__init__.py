@@ -2,7 +2,7 @@
 
 from gridstorm.target.annotation import accepts, describe, kind, literals, shown, written
 from gridstorm.target.build import build
-from gridstorm.target.definition import file
+from gridstorm.target.definition import source_file
 from gridstorm.target.target import (
     ALLOW_VARIABLE,
     LIBRARIES,
@@ -23,7 +23,6 @@ __all__ = [
     "accepts",
     "build",
     "describe",
-    "file",
     "find",
     "is_a_librarys",
     "kind",
@@ -31,6 +30,7 @@ __all__ = [
     "own_packages",
     "problem",
     "shown",
+    "source_file",
     "targets",
     "written",
 ]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from gridstorm.error import Problem, Refusal, refused, said
+from gridstorm.error import Problem, UserError, refused, said
 from gridstorm.target.target import SPECIAL, problem, targets
 
 
@@ -16,11 +16,11 @@ def build(node: Mapping[str, Any], **given: Any) -> Any:
     become another call. Here `${...}` is a text like any other.
 
     Raises:
-        Refusal: A target is missing or not allowed, or its constructor raises.
+        UserError: A target is missing or not allowed, or its constructor raises.
     """
     problems = [found for key, part in targets(node) if (found := problem(key, part["_target_"]))]
     if problems:
-        raise Refusal(problems)
+        raise UserError(problems)
     return build_all({**node, **given}, recursive=True)
 
 
@@ -46,13 +46,13 @@ def _called(path: str, is_partial: bool, positional: Sequence[Any], named: Mappi
     try:
         target = get_object(path)
         return partial(target, *positional, **named) if is_partial else target(*positional, **named)
-    except Refusal:  # of a section inside it
+    except UserError:  # of a section inside it
         raise
     except ValueError as error:
         raise refused(path, error) from error
     except Exception as error:
         fact = f"It cannot be built: {' '.join(said(error).split()).rstrip('.!')}{where(error)}."
-        raise Refusal([Problem(path, fact, "Give what it takes, or choose another.")]) from error
+        raise UserError([Problem(path, fact, "Give what it takes, or choose another.")]) from error
 
 
 def where(error: BaseException) -> str:

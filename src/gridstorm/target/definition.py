@@ -10,7 +10,7 @@ from pathlib import Path
 Definition = ast.ClassDef | ast.FunctionDef | ast.expr
 
 
-def define(module: str, name: str, seen: frozenset[str] = frozenset()) -> tuple[str, Definition] | None:
+def definition(module: str, name: str, seen: frozenset[str] = frozenset()) -> tuple[str, Definition] | None:
     """Follow `name` in `module` through imports to its definition.
 
     Args:
@@ -25,29 +25,29 @@ def define(module: str, name: str, seen: frozenset[str] = frozenset()) -> tuple[
     head, _, rest = name.rpartition(".")
     if head or f"{module}.{name}" in seen:
         imported = _imported_module(module, head) if head else None
-        return define(imported, rest, seen) if imported else None
-    if node := _definition(module, name):
+        return definition(imported, rest, seen) if imported else None
+    if node := _read_definition(module, name):
         return module, node
     seen |= {f"{module}.{name}"}
     stars = []
     for origin, alias in _imports(module):
         if (alias.asname or alias.name) == name:
-            return define(origin, alias.name, seen)
+            return definition(origin, alias.name, seen)
         if alias.name == "*":
             stars.append(origin)
-    return next((found for origin in stars if (found := define(origin, name, seen))), None)
+    return next((found for origin in stars if (found := definition(origin, name, seen))), None)
 
 
-def names(module: str) -> set[str]:
+def names_in(module: str) -> set[str]:
     """Return the classes that a module defines, and all that it imports by name."""
     found = {node.name for node in _statements(_tree(module)) if isinstance(node, ast.ClassDef)}
     for origin, alias in _imports(module):
-        found |= names(origin) if alias.name == "*" else {alias.asname or alias.name}
+        found |= names_in(origin) if alias.name == "*" else {alias.asname or alias.name}
     return found
 
 
 @cache
-def file(module: str) -> Path | None:
+def source_file(module: str) -> Path | None:
     """Return a module's source file, None where there is none.
 
     Only the top-level package is asked of the import system, which imports nothing for that.
@@ -71,7 +71,7 @@ def file(module: str) -> Path | None:
 
 
 @cache
-def _definition(module: str, name: str) -> Definition | None:
+def _read_definition(module: str, name: str) -> Definition | None:
     """Return what `name` is in `module` itself, parsed alone: some of torch's modules take 10 ms to parse."""
     head = rf"(?:class|def) {name}\b|{name}(?:: \w+)? = (?=[A-Z])"
     block = re.search(rf"^(?:{head}).*?(?=^[^\s#)\]}}]|\Z)", _text(module), re.MULTILINE | re.DOTALL)
@@ -109,7 +109,7 @@ def _origin(module: str, node: ast.ImportFrom) -> str:
     """Return the module that a `from ... import` inside `module` names."""
     if not node.level:
         return node.module or ""
-    place = file(module)
+    place = source_file(module)
     parts = module.split(".")
     keep = len(parts) - node.level + (place is not None and place.name == "__init__.py")
     return ".".join([*parts[:keep], *([node.module] if node.module else [])])
@@ -126,7 +126,7 @@ def _statements(tree: ast.Module | ast.If | ast.Try) -> Iterator[ast.stmt]:
 @cache
 def _text(module: str) -> str:
     """Return a module's source, an empty text where there is none."""
-    place = file(module)
+    place = source_file(module)
     return place.read_text(encoding="utf-8", errors="replace") if place else ""
 
 

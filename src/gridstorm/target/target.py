@@ -12,7 +12,7 @@ from typing import Any
 
 from gridstorm.error import Problem, closest, did_you_mean
 from gridstorm.target.annotation import shown
-from gridstorm.target.definition import define, file, names
+from gridstorm.target.definition import definition, names_in, source_file
 
 # Where a class must be *defined*: `torch.nn.os.system` is defined in `os`, whatever path leads to it.
 ALLOWED = (
@@ -60,7 +60,7 @@ class Argument:
     def type(self) -> ast.expr | None:
         """The annotation, or what it stands for where it is a name for a type, such as `Activation`."""
         named = isinstance(self.annotation, ast.Name) and self.annotation.id not in vars(builtins)
-        found = define(self.module, ast.unparse(self.annotation)) if self.annotation and named else None
+        found = definition(self.module, ast.unparse(self.annotation)) if self.annotation and named else None
         return found[1] if found and isinstance(found[1], ast.expr) else self.annotation
 
 
@@ -120,14 +120,14 @@ class Target:
 def find(path: str) -> Target | None:
     """Return the target at a dotted path, None where there is no class or function that can be read."""
     module, _, name = path.rpartition(".")
-    readable = module and all(map(str.isidentifier, path.split("."))) and file(module)
+    readable = module and all(map(str.isidentifier, path.split("."))) and source_file(module)
     return _defined(module, name) if readable else None
 
 
 def names_beside(path: str) -> list[str]:
     """Return the dotted paths of the names in the same module as `path` that look like classes."""
     module, _, _ = path.rpartition(".")
-    return [f"{module}.{name}" for name in names(module) if name[:1].isupper()]
+    return [f"{module}.{name}" for name in names_in(module) if name[:1].isupper()]
 
 
 def own_packages() -> tuple[str, ...]:
@@ -193,7 +193,7 @@ def _signature(target: Target) -> Signature:
 
 
 def _defined(module: str, name: str) -> Target | None:
-    found = define(module, name)
+    found = definition(module, name)
     return Target(found[0], found[1]) if found and not isinstance(found[1], ast.expr) else None
 
 
