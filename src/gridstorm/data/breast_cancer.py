@@ -1,12 +1,15 @@
 """Breast cancer: 569 tumours described by 30 measurements, malignant or benign, from scikit-learn."""
 
 from functools import cache
+from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from gridstorm.data import TensorData
+from gridstorm.data._carried import Table, carried
 
 
 class BreastCancer(TensorData):
@@ -26,7 +29,10 @@ class BreastCancer(TensorData):
 @cache
 def _load() -> tuple[Tensor, Tensor]:
     """Read the file, once for all runs of a process."""
-    from sklearn.datasets import load_breast_cancer
-
-    measurements, classes = load_breast_cancer(return_X_y=True)
+    measurements, classes = carried("breast_cancer", _read)
     return torch.tensor(measurements), torch.tensor(classes)
+
+
+def _read(folder: Path) -> Table:
+    rows = np.loadtxt(folder / "breast_cancer.csv", delimiter=",", skiprows=1)
+    return rows[:, :-1], rows[:, -1].astype(int)

@@ -1,12 +1,15 @@
 """Diabetes: how far the disease went in a year, for 442 patients with 10 measurements each, from scikit-learn."""
 
 from functools import cache
+from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from gridstorm.data import TensorData
+from gridstorm.data._carried import Table, carried
 
 
 class Diabetes(TensorData):
@@ -25,7 +28,9 @@ class Diabetes(TensorData):
 @cache
 def _load() -> tuple[Tensor, Tensor]:
     """Read the file, once for all runs of a process."""
-    from sklearn.datasets import load_diabetes
-
-    measurements, progression = load_diabetes(return_X_y=True, scaled=False)
+    measurements, progression = carried("diabetes", _read, scaled=False)
     return torch.tensor(measurements), torch.tensor(progression).unsqueeze(1)
+
+
+def _read(folder: Path) -> Table:
+    return np.loadtxt(folder / "diabetes_data_raw.csv.gz"), np.loadtxt(folder / "diabetes_target.csv.gz")

@@ -1,12 +1,15 @@
 """Handwritten digits: 1,797 grey images of 8x8 pixels, ten classes, from scikit-learn."""
 
 from functools import cache
+from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from gridstorm.data import TensorData
+from gridstorm.data._carried import Table, carried
 
 
 class Digits(TensorData):
@@ -26,7 +29,10 @@ class Digits(TensorData):
 @cache
 def _load() -> tuple[Tensor, Tensor]:
     """Read the file, once for all runs of a process."""
-    from sklearn.datasets import load_digits
-
-    pixels, digits = load_digits(return_X_y=True)
+    pixels, digits = carried("digits", _read)
     return torch.tensor(pixels, dtype=torch.float32).view(-1, 1, 8, 8) / 16, torch.tensor(digits)
+
+
+def _read(folder: Path) -> Table:
+    rows = np.loadtxt(folder / "digits.csv.gz", delimiter=",")
+    return rows[:, :-1], rows[:, -1].astype(int)

@@ -89,7 +89,7 @@ def _agree(ensemble: Ensemble, modules: Sequence[Module], batch: Batch, training
     for module, seed, x, y in zip(copy.deepcopy([*modules]), seeds, *batch, strict=True):
         torch.manual_seed(seed)
         module.network.train(training)
-        alone.append(module._step("train", (x, y))[0].detach())
+        alone.append(module.measured_step("train", (x, y))[0].detach())
     ensemble.whole.train(training)
     ensemble.streams.seed(seeds)
     losses, _ = ensemble(batch)

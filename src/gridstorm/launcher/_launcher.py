@@ -13,6 +13,7 @@ from typing import Any, ClassVar, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+GPUS = Path("/proc/driver/nvidia/gpus")
 WORDS = {
     signal.SIGKILL: "killed by SIGKILL, often for lack of memory",
     signal.SIGSEGV: "segmentation fault (SIGSEGV)",
@@ -103,9 +104,15 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def uses_gpu(accelerator: str | None) -> bool:
+    """Tell whether Lightning's accelerator of this name is a GPU here, as far as can be told without loading torch."""
+    there = any(GPUS.glob("*")) and os.environ.get("CUDA_VISIBLE_DEVICES") != ""
+    return accelerator in ("gpu", "cuda") or (accelerator == "auto" and there)
+
+
 def devices() -> list[str]:
     """Return the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them, without loading CUDA."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return visible.split(",")
-    return [str(i) for i, _ in enumerate(Path("/proc/driver/nvidia/gpus").glob("*"))] or ["0"]
+    return [str(i) for i, _ in enumerate(GPUS.glob("*"))] or ["0"]

@@ -94,7 +94,8 @@ class Module(LightModule):
         """Return the network's logits."""
         return self.network(x)  # type: ignore[no-any-return]
 
-    def _step(self, part: str, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    def measured_step(self, part: str, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the loss, the logits and the targets of a batch, and add it to the metrics of its part."""
         loss, logits, y = forward_loss(self.network, self.loss, batch)
         values = batch_metrics(self.task, logits.detach(), y, loss.detach(), is_plain(self.loss))
         self.meters[part].add(len(batch[0]), values)
@@ -102,18 +103,18 @@ class Module(LightModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss to minimise."""
-        loss = self._step("train", batch)[0]
+        loss = self.measured_step("train", batch)[0]
         if self.l1:
             loss = loss + self.l1 * sum(parameter.abs().sum() for parameter in self.l1_parameters)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add a batch to the validation metrics."""
-        self._step("val", batch)
+        self.measured_step("val", batch)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Add a batch to the test metrics and keep its predictions, except those of text."""
-        _, logits, y = self._step("test", batch)
+        _, logits, y = self.measured_step("test", batch)
         if self.task != "language_modelling":
             self.predictions.append((logits.detach().cpu(), y.cpu()))
 

@@ -3,20 +3,18 @@
 Its state is what its runs' directories say, so the same command goes on where it stopped.
 """
 
-import os
 import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig
 
 from gridstorm.config import Composition, seconds
 from gridstorm.error import Problem, UserError
-from gridstorm.launcher import Launcher
+from gridstorm.launcher import Launcher, uses_gpu
 from gridstorm.record import SweepRecord, Trial, state, to_go
 from gridstorm.report import Display, merged, report
 from gridstorm.sweeper.adoption import adopt, results_of
@@ -55,7 +53,7 @@ def sweep(loader: ConfigLoader, master: DictConfig, arguments: Sequence[str], fi
     strategy = strategy_for(plan)  # only now, since a sampler loads Optuna
     if strategy.study and not strategy.is_grid and not strategy.learns:
         trials = drawn(plan, strategy.study)
-    launcher.prepare(PRELOAD, gpu=uses_gpu(plan.values))
+    launcher.prepare(PRELOAD, gpu=uses_gpu(plan.values["trainer"].get("accelerator")))
     try:
         preflight = Preflight(launcher)
         preflight.build_all(trials)
@@ -171,13 +169,6 @@ def search_queue(
     return queue
 
 
-def uses_gpu(config: dict[str, Any]) -> bool:
-    """Tell whether runs are trained on GPUs, as far as can be told without loading torch."""
-    accelerator = config["trainer"].get("accelerator")
-    there = any(Path("/proc/driver/nvidia/gpus").glob("*")) and os.environ.get("CUDA_VISIBLE_DEVICES") != ""
-    return accelerator in ("gpu", "cuda") or (accelerator == "auto" and there)
-
-
 def refuse_what_is_ignored(plan: Plan) -> None:
     """Refuse settings that would change nothing.
 
@@ -191,9 +182,6 @@ def refuse_what_is_ignored(plan: Plan) -> None:
         problems += [Problem(given[key], fact, remedy) for key in OF_SAMPLERS if key in given]
     if plan.settings["trim"] and not plan.settings["budget"]:
         problems.append(Problem("sweep.trim=true", "There is no budget to trim to.", "Add sweep.budget=30m."))
-    if not plan.axes and len(plan.seeds) < 2:
-        fact, remedy = "Nothing has several values.", "List some, such as optimizer.lr=0.001,0.01, or leave out -m."
-        problems.append(Problem("-m", fact, remedy))
     if problems:
         raise UserError(problems)
 
