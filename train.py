@@ -2,7 +2,8 @@
 
 import hydra
 
-from gridstorm.config import RunConfig, door
+from gridstorm.command import door
+from gridstorm.config import RunConfig
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")

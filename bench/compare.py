@@ -15,7 +15,7 @@ from typing import TypeVar
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from gridstorm.config.compose import checked
+from gridstorm.command.compose import checked
 from gridstorm.config.recipe import RunConfig
 
 Name = TypeVar("Name", bound=Hashable)

@@ -22,7 +22,7 @@ from hydra.types import HydraContext, RunMode
 
 import train
 from bench.compare import machine, medians
-from gridstorm.config.command_line import hydra_for, read_flags
+from gridstorm.command.command_line import hydra_for, read_flags
 from gridstorm.report.table import table
 from gridstorm.sampler.grid import Grid
 from gridstorm.sweeper.plan import Plan, checked

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import train
 from bench.compare import ROOT, machine
-from gridstorm.config.command_line import hydra_for, read_flags
+from gridstorm.command.command_line import hydra_for, read_flags
 from gridstorm.record.run import RunRecord
 from gridstorm.record.sweep import create, read
 from gridstorm.record.trial import Trial
@@ -78,7 +78,7 @@ def main() -> None:
         fill(folder)
         reading = statistics.median(timed(folder / "many") for _ in range(REPETITIONS))
         again, printed = call(folder, *GRID)
-    if not printed.startswith("1000 cells: 1000 done, 0 to go"):
+    if not printed.startswith("1000 runs: 1000 done, 0 to go"):
         raise AssertionError(f"The second call does not take the runs as done: {printed[:200]}")
     print(f"1,000 finished runs, wall time; {machine()}\n")
     rows = [("", "seconds"), (f"read the directory, median of {REPETITIONS}", f"{reading:.3f}")]

@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from gridstorm.config.compose import checked
+from gridstorm.command.compose import checked
 from gridstorm.config.recipe import RunConfig
 
 ROOT = Path(__file__).parents[1]

@@ -1,6 +1,8 @@
 """What was given, where, and what to do: the one way in which Gridstorm says no, and how it warns."""
 
 import difflib
+import errno
+import io
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 MANY = 20  # names that are too many to be listed in a sentence
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG)
+LONGEST = 600  # letters of a key with its value, or of a sentence, that are shown
 
 
 @dataclass(frozen=True, order=True)
@@ -20,8 +24,8 @@ class Problem:
     remedy: str
 
     def __str__(self) -> str:
-        """Return the problem on one line: `key=value: fact remedy`."""
-        return f"{self.key}: {self.fact} {self.remedy}"
+        """Return the problem on one line: `key=value: fact remedy`; a value that is too long is cut."""
+        return f"{shortened(self.key)}: {shortened(self.fact)} {shortened(self.remedy)}"
 
     @property
     def path(self) -> str:
@@ -42,16 +46,62 @@ class UserError(Exception):
         return "\n".join([f"Nothing was started, for {count}:", *(f"  * {problem}" for problem in self.problems)])
 
 
+class RunFailed(Exception):
+    """A run ended in an exception, which is its cause; the run's directory has the traceback."""
+
+
 @contextmanager
 def exit_on_error() -> Iterator[None]:
-    """Say a refusal in words and end with exit status 2, Ctrl-C with 130; a traceback is for our own mistakes."""
+    """Say in words what cannot be carried out, and end with exit status 2, or 1 where something was started already.
+
+    Ctrl-C ends with 130. A traceback is for our own mistakes.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a locale without a letter is no reason to lose a table
     try:
         yield
-    except UserError as refusal:
-        print(refusal, file=sys.stderr)
+    except UserError as error:
+        _end(str(error))
         sys.exit(2)
+    except RunFailed as error:
+        _end(str(error))
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        _end(unwritable(error))
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _end(words: str) -> None:
+    status()
+    print(words, file=sys.stderr)
+
+
+def unwritable(error: OSError) -> str:
+    """Return in words that a file could not be written."""
+    fact = f"{printable(str(error.filename or 'A file'))} could not be written: {str(error.strerror).lower()}."
+    return f"{fact} What is finished is kept. Make room, or give another output_dir; the same command goes on."
+
+
+def status(words: str = "") -> None:
+    """Show on a live terminal what is being done, in place of what was shown before; nothing anywhere else."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{words}", end="", file=sys.stderr, flush=True)
+
+
+def shortened(text: str) -> str:
+    """Return a printable text, cut where it is too long to be read."""
+    text = printable(text)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+def printable(text: str) -> str:
+    """Return a text with whatever a terminal would not show written out, such as `\\x1b`."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 @contextmanager

@@ -55,8 +55,8 @@ WRONG = {
     "data.val_fraction=0": "It must be greater than 0 and less than 1. Try data.val_fraction=0.1.",
     "regularization.l1=-1": "It must be at least 0. Try regularization.l1=0.0001.",
     # not what a run can use
-    "monitor=val/acc": "A run of classification never logs it. Did you mean 'val/accuracy'?",
-    "monitor=val/rmse": "A run of classification never logs it. Did you mean 'val/loss'?",
+    "monitor=val/acc": "A classification run does not log it. Did you mean 'val/accuracy'?",
+    "monitor=val/rmse": "A classification run does not log it. Did you mean 'val/loss'?",
     "mode=max": "val/loss is better when it is smaller. Write mode=min.",
     "mode=best": "There is no mode called 'best'. Choose one of: max, min.",
     "name=a/b": "It is not the name of one directory. Write output_dir=DIRECTORY name=NAME.",
@@ -66,11 +66,9 @@ WRONG = {
         "A logger is a section with a _target_. "
         "Write 'logger={_target_:pytorch_lightning.loggers.CSVLogger,save_dir:outputs}'."
     ),
-    "callbacks.progress_bar=null": (
-        "A callback is a section with a _target_. Leave it out with ~callbacks.progress_bar."
-    ),
+    "callbacks.progress_bar=1": ("A callback is a section with a _target_. Leave it out with ~callbacks.progress_bar."),
     "model._partial_=false": "It must be true: the run completes it. Write ++model._partial_=true.",
-    "callbacks.early_stopping.monitor=val/acc": "A run of classification never logs it. Did you mean 'val/accuracy'?",
+    "callbacks.early_stopping.monitor=val/acc": "A classification run does not log it. Did you mean 'val/accuracy'?",
     "callbacks.early_stopping.mode=max": (
         "val/loss is better when it is smaller. Write callbacks.early_stopping.mode=min."
     ),
@@ -80,11 +78,11 @@ WRONG = {
         "foreach, fused, lr, maximize, weight_decay."
     ),
     "trainer.max_epoch=3": "Trainer takes no 'max_epoch'. Did you mean 'max_epochs'?",
-    "trainer.logger=false": "The run itself gives it. Leave it out, and set logger beside trainer.",
-    "trainer.callbacks=null": "The run itself gives it. Leave it out, and choose callbacks=NAME.",
-    "model.input_shape=[1]": "The run itself gives it. Leave it out: it follows from the data.",
-    "foo=1": "No run reads this key. Remove it.",
-    "regularization.l2=1": "No run reads this key. Did you mean 'regularization.l1'?",
+    "trainer.logger=false": "The run sets this itself. Leave it out, and set logger beside trainer.",
+    "trainer.callbacks=null": "The run sets this itself. Leave it out, and choose callbacks=NAME.",
+    "model.input_shape=[1]": "The run sets this itself. Leave it out: it follows from the data.",
+    "foo=1": "Unknown key. Remove it.",
+    "regularization.l2=1": "Unknown key. Did you mean 'regularization.l1'?",
     "model._args_=[1]": "MLP takes no '_args_'. Choose one of: activation, depth, dropout, norm, width.",
     "model._convert_=nothing": "There is no _convert_ called 'nothing'. Choose one of: all, object.",
     # not a target that may be built

@@ -28,7 +28,7 @@ REFUSED = {
     "a sweep": (["-m", "optimizer.lr=0.1,abc", "model=mlp,cn"], "for 2 problems"),
     "a cell of a sweep": (["-m", "data=digits,diabetes", "sampler=tpe", "sweep.n_trials=5"], "loss=huber"),
     "an interval in a grid": (["-m", "optimizer.lr=interval(0.1,1)"], "Choose a sampler that draws from it"),
-    "a sweep's key in a run": (["sweep.repeats=3"], "It is asked of a sweep, and this is one run. Add -m."),
+    "a sweep's key in a run": (["sweep.repeats=3"], "This key only applies to a sweep (-m). Add -m."),
 }
 FLAGS = {
     "an unknown flag": (["--multirrun"], "--multirrun: There is no such flag. Did you mean '--multirun'?"),
@@ -164,7 +164,7 @@ def test_a_preset_of_your_own_folder_is_found_and_checked(guard: Path, tmp_path:
     [
         ("seed: [1\n", "config.yaml, line 2: It is not YAML"),
         ("defaults:\n  - model: mlp\n", "config.yaml: In 'config': Could not find 'model/mlp'."),
-        ("[1, 2]\n", "config.yaml: primary config 'config' must be a DictConfig, got ListConfig."),
+        ("[1, 2]\n", "config.yaml, line 1: It is a list, and no section."),
         ("seed: 0\n", "model: A run needs one, and there is none."),
     ],
 )

@@ -80,7 +80,7 @@ def test_the_same_sweep_says_that_it_was_made_by_an_older_one_and_mixes_nothing(
     assert "sweep.stale=keep" in asked.err
     kept = sweep(*SWEEP, "sweep.stale=keep")
     assert kept.status == 0, kept.err
-    assert "3 cells: 3 done, 0 to go" in kept.out
+    assert "3 runs: 3 done, 0 to go" in kept.out
     assert before == {file: file.read_bytes() for file in before}
     table = (tmp_path / "grid" / "results.csv").read_text().splitlines()
     assert len(table) == 4
@@ -95,7 +95,7 @@ def test_the_same_sweep_says_that_it_was_made_by_an_older_one_and_mixes_nothing(
 def test_a_callback_that_old_signatures_left_out_counts(sweep: Sweep, old: Path, tmp_path: Path) -> None:
     old_sweep(old, tmp_path)
     timer = "+callbacks.timer._target_=pytorch_lightning.callbacks.Timer"
-    assert "3 cells: 3 to go" in sweep(*SWEEP, timer, "sweep.stale=keep").out
+    assert "3 runs: 3 to go" in sweep(*SWEEP, timer, "sweep.stale=keep").out
 
 
 def test_its_results_start_another_search(sweep: Sweep, old: Path) -> None:

@@ -88,7 +88,7 @@ def test_the_first_line_counts_runs_and_names_why_some_failed(tmp_path: Path, tr
         assert run.record is not None
         finish(run.record, status, error="timeout: it took longer than 8s" if status == "failed" else None)
         run.refresh()
-    assert state(trials, 6) == "6 cells: 2 done, 1 pruned, 1 diverged, 1 failed (timeout), 1 to go"
+    assert state(trials, 6) == "6 runs: 2 done, 1 pruned, 1 diverged, 1 failed (timeout), 1 to go"
 
 
 def test_the_manifest_is_written_whole(tmp_path: Path, trials: list[Trial]) -> None:

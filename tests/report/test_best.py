@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from composing import CONF, Remembering, composed, problems
-from gridstorm.config.preset import again
+from gridstorm.command.preset import again
 from gridstorm.config.recipe import RunConfig
 from gridstorm.record.result import Result, Status
 from gridstorm.record.run import RunRecord

@@ -11,8 +11,8 @@ from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.utils import JobRuntime, setup_globals
 from omegaconf import DictConfig
 
-from gridstorm.config.compose import compose
-from gridstorm.config.override import Overrides
+from gridstorm.command.compose import compose
+from gridstorm.command.override import Overrides
 from gridstorm.config.recipe import RunConfig
 from gridstorm.error import UserError
 

@@ -46,10 +46,10 @@ def test_callbacks_that_differ_are_trials_that_differ(sweep: Sweep) -> None:
 
 def test_a_later_sweep_takes_over_no_result_of_another_callback(sweep: Sweep) -> None:
     grid = ("optimizer.lr=0.01,0.02", *SHORT)
-    assert sweep(*grid).first.startswith("2 cells: 2 to go")
+    assert sweep(*grid).first.startswith("2 runs: 2 to go")
     with_freeze = (FREEZE[0], FREEZE[1].format("hidden1"))
-    assert sweep(*grid, *with_freeze).first.startswith("2 cells: 2 to go")
-    assert sweep(*grid, *with_freeze).first.startswith("2 cells: 2 done, 0 to go")
+    assert sweep(*grid, *with_freeze).first.startswith("2 runs: 2 to go")
+    assert sweep(*grid, *with_freeze).first.startswith("2 runs: 2 done, 0 to go")
 
 
 def test_what_a_file_holds_that_a_callback_reads_is_part_of_the_recipe(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_points_that_differ_in_nothing_that_counts_are_one_and_it_is_said(sweep:
     assert done.status == 0, done.err
     assert done.out.startswith("2 of 4 points differ from another one in nothing that changes a number:\n")
     assert "  threads=2,lr=0.01: as threads=1,lr=0.01\n" in done.out
-    assert "2 cells: 2 to go" in done.out
+    assert "2 runs: 2 to go" in done.out
 
 
 def presets(folder: Path, **content: dict[str, Any]) -> str:
@@ -207,7 +207,7 @@ def test_a_damaged_record_is_named_and_costs_itself_alone(sweep: Sweep, name: st
     again = sweep(*grid)
     assert again.status == 0, again.err
     assert f"Set aside, and trained anew: {done.runs[0]}: {name}: " in again.out
-    assert "2 cells: 1 done, 1 to go" in again.out
+    assert "2 runs: 1 done, 1 to go" in again.out
 
 
 def test_a_later_format_is_refused_in_words(command: Command, sweep: Sweep, tmp_path: Path) -> None:

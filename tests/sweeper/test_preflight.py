@@ -55,9 +55,9 @@ def test_the_first_trials_that_fit_are_kept(composed: Compose) -> None:
     trials = [*found.trials]
     assert within(trials, found, 30, trim=False) == (trials, 3)
     assert within(trials, found, 16, trim=True) == (trials[:2], 2)
-    with pytest.raises(UserError, match="would take 30s, and 2 of 3 configurations fit"):
+    with pytest.raises(UserError, match="would take 30s, and 2 of 3 trials fit"):
         within(trials, found, 16, trim=False)
-    with pytest.raises(UserError, match=r"0 of 3 configurations fit\. Allow sweep\.budget=30s\."):
+    with pytest.raises(UserError, match=r"0 of 3 trials fit\. Allow sweep\.budget=30s\."):
         within(trials, found, 4, trim=True)
 
 

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
+from gridstorm.command.space import Axis
 from gridstorm.config.value import Point
 from gridstorm.error import UserError
-from gridstorm.sweeper.space import Axis
 from gridstorm.sweeper.study import Study, legible
 
 CONF = Path(__file__).parents[2] / "conf"

@@ -15,7 +15,7 @@ SHORT = ("trainer.max_epochs=2", "trainer.limit_train_batches=3")
 def test_every_combination_has_its_own_record_and_a_row_in_the_table(sweep: Sweep) -> None:
     done = sweep("optimizer.lr=1e-3,1e-2", "model=mlp,linear", "data.batch_size=choice(32,64)", *SHORT)
     assert done.status == 0, done.err
-    assert done.first.startswith("8 cells: 8 to go")
+    assert done.first.startswith("8 runs: 8 to go")
     assert [run.name for run in done.runs[:2]] == ["01-lr=0.001,mlp,batch_size=32", "02-lr=0.001,mlp,batch_size=64"]
     assert len({result(run)["signature"] for run in done.runs}) == 8
     table = done.out[done.out.index("optimizer.lr  model") :].splitlines()
@@ -34,14 +34,14 @@ def test_the_same_command_trains_nothing_again(sweep: Sweep) -> None:
     first = sweep("optimizer.lr=1e-3,1e-2", *SHORT)
     before = {run.name: (run / "metrics.jsonl").stat().st_mtime_ns for run in first.runs}
     again = sweep("optimizer.lr=1e-3,1e-2", *SHORT)
-    assert again.first.startswith("2 cells: 2 done, 0 to go")
+    assert again.first.startswith("2 runs: 2 done, 0 to go")
     assert {run.name: (run / "metrics.jsonl").stat().st_mtime_ns for run in again.runs} == before
 
 
 def test_a_larger_grid_under_the_same_name_trains_the_difference_and_numbers_go_on(sweep: Sweep) -> None:
     sweep("optimizer.lr=1e-3,1e-2", *SHORT)
     larger = sweep("optimizer.lr=1e-4,1e-3,1e-2", *SHORT)
-    assert larger.first.startswith("3 cells: 2 done, 1 to go")
+    assert larger.first.startswith("3 runs: 2 done, 1 to go")
     assert [run.name for run in larger.runs] == ["01-lr=0.001", "02-lr=0.01", "03-lr=0.0001"]
 
 
@@ -51,7 +51,7 @@ def test_what_was_interrupted_goes_on_from_its_checkpoint(sweep: Sweep) -> None:
     cut = whole.directory.parent / "grid" / "01-lr=0.001"
     (cut / "result.json").unlink()
     again = sweep("optimizer.lr=1e-3,1e-2", "model.dropout=0.2", *SHORT)
-    assert again.first.startswith("2 cells: 1 done, 1 interrupted, 0 to go")
+    assert again.first.startswith("2 runs: 1 done, 1 interrupted, 0 to go")
     for run in whole.runs:
         assert rows(run) == rows(again.directory / run.name)
 
@@ -59,7 +59,7 @@ def test_what_was_interrupted_goes_on_from_its_checkpoint(sweep: Sweep) -> None:
 def test_another_default_makes_another_trial(sweep: Sweep) -> None:
     sweep("optimizer.lr=1e-3,1e-2", *SHORT)
     other = sweep("optimizer.lr=1e-3,1e-2", "model.width=64", *SHORT)
-    assert other.first.startswith("2 cells: 2 to go")
+    assert other.first.startswith("2 runs: 2 to go")
     assert len(other.runs) == 4
 
 
@@ -124,7 +124,7 @@ def test_the_manifest_says_what_became_of_each_trial(sweep: Sweep) -> None:
 def test_a_dry_run_prints_the_plan_and_trains_nothing(sweep: Sweep) -> None:
     plan = sweep("model=mlp,linear", "optimizer.lr=1e-3,1e-2", "sweep.dry_run=true", *SHORT)
     assert plan.status == 0, plan.err
-    assert "4 configurations, 4 runs" in plan.out
+    assert "4 trials, 4 runs" in plan.out
     assert "expected time" in plan.out
     assert "MiB" in plan.out
     assert not plan.directory.exists()
@@ -142,9 +142,9 @@ def test_a_budget_refuses_what_would_take_longer_or_trims_it(sweep: Sweep) -> No
     grid = ("optimizer.lr=range(0.001,0.041,0.001)", "sweep.fuse=off")
     over = sweep(*grid, "sweep.budget=20s")
     assert over.status == 2
-    assert "sweep.budget=20s: The sweep would take 41s, and 20 of 41 configurations fit." in over.err
+    assert "sweep.budget=20s: The sweep would take 41s, and 20 of 41 trials fit." in over.err
     trimmed = sweep(*grid, "sweep.budget=20s", "sweep.trim=true", "sweep.dry_run=true")
-    assert "\n20 configurations, 20 runs\n" in trimmed.out
+    assert "\n20 trials, 20 runs\n" in trimmed.out
 
 
 @pytest.mark.usefixtures("a_second_each")
@@ -153,7 +153,7 @@ def test_the_number_of_trials_that_a_sampler_draws_is_trimmed_to_a_budget_too(sw
     assert "The sweep would take 8.33m, and 20 of 500" in sweep(*drawn, "sweep.budget=20s").err
     trimmed = sweep(*drawn, "sweep.budget=20s", "sweep.trim=true", "sweep.dry_run=true")
     assert trimmed.status == 0, trimmed.err
-    assert "\n20 configurations, 20 runs\n" in trimmed.out
+    assert "\n20 trials, 20 runs\n" in trimmed.out
 
 
 def test_results_of_other_data_are_named_and_kept_or_trained_again(sweep: Sweep) -> None:
@@ -167,7 +167,7 @@ def test_results_of_other_data_are_named_and_kept_or_trained_again(sweep: Sweep)
     assert "1 runs were made with other data." in refused.err
     assert sweep(*grid, "sweep.stale=keep").first.startswith("1 runs were made with other data: kept")
     again = sweep(*grid, "sweep.stale=retrain")
-    assert "2 cells: 1 done, 1 to go" in again.out
+    assert "2 runs: 1 done, 1 to go" in again.out
     assert [run.name for run in again.runs] == ["01-lr=0.001", "02-lr=0.01", "03-lr=0.001"]
 
 

@@ -180,7 +180,7 @@ def test_a_killed_sweep_goes_on_from_the_command_line_and_says_so_first(tmp_path
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     first = done.stdout.splitlines()[0]
-    assert re.match(rf"12 cells: {over} done, (\d interrupted, )?\d+ to go", first), first
+    assert re.match(rf"12 runs: {over} done, (\d interrupted, )?\d+ to go", first), first
     assert_whole(tmp_path / "grid", 12)
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert again.stdout.startswith("12 cells: 12 done, 0 to go")
+    assert again.stdout.startswith("12 runs: 12 done, 0 to go")

@@ -47,7 +47,7 @@ def test_a_sampler_plans_the_same_again_goes_on_as_if_undisturbed_and_keeps_to_i
     cut = whole.directory.parent / "cut"
     (sorted(cut.glob("[0-9]*"))[-1] / "result.json").unlink()  # as a kill would leave it
     resumed = sweep(*told, "sweep.n_trials=7", name="cut")
-    assert resumed.first.startswith("7 cells: 3 done, 1 interrupted, 3 to go")
+    assert resumed.first.startswith("7 runs: 3 done, 1 interrupted, 3 to go")
     assert trials(resumed) == trials(whole)
     configs = [RunRecord(run).config.values for run in whole.runs]
     assert len({result(run)["signature"] for run in whole.runs}) == 7
@@ -67,7 +67,7 @@ def test_more_sobol_trials_keep_the_first_ones(sweep: Sweep) -> None:
     few = sweep(*SPACE, *SHORT, "sampler=sobol", "sweep.n_trials=3")
     before = [run.name for run in few.runs]
     many = sweep(*SPACE, *SHORT, "sampler=sobol", "sweep.n_trials=6")
-    assert many.first.startswith("6 cells: 3 done, 3 to go")
+    assert many.first.startswith("6 runs: 3 done, 3 to go")
     assert [run.name for run in many.runs][:3] == before
 
 
@@ -88,7 +88,7 @@ def test_a_sampler_starts_from_another_sweeps_results(sweep: Sweep, tmp_path: Pa
     fresh = sweep(*told, "sweep.n_trials=2", name="fresh")
     assert [run.name for run in started.runs] != [run.name for run in fresh.runs]
     resumed = sweep(*told, f"sweep.from={tmp_path / 'before'}", "sweep.n_trials=3", name="started")
-    assert resumed.first.startswith("3 cells: 2 done, 1 to go")
+    assert resumed.first.startswith("3 runs: 2 done, 1 to go")
 
 
 def test_a_directory_that_has_nothing_in_this_space_is_no_start(sweep: Sweep, tmp_path: Path) -> None:

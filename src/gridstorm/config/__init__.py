@@ -1,14 +1,10 @@
-"""A command line becomes a checked configuration."""
+"""A configuration: its keys, what is wrong with its values, its recipe and signature."""
 
-from gridstorm.config.command_line import door
-from gridstorm.config.compose import Composition, checked_again, compose
-from gridstorm.config.group import COUNTED, GROUPS, OF_SWEEPS
-from gridstorm.config.hydra import as_text, raw_value, values_of
+from gridstorm.config.check import check_values, checked_again, resolved, told_once
+from gridstorm.config.group import COUNTED, GROUPS, LISTS, NOT_A_SWEEP, OF_SWEEPS
 from gridstorm.config.limit import CONFIG, LONGEST, MANIFEST, component, is_file, misnamed
-from gridstorm.config.override import Overrides, whole
-from gridstorm.config.preset import again, as_preset, fixed
 from gridstorm.config.recipe import CONDITIONAL, RunConfig, default_name, named_files
-from gridstorm.config.resolve import leaves, no_data
+from gridstorm.config.resolve import as_written, copies, interpolated, keys, leaves, no_data, original, plainly_written
 from gridstorm.config.task import METRICS, metrics, misshapen
 from gridstorm.config.value import Point, brief, duration, label, number, seconds
 
@@ -17,26 +13,25 @@ __all__ = [
     "CONFIG",
     "COUNTED",
     "GROUPS",
+    "LISTS",
     "LONGEST",
     "MANIFEST",
     "METRICS",
+    "NOT_A_SWEEP",
     "OF_SWEEPS",
-    "Composition",
-    "Overrides",
     "Point",
     "RunConfig",
-    "again",
-    "as_preset",
-    "as_text",
+    "as_written",
     "brief",
+    "check_values",
     "checked_again",
     "component",
-    "compose",
+    "copies",
     "default_name",
-    "door",
     "duration",
-    "fixed",
+    "interpolated",
     "is_file",
+    "keys",
     "label",
     "leaves",
     "metrics",
@@ -45,8 +40,9 @@ __all__ = [
     "named_files",
     "no_data",
     "number",
-    "raw_value",
+    "original",
+    "plainly_written",
+    "resolved",
     "seconds",
-    "values_of",
-    "whole",
+    "told_once",
 ]

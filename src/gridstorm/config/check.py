@@ -3,6 +3,7 @@
 import ast
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from omegaconf import DictConfig
 from gridstorm.config.compatibility import compatible
 from gridstorm.config.group import COUNTED, GIVEN, PARTIAL, SECTIONS
 from gridstorm.config.limit import ANY, CONFIG, MANIFEST, RANGES, TRAINER_TYPES, TYPES, Range, is_file, misnamed
-from gridstorm.config.resolve import copies, original, resolve
-from gridstorm.error import Problem, closest, did_you_mean
+from gridstorm.config.recipe import RunConfig
+from gridstorm.config.resolve import copies, interpolated, no_data, original, resolve
+from gridstorm.error import Problem, UserError, closest, did_you_mean
 from gridstorm.target import (
     SPECIAL,
     Target,
@@ -41,7 +43,20 @@ def resolved(
     """
     plain, unresolved = resolve(config)
     found = check_values(plain, folders, unknown)
-    return plain, unresolved + told_once(found, copies(config), unresolved, unknown) if found else unresolved
+    if not found:
+        return plain, unresolved
+    told = told_once(found, copies(config), unresolved, unknown)
+    return plain, [*unresolved, *_with_decoding(told, interpolated(config))]
+
+
+def _with_decoding(problems: Sequence[Problem], written: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield problems; where a resolver gave a text, such as one of the environment, the remedy makes a value of it."""
+    for one in problems:
+        text = str(written.get(one.path, ""))
+        if ":" in text and one.fact.endswith("and this is text."):
+            yield replace(one, remedy=f"Write '{one.path}=\"${{oc.decode:{text}}}\"'.")
+        else:
+            yield one
 
 
 def check_values(
@@ -50,6 +65,17 @@ def check_values(
     """Return everything that is wrong with a resolved configuration; a copied value is told of at each place."""
     shape = [*_shape(plain)]
     return [*shape, *_root(plain), *_targets(plain), *([] if shape else compatible(plain, folders, unknown))]
+
+
+def checked_again(config: RunConfig) -> RunConfig:
+    """Return a configuration that was read from a record, after it was checked as if it came from someone else.
+
+    Raises:
+        UserError: Something is wrong with it; every problem is in it.
+    """
+    if problems := no_data(config.values) or told_once(check_values(config.values), {}):
+        raise UserError(problems)
+    return config
 
 
 def told_once(
@@ -81,7 +107,7 @@ def _shape(plain: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem(f"logger={shown(plain['logger'])}", "A logger is a section with a _target_.", remedy)
     callbacks = plain.get("callbacks")
     for name, node in callbacks.items() if isinstance(callbacks, dict) else ():
-        if not _describes(node):
+        if node is not None and not _describes(node):
             key, fact = f"callbacks.{name}", "A callback is a section with a _target_."
             yield Problem(f"{key}={shown(node)}", fact, f"Leave it out with ~{key}.")
 

@@ -39,6 +39,7 @@ def compatible(plain: Mapping[str, Any], folders: Collection[Path], unknown: Col
             remedy = f"Choose one that does: {', '.join(good)}." if good else f"Choose another {group}."
             yield Problem(choice(plain, group, folders), fact, remedy)
     yield from _monitored(plain, task)
+    yield from _never_measured(plain)
 
 
 def choice(plain: Mapping[str, Any], group: str, folders: Collection[Path]) -> str:
@@ -82,6 +83,17 @@ def _monitored(plain: Mapping[str, Any], task: str) -> Iterator[Problem]:
             yield Problem(
                 f"{key}mode={mode}", f"{name} is better when it is {words}.", f"Write {key}mode={known[name]}."
             )
+
+
+def _never_measured(plain: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is monitored is measured at least once."""
+    trainer, monitor = plain["trainer"], str(plain.get("monitor"))
+    every, epochs = trainer.get("check_val_every_n_epoch"), trainer.get("max_epochs")
+    whole = isinstance(every, int) and isinstance(epochs, int) and trainer.get("val_check_interval") in (None, 1.0)
+    if whole and monitor.startswith("val/") and 0 < epochs < every:
+        key = f"trainer.check_val_every_n_epoch={every}"
+        fact = f"In {epochs} epochs {monitor} is never measured, which is the run's score."
+        yield Problem(key, fact, f"Give {epochs} or less, or monitor=train/loss.")
 
 
 def _monitors(plain: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:

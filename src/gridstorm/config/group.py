@@ -16,6 +16,7 @@ GIVEN = {
     },
 }
 COUNTED = ("total_steps", "T_max")
+NOT_A_SWEEP = "This key only applies to a sweep (-m)."
 OF_SWEEPS = ("sweep", "sampler", "pruner", "launcher")
 GROUPS = (*SECTIONS, "callbacks", "sweep", "experiment")
 LISTS = ("callbacks", "experiment")  # the groups of which a run can have several choices

@@ -29,6 +29,7 @@ TYPES = {
     "sweep.conditional": "bool",
     "sweep.n_trials": "int",
     "sweep.repeats": "int",
+    "sweep.max_runs": "int",
     "sweep.seed": "int",
     "sweep.from": "str | None",
     "sweep.retries": "int",
@@ -93,6 +94,7 @@ def misnamed(key: str, name: str) -> Problem | None:
         "It is not the name of one directory.": name.strip() in ("", ".", "..") or bool({*name} & {*"/\\"}),
         "It is the name of a hidden directory.": name.startswith("."),
         "It holds what cannot be shown.": not name.isprintable(),
+        "It ends in a dot or a space, which some file systems leave out.": name != name.rstrip(". "),
         f"It is longer than {LONGEST} bytes.": len(name.encode(errors="replace")) > LONGEST,
     }
     fact = next((fact for fact, holds in facts.items() if holds), None)
@@ -150,9 +152,10 @@ RANGES = {
     "threads": Range(1, low=1),
     "places": Range(2, low=1),
     "per_device": Range(1, low=1),
-    "n_trials": Range(20, low=1),
+    "n_trials": Range(20, low=1, high=1_000_000),
+    "max_runs": Range(10_000, low=1),
     "fuse": Range(8, low=1),
-    "repeats": Range(3, low=1),
+    "repeats": Range(3, low=1, high=10_000),
     "retries": Range(1),
     "timeout": Range(600, above=True),
     "budget": Range(1800, above=True),

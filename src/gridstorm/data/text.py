@@ -23,7 +23,10 @@ class Text(TextData):
     def documents(self) -> list[bytes]:
         """The file, as one document. Raises ValueError where it cannot be read or is empty."""
         try:
-            text = Path(self.path).expanduser().read_bytes()
+            file = Path(self.path).expanduser()
+            if file.exists() and not file.is_file():  # such as a pipe or a device, whose end would be waited for
+                raise ValueError(f"data.path={self.path}: It is no regular file. Give the path of a text file.")
+            text = file.read_bytes()
         except (OSError, RuntimeError) as error:  # the second where `~NAME` names nobody
             reason = getattr(error, "strerror", error)
             raise ValueError(

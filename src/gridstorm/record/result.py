@@ -67,7 +67,13 @@ class Result:
     def read(cls, content: Mapping[str, Any]) -> "Result":
         """Return the result that a file holds; a ValueError or TypeError: it holds none."""
         known = {one.name: content[one.name] for one in fields(cls) if one.name in content}
-        return cls(**{**known, "status": Status(str(content.get("status")))})
+        result = cls(**{**known, "status": Status(str(content.get("status")))})
+        numbers = (result.score, result.best_epoch, result.parameters, result.epochs, result.seconds)
+        if not all(one is None or type(one) in (int, float) for one in numbers) or None in numbers[3:]:
+            raise TypeError("What should be a number is none.")
+        if not isinstance(result.metrics, dict) or not isinstance(result.warnings, list):
+            raise TypeError("Its metrics or its warnings are none.")
+        return result
 
     def content(self) -> dict[str, Any]:
         """Return what the file holds: a score that is not finite is null, since its JSON is strict."""

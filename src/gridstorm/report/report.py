@@ -9,7 +9,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from gridstorm.config import again, as_preset, fixed, number
+from gridstorm.command import again, as_preset, fixed
+from gridstorm.config import number
 from gridstorm.record import PRESET, TABLE, Trial, ranked, write_whole
 from gridstorm.report.leaderboard import best, cause, causes, leaderboard, name, swept, warnings_told
 from gridstorm.report.page import address, write_board

@@ -16,22 +16,10 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
-from gridstorm.config import (
-    CONDITIONAL,
-    GROUPS,
-    OF_SWEEPS,
-    Composition,
-    Overrides,
-    Point,
-    RunConfig,
-    as_text,
-    component,
-    compose,
-    leaves,
-)
+from gridstorm.command import Axis, Composition, Overrides, as_text, axes, compose, conditional
+from gridstorm.config import CONDITIONAL, GROUPS, OF_SWEEPS, Point, RunConfig, component, leaves
 from gridstorm.error import Problem, UserError
 from gridstorm.record import Trial, TrialRun
-from gridstorm.sweeper.space import Axis, axes, conditional
 from gridstorm.target import shown
 
 ONE = (*OF_SWEEPS, "output_dir", "monitor", "mode")  # what the sweep itself reads
@@ -204,7 +192,11 @@ class Plan:
         Raises:
             UserError: Something is wrong with it.
         """
-        return Trial(point, [TrialRun(self.config_at({**point, "seed": seed}), seed) for seed in self.seeds])
+        runs = [TrialRun(self.config_at({**point, "seed": seed}), seed) for seed in self.seeds]
+        if any("${" in str(value) for value in point.values()):  # what was trained, not how it was written
+            held = {**dict(leaves(runs[0].config.values)), **runs[0].config.values}
+            point = {key: held.get(key, value) if "${" in str(value) else value for key, value in point.items()}
+        return Trial(point, runs)
 
     def config_at(self, point: Point) -> RunConfig:
         """Return one run's configuration.

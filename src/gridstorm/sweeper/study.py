@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
+from gridstorm.command import Axis
 from gridstorm.config import Point
 from gridstorm.error import Problem, UserError, refused
 from gridstorm.record import Status
-from gridstorm.sweeper.space import Axis
 from gridstorm.target import build
 
 if TYPE_CHECKING:

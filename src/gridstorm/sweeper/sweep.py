@@ -7,12 +7,14 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig
 
-from gridstorm.config import Composition, seconds
+from gridstorm.command import Composition
+from gridstorm.config import seconds
 from gridstorm.error import Problem, UserError
 from gridstorm.launcher import Launcher, uses_gpu
 from gridstorm.record import SweepRecord, Trial, state, to_go
@@ -49,6 +51,7 @@ def sweep(loader: ConfigLoader, master: DictConfig, arguments: Sequence[str], fi
     launcher: Launcher = build(plan.values["launcher"])
     refuse_what_no_launcher_can(plan, launcher)
     refuse_what_is_ignored(plan)
+    refuse_too_many(plan)
     trials = planned(plan)
     strategy = strategy_for(plan)  # only now, since a sampler loads Optuna
     if strategy.study and not strategy.is_grid and not strategy.learns:
@@ -184,6 +187,20 @@ def refuse_what_is_ignored(plan: Plan) -> None:
         problems.append(Problem("sweep.trim=true", "There is no budget to trim to.", "Add sweep.budget=30m."))
     if problems:
         raise UserError(problems)
+
+
+def refuse_too_many(plan: Plan) -> None:
+    """Refuse more runs than `sweep.max_runs`, before any is composed.
+
+    Raises:
+        UserError: The sweep has more.
+    """
+    most = int(plan.settings["max_runs"])
+    points = prod(len(axis.points) or 1 for axis in plan.axes if axis.condition is None)
+    runs = len(plan.seeds) * (points if is_grid(plan) else int(plan.settings["n_trials"]))
+    if runs > most:
+        fact = f"The sweep has {runs:,} runs, and sweep.max_runs allows {most:,}."
+        raise UserError([Problem("-m", fact, f"List fewer values, or allow them with sweep.max_runs={runs}.")])
 
 
 def refuse_what_no_launcher_can(plan: Plan, launcher: Launcher) -> None:

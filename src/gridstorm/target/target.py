@@ -160,6 +160,8 @@ def problem(key: str, path: Any) -> Problem | None:
         close = [name for name in closest(path, names_beside(path)) if (other := find(name)) and allowed(other)]
         remedy = did_you_mean(path, close) if close else "Give the path of one, such as torch.optim.AdamW."
         return Problem(given, "There is no such class.", remedy)
+    if not target and path.startswith(own_packages()):
+        return Problem(given, *_missing(path))
     remedy = "Name one of these, such as torch.optim.AdamW."
     if package not in LIBRARIES | set(sys.stdlib_module_names):
         remedy = (
@@ -167,6 +169,21 @@ def problem(key: str, path: Any) -> Problem | None:
         )
     fact = "Configuration may only build classes of gridstorm's choices, torch and Lightning"
     return Problem(given, f"{fact}, and this is from {target.module}." if target else f"{fact}.", remedy)
+
+
+def _missing(path: str) -> tuple[str, str]:
+    """Return why there is nothing at a path of the user's own code, in a sentence of fact and one of remedy."""
+    module, _, name = path.rpartition(".")
+    package = path.partition(".")[0]
+    if not source_file(package):
+        return f"{package} cannot be found.", "Is it installed, or its folder on PYTHONPATH?"
+    while not source_file(module):
+        module, _, name = module.rpartition(".")
+    beside = [one for one in names_in(module) if one[:1].isupper()] if name == path.rpartition(".")[2] else []
+    kind = "class" if name[:1].isupper() else "function" if beside else "module"
+    return f"{module} has no {kind} {name}.", did_you_mean(
+        name, beside
+    ) if beside else "Write the path as in an import."
 
 
 def targets(node: Any, key: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -5,6 +5,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,20 +14,23 @@ import yaml
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep, ValueType
+from hydra.core.override_parser.types import IntervalSweep, Override, Quote, QuotedString, RangeSweep, ValueType
 from hydra.errors import HydraException
+from hydra.plugins.config_source import ConfigLoadError
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gridstorm.config.group import GROUPS, LISTS, OF_SWEEPS
-from gridstorm.config.hydra import NO_IMPORT, apply, as_text, dirname, may_import, raw_value, values_of
-from gridstorm.config.preset import ENDING, PRESETS, problem
-from gridstorm.config.resolve import leaves
-from gridstorm.config.suggestion import misplaced_key
-from gridstorm.error import Problem, did_you_mean
+from gridstorm.command.hydra import NO_IMPORT, apply, as_text, dirname, may_import, raw_value, rounded, values_of
+from gridstorm.command.preset import ENDING, PRESETS, problem
+from gridstorm.command.suggestion import misplaced_key
+from gridstorm.config import GROUPS, LISTS, NOT_A_SWEEP, OF_SWEEPS, as_written, leaves
+from gridstorm.error import Problem, did_you_mean, printable
 from gridstorm.target import shown
 
+PARAMS = "sweep.params"
+PATHS = ("resume", "output_dir", "name", "sweep.name", "sweep.from", PRESETS)  # read as they are, where Hydra cannot
+MOST_VALUES = 100_000  # of one key
 FAILURES = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, TypeError, RecursionError)
 
 # What Hydra accepts and a run of ours would ignore.
@@ -137,13 +141,10 @@ class Overrides:
             self.problems.append(Problem(text, *IGNORED[key]))
             return None
         if not self.sweep and re.split("[./]", key)[0] in OF_SWEEPS:
-            self.problems.append(Problem(text, "This key only applies to a sweep (-m).", "Add -m."))
+            self.problems.append(Problem(text, NOT_A_SWEEP, "Add -m."))
             return None
-        try:
-            if not key:
-                raise HydraException("no key")
-            [parsed] = OverridesParser.create(self.loader).parse_overrides([text])
-        except (HydraException, RecursionError, ValueError):  # the last one of a number with thousands of digits
+        parsed = self._read(text, key)
+        if parsed is None:
             self.problems.append(self._unreadable(text))
             return None
         if wrong := self._wrong_values(key, text, parsed):
@@ -152,11 +153,22 @@ class Overrides:
         self._searched += [text] if key == SEARCHED else []
         return parsed
 
+    def _read(self, text: str, key: str) -> Override | None:
+        """Return what Hydra reads, None where it cannot; a path is one whatever is in it, such as `lr=0.1`."""
+        parser = OverridesParser.create(self.loader)
+        _, equals, value = text.partition("=")
+        quoted = [f"{key}={as_text(QuotedString(value, Quote.single))}"] if key in PATHS and equals and value else []
+        for one in [text, *quoted] if key else []:
+            with suppress(HydraException, RecursionError, ValueError):  # the last: a number with thousands of digits
+                [parsed] = parser.parse_overrides([one])
+                return parsed
+        return None
+
     def _wrong_values(self, key: str, text: str, parsed: Override) -> tuple[str, str] | None:
         if key == SEARCHED:
             return unsearchable(parsed.value()) if text.startswith(f"{key}=[") else AS_A_LIST
-        if isinstance(raw_value(parsed), RangeSweep) and not _is_finite(raw_value(parsed)):
-            return "It has no end.", f"Write numbers, such as {key}=range(1,4)."
+        if wrong := endless(key, raw_value(parsed)):
+            return wrong
         if parsed.is_sweep_override() and not _values(parsed):
             return "It lists no values.", f"List some: {key}=VALUE,VALUE."
         if parsed.is_sweep_override() and not self.sweep:
@@ -174,6 +186,10 @@ class Overrides:
             return Problem(text, "It is not KEY=VALUE.", remedy)
         if not re.fullmatch(r"[+~]{0,2}[\w@/$:-]+(\.[\w@/$:-]+)*", key):
             return Problem(text, "It does not begin with a key.", "Write KEY=VALUE, such as optimizer.lr=0.01.")
+        if any("\ud800" <= letter <= "\udfff" for letter in value):
+            return Problem(text, "This locale cannot tell its letters.", "Set LC_ALL=C.UTF-8.")
+        if value != printable(value):
+            return Problem(text, "It holds what cannot be shown.", "Take it out.")
         unclosed = any(value.count(one) != value.count(other) for one, other in ("[]", "{}", "()"))
         quoted = value.replace('"', "")
         remedy = "Close every bracket." if unclosed else f"Quote it, if it is a text: '{key}=\"{quoted}\"'."
@@ -240,6 +256,9 @@ class Overrides:
     def _set(self, config: DictConfig, one: Override) -> None:
         """Set one key, of a sweep the first of its values, or say what is wrong with it."""
         value = one.value()
+        if one.key_or_group == PARAMS and isinstance(value, dict):  # its keys are dotted, and no sections
+            config.sweep.params = {**as_written(config.sweep.params), **value}
+            return
         section = OmegaConf.select(config, one.key_or_group, throw_on_resolution_failure=False)
         if isinstance(value, dict) and isinstance(section, DictConfig):
             for key, inner in leaves(value, one.key_or_group):
@@ -300,6 +319,8 @@ def words(key: str, error: Exception) -> Problem:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
         place = f"{error.problem_mark.name}, line {error.problem_mark.line + 1}"
         return Problem(place, f"It is not YAML ({error.problem}).", "Correct that line, or the one before it.")
+    if isinstance(error, ConfigLoadError) and len(lines := str(error).splitlines()) == 2:
+        return Problem(key, *lines)  # one of ours
     said = str(error).strip()
     if not said or said.startswith("Error merging override"):
         said = str(error.__cause__ or "").strip() or said or repr(error)
@@ -320,12 +341,23 @@ def _values(one: Override) -> list[Any]:
     if isinstance(value, RangeSweep):
         start, stop, step = value.start or 0, value.stop or 0, value.step
         length = math.ceil((stop - start) / step) if step else 0
-        return [start, start + (length - 1) * step][:length] if length > 0 else []
+        return [*map(rounded, (start, start + (length - 1) * step))][:length] if length > 0 else []
     return values_of(one)
 
 
-def _is_finite(value: RangeSweep) -> bool:
-    return all(math.isfinite(number) for number in (value.start or 0, value.stop or 0, value.step or 0))
+def endless(key: str, value: Any) -> tuple[str, str] | None:
+    """Return why a range lists no values, or too many, None if it lists some."""
+    if not isinstance(value, RangeSweep):
+        return None
+    start, stop, step = value.start or 0, value.stop or 0, value.step or 0
+    if not all(map(math.isfinite, (start, stop, step))):
+        return "It has no end.", f"Write numbers, such as {key}=range(1,4)."
+    count = (stop - start) / step if step else 0.0
+    if count > MOST_VALUES:
+        sure = f"{count:,.0f}" if count < 1e15 else "endlessly many"
+        remedy = f"List fewer, or draw from {key}=interval({start:g},{stop:g}) with sampler=random."
+        return f"It lists {sure} values, and {MOST_VALUES:,} are the most.", remedy
+    return None
 
 
 def whole(one: Override, now: Any) -> Override:

@@ -12,10 +12,10 @@ from typing import Any, NoReturn
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from gridstorm.config.compose import Composition, compose
-from gridstorm.config.hydra import Hydra, get_args_parser, hydra_in
-from gridstorm.config.override import FAILURES, OURS, Overrides, words
-from gridstorm.config.recipe import RunConfig
+from gridstorm.command.compose import Composition, compose
+from gridstorm.command.hydra import Hydra, get_args_parser, hydra_in
+from gridstorm.command.override import FAILURES, OURS, Overrides, words
+from gridstorm.config import RunConfig
 from gridstorm.error import Problem, UserError, did_you_mean, exit_on_error
 
 FOLDER, NAME = "conf", "config"  # as in train.py's @hydra.main

@@ -15,11 +15,12 @@ from hydra._internal.utils import create_automatic_config_search_path, get_args_
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, RangeSweep
 from hydra.core.plugins import Plugins
-from hydra.plugins.config_source import ConfigLoadError
+from hydra.plugins.config_source import ConfigLoadError, ConfigResult
 from omegaconf import DictConfig
 
+from gridstorm.command.yaml_file import unreadable_yaml
 from gridstorm.target import ALLOW_VARIABLE, own_packages
 
 __all__ = ["FileConfigSource", "Hydra", "get_args_parser"]
@@ -53,9 +54,28 @@ class StructuredConfigSource(HydrasSchemas):
         super().__init__(provider, path)
 
 
-# There is no public way to take a source away, and these two import whatever package a command line names.
+class CheckedFiles(FileConfigSource):
+    """Files of configurations, looked at before they are read: Hydra would tell of a codec, or unfold an alias bomb."""
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """Return what a file holds.
+
+        Raises:
+            ConfigLoadError: It is none that can be read; the text is a line of fact and one of remedy.
+        """
+        file = Path(self.path, self._normalize_file_name(config_path))
+        if file.exists() and (wrong := unreadable_yaml(file)):
+            raise ConfigLoadError("\n".join(wrong))
+        return super().load_config(config_path)
+
+
+# There is no public way to replace a source; the first two of these import whatever package a command line names.
 Plugins.instance()  # registers Hydra's own
-SourcesRegistry.instance().types |= {"pkg": Packages, "structured": StructuredConfigSource}
+SourcesRegistry.instance().types |= {
+    "pkg": Packages,
+    "structured": StructuredConfigSource,
+    "file": CheckedFiles,
+}
 
 
 def may_import(package: str) -> bool:
@@ -89,7 +109,13 @@ def values_of(override: Override) -> list[Any]:
     """Return the values that an override lists, as plain ones: publicly there are only their texts."""
     if not override.is_sweep_override():
         return [override.value()]
-    return [*map(Override._convert_value, override.sweep_iterator())]
+    values = [*map(Override._convert_value, override.sweep_iterator())]
+    return [*map(rounded, values)] if isinstance(override._value, RangeSweep) else values
+
+
+def rounded(value: Any) -> Any:
+    """Return a number of a range as a person would write it: 0.3, where the sum of its steps is 0.30000000000000004."""
+    return float(f"{value:.12g}") if isinstance(value, float) else value
 
 
 def as_text(value: Any) -> str:

@@ -9,7 +9,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gridstorm.config.resolve import as_written, keys
+from gridstorm.config import as_written, keys
 from gridstorm.error import MANY, Problem, closest
 from gridstorm.target import find
 

@@ -7,8 +7,8 @@ from typing import Any
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from gridstorm.config.preset import ENDING, PRESETS
-from gridstorm.config.resolve import leaves, original
+from gridstorm.command.preset import ENDING, PRESETS
+from gridstorm.config import leaves, original
 
 
 def origins(

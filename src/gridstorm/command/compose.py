@@ -1,5 +1,6 @@
 """What a command line composes to, checked: the configuration of a run."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
@@ -10,13 +11,24 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from gridstorm.config.check import check_values, resolved, told_once
-from gridstorm.config.group import GROUPS
-from gridstorm.config.origin import origins
-from gridstorm.config.override import Overrides, folders, of_hydra
-from gridstorm.config.recipe import CONDITIONAL, RunConfig
-from gridstorm.config.resolve import copies, interpolated, no_data, plainly_written
+from gridstorm.command.origin import origins
+from gridstorm.command.override import Overrides, folders, of_hydra
+from gridstorm.config import (
+    CONDITIONAL,
+    GROUPS,
+    NOT_A_SWEEP,
+    OF_SWEEPS,
+    RunConfig,
+    check_values,
+    copies,
+    interpolated,
+    leaves,
+    plainly_written,
+    resolved,
+    told_once,
+)
 from gridstorm.error import Problem, UserError
+from gridstorm.target import shown
 
 
 @dataclass
@@ -101,10 +113,19 @@ def compose(overrides: Overrides) -> Composition:
             for corner in overrides.corners(whole):
                 plain, wrong = _checked(without_hydra(corner), corner.hydra, overrides.unknown)
                 first, problems = first or plain, problems + wrong
+            problems += [] if overrides.sweep else _of_a_sweep(first, whole)
             problems += of_hydra(overrides.loader, whole.hydra)
             if not problems:
                 return Composition(whole, _run(first, without_hydra(whole), whole.hydra))
     raise UserError(problems)
+
+
+def _of_a_sweep(plain: Mapping[str, Any], whole: DictConfig) -> list[Problem]:
+    """Return what a preset sets that only a sweep reads: one run would ignore it."""
+    origins = _origins(plain, without_hydra(whole), whole.hydra)
+    values = {key: value for key, value in leaves(plain) if re.split("[./]", key)[0] in OF_SWEEPS}
+    keys = [key for key in values if origins.get(key, "").startswith("preset") and not key.endswith("_partial_")]
+    return [Problem(f"{key}={shown(values[key])} ({origins[key]})", NOT_A_SWEEP, "Add -m.") for key in keys[:1]]
 
 
 def checked(config: DictConfig, hydra: DictConfig) -> RunConfig:
@@ -127,18 +148,9 @@ def _run(plain: dict[str, Any], config: DictConfig, hydra: DictConfig) -> RunCon
     for section in plain.values():
         if isinstance(section, dict):
             section.pop(CONDITIONAL, None)  # what a sweep may vary is no argument
+    callbacks = plain.get("callbacks") or {}
+    plain["callbacks"] = {name: node for name, node in callbacks.items() if node is not None}  # null is Hydra's "off"
     return RunConfig(plain, _given(hydra), _choices(hydra), _origins(plain, config, hydra), interpolated(config))
-
-
-def checked_again(config: RunConfig) -> RunConfig:
-    """Return a configuration that was read from a record, after it was checked as if it came from someone else.
-
-    Raises:
-        UserError: Something is wrong with it; every problem is in it.
-    """
-    if problems := no_data(config.values) or told_once(check_values(config.values), {}):
-        raise UserError(problems)
-    return config
 
 
 @contextmanager

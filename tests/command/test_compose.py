@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from composing import CONF, LOADER, Remembering, composed, written
-from gridstorm.config.compose import checked, compose, without_hydra
-from gridstorm.config.override import Overrides
+from gridstorm.command.compose import checked, compose, without_hydra
+from gridstorm.command.override import Overrides
 from gridstorm.config.recipe import OUTSIDE, RunConfig
 from gridstorm.config.resolve import leaves
 from gridstorm.error import UserError

@@ -17,10 +17,9 @@ from hydra.plugins.config_source import ConfigLoadError, ConfigResult
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 
-from gridstorm.config.group import GROUPS, OF_SWEEPS
-from gridstorm.config.hydra import FileConfigSource, as_text
-from gridstorm.config.limit import is_file
-from gridstorm.config.recipe import RunConfig
+from gridstorm.command.hydra import FileConfigSource, as_text
+from gridstorm.command.yaml_file import unreadable_yaml
+from gridstorm.config import GROUPS, OF_SWEEPS, RunConfig, is_file
 from gridstorm.error import closest
 from gridstorm.target import shown
 
@@ -85,6 +84,8 @@ def _path(config_path: str) -> str:
 
 def problem(path: str) -> tuple[str, str] | None:
     """Return why a file is no preset that may be used, in a sentence of fact and one of remedy; None if it is one."""
+    if Path(path).exists() and (unreadable := unreadable_yaml(Path(path))):
+        return unreadable
     if not is_file(Path(path)):
         folder = Path(path).parent
         beside = [str(file) for file in folder.glob(f"*{ENDING}")] if folder.is_dir() else []
@@ -119,13 +120,18 @@ def _harmless(entry: Any) -> bool:
 
 
 def again(file: Path) -> str:
-    """Return the override that trains a best.yaml again, quoted for the command line where its path needs that."""
-    return shlex.quote(f"{PRESETS}={as_text(_quoted(str(file)))}")
+    """Return the override that trains a best.yaml again, as it can be pasted into a shell."""
+    return pasted(PRESETS, file)
+
+
+def pasted(key: str, path: Path) -> str:
+    """Return `key=path` as it can be pasted into a shell, quoted where Hydra or the shell needs that."""
+    return shlex.quote(f"{key}={as_text(_quoted(str(path)))}")
 
 
 def _quoted(path: str) -> str | QuotedString:
     """Return a path as Hydra reads it as one value: in quotes where it has more than letters, digits and `/._-`."""
-    return path if re.fullmatch(r"[A-Za-z0-9_/.+-]+", path) else QuotedString(path, Quote.single)
+    return path if re.fullmatch(r"[A-Za-z0-9_/.+=-]+", path) else QuotedString(path, Quote.double)
 
 
 def as_preset(config: RunConfig) -> tuple[list[dict[str, Any]], dict[str, Any]]:

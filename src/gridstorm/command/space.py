@@ -9,7 +9,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.errors import HydraException
 
-from gridstorm.config import as_text, raw_value, values_of, whole
+from gridstorm.command.hydra import as_text, raw_value, values_of
+from gridstorm.command.override import endless, whole
 from gridstorm.error import Problem, UserError
 
 
@@ -104,9 +105,12 @@ def _parsed(loader: ConfigLoader, key: str, value: Any) -> Override:
         one = OverridesParser.create(config_loader=loader).parse_override(text)
     except HydraException:
         one = None
-    if one is None or not one.is_sweep_override():
-        fact, remedy = "It lists no values.", f"Write them as on the command line, such as {key}: 0.1,0.2."
-        raise UserError([Problem(f"sweep.params.{text}", fact, remedy)])
+    if one is None or value in ("", [], None):
+        wrong: tuple[str, str] | None = ("It lists no values.", f"Write them as on the command line: {key}: 0.1,0.2.")
+    else:
+        wrong = endless(key, raw_value(one))
+    if wrong or one is None:
+        raise UserError([Problem(f"sweep.params.{text}", *wrong or ())])
     return one
 
 

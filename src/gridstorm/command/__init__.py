@@ -1,0 +1,22 @@
+"""A command line becomes a checked configuration: Hydra composes it, and all that is wrong is said at once."""
+
+from gridstorm.command.command_line import door
+from gridstorm.command.compose import Composition, compose
+from gridstorm.command.hydra import as_text
+from gridstorm.command.override import Overrides
+from gridstorm.command.preset import again, as_preset, fixed
+from gridstorm.command.space import Axis, axes, conditional
+
+__all__ = [
+    "Axis",
+    "Composition",
+    "Overrides",
+    "again",
+    "as_preset",
+    "as_text",
+    "axes",
+    "compose",
+    "conditional",
+    "door",
+    "fixed",
+]
