@@ -7,11 +7,12 @@ from gridstorm.config import RunConfig
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
-def main(config: RunConfig) -> None:
-    """Load what trains, only now that the configuration was checked."""
+def main(config: RunConfig) -> int:
+    """Load what trains, only now that the configuration was checked, and return the exit status."""
     from gridstorm.run import run
 
-    run(config)
+    result = run(config)
+    return int(result is not None and result.status.is_bad)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """One bar for the whole run: the loss, the score and the time that is left."""
 
+import math
 import sys
 import time
 from typing import Any
@@ -30,9 +31,9 @@ class ProgressBar(LightningProgressBar):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the bar, from where a resumed run goes on."""
         batches, epochs = trainer.num_training_batches, trainer.max_epochs or 0
-        total = batches * epochs if epochs > 0 else None
+        total = int(batches * epochs) if epochs > 0 and math.isfinite(batches) else None  # a bar without an end
         hidden = self._hidden or not sys.stderr.isatty()
-        self._step = trainer.current_epoch * int(batches)
+        self._step = trainer.current_epoch * int(batches) if math.isfinite(batches) else trainer.global_step
         self.bar = tqdm(total=total, initial=self._step, unit="batch", disable=hidden, dynamic_ncols=True, leave=False)
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:

@@ -4,7 +4,7 @@ from gridstorm.command.command_line import door
 from gridstorm.command.compose import Composition, compose
 from gridstorm.command.hydra import as_text
 from gridstorm.command.override import Overrides
-from gridstorm.command.preset import again, as_preset, fixed
+from gridstorm.command.preset import again, as_preset, fixed, pasted
 from gridstorm.command.space import Axis, axes, conditional
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "conditional",
     "door",
     "fixed",
+    "pasted",
 ]

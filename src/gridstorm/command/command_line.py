@@ -16,7 +16,7 @@ from gridstorm.command.compose import Composition, compose
 from gridstorm.command.hydra import Hydra, get_args_parser, hydra_in
 from gridstorm.command.override import FAILURES, OURS, Overrides, words
 from gridstorm.config import RunConfig
-from gridstorm.error import Problem, UserError, did_you_mean, exit_on_error
+from gridstorm.error import Problem, UserError, did_you_mean, exit_on_error, status
 
 FOLDER, NAME = "conf", "config"  # as in train.py's @hydra.main
 SHOWS = ("help", "hydra_help", "cfg", "info", "shell_completion")
@@ -77,7 +77,7 @@ def hydra_for(main: Callable[..., Any], flags: argparse.Namespace) -> Hydra:
 
 
 class Task:
-    """What Hydra starts: a function of a run's configuration, with what was composed and checked already."""
+    """What Hydra starts: a function of a run's configuration that returns an exit status, with that configuration."""
 
     def __init__(self, main: Callable[[RunConfig], Any], composition: Composition) -> None:
         self.main, self.composition = main, composition
@@ -85,7 +85,9 @@ class Task:
     def __call__(self, _: DictConfig) -> Any:
         """Start the run; Hydra's own copy of the configuration is not looked at."""
         with exit_on_error():  # Hydra would say of a refusal that it is an error
-            return self.main(self.composition.run)
+            status("Loading PyTorch and Lightning ...")  # takes seconds, in which nothing else is seen
+            if code := self.main(self.composition.run):
+                sys.exit(code)
 
 
 def door(main: Callable[..., Any]) -> None:

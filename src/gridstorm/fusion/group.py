@@ -99,8 +99,6 @@ class Group(LightModule):
             member.configure(self.ensemble.stack, number)
         self.optimizer = merged([member.optimizer for member in self.members])
         told = {**self.members[0].told, "scheduler": Schedulers(self.optimizer, self.members)}
-        if "monitor" in told:  # a plateau, which Lightning counts apart and knows by its class
-            told |= {"reduce_on_plateau": True, "strict": False}
         return {"optimizer": self.optimizer, "lr_scheduler": told}
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from gridstorm.config import CONFIG
+from gridstorm.config import CONFIG, MANIFEST
 from gridstorm.error import Problem, UserError
 
 # Of a run.
@@ -17,6 +17,7 @@ CHECKPOINTS, LAST, BEST = "checkpoints", "checkpoints/last.ckpt", "checkpoints/b
 TABLE, PRESET = "results.csv", "best.yaml"
 # Of both.
 LOCK = ".lock"
+OF_SWEEPS = (MANIFEST, TABLE, PRESET, LOCK)
 OF_RUNS = (
     CONFIG, ORIGIN, ENVIRONMENT, DIFFERENCE, POINTS, RESULT, ERROR, OUTPUT, STOP, LOCK, CHECKPOINTS, LAST, BEST,
 )  # fmt: skip
@@ -47,12 +48,16 @@ def write_whole(file: Path, text: str, sync: bool = False) -> None:
     """Write a file whole or not at all; with `sync` it is on the disk when this returns."""
     beside = file.with_name(f"{TEMPORARY}{file.name}.{os.getpid()}")
     beside.unlink(missing_ok=True)  # of a process with the same number; a link there would lead elsewhere
-    with beside.open("x", encoding="utf-8") as opened:
-        opened.write(text)
-        if sync:
-            opened.flush()
-            os.fsync(opened.fileno())
-    beside.replace(file)
+    try:
+        with beside.open("x", encoding="utf-8") as opened:
+            opened.write(text)
+            if sync:
+                opened.flush()
+                os.fsync(opened.fileno())
+        beside.replace(file)
+    except OSError:  # such as a full disk: nothing half written is left
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def clear(directory: Path) -> None:

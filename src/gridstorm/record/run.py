@@ -93,6 +93,17 @@ class RunRecord:
         except OSError as error:
             fact = f"The directory cannot be written ({error.strerror})."
             raise UserError([Problem(str(parent), fact, "Give another output_dir.")]) from error
+        try:
+            return cls(cls._filled(hidden, parent, chosen, config, command, trial), fresh=True)
+        except OSError:  # such as a full disk, which is told by whoever started this
+            shutil.rmtree(hidden, ignore_errors=True)
+            raise
+
+    @staticmethod
+    def _filled(
+        hidden: Path, parent: Path, chosen: str, config: RunConfig, command: str, trial: Mapping[str, Any] | None
+    ) -> Path:
+        """Write the first files of a run to a hidden directory, give it its name, and return that."""
         dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # libyaml's, where it is there: ten times faster
         (hidden / CONFIG).write_text(yaml.dump(config.values, Dumper=dumper, sort_keys=False))
         origin = {
@@ -110,11 +121,11 @@ class RunRecord:
             directory = parent / (chosen if number == 1 else f"{chosen}-{number}")
             try:
                 hidden.rename(directory)
-                break
+                return directory
             except OSError:  # taken: a run's directory is never empty, and rename replaces only empty ones
                 if not os.path.lexists(directory):
                     raise
-        return cls(directory, fresh=True)
+        raise AssertionError("There is always a next number.")
 
     @cached_property
     def config(self) -> RunConfig:
@@ -128,7 +139,7 @@ class RunRecord:
     @property
     def is_over(self) -> bool:
         """Whether the run has ended: its result is written last."""
-        return (self.directory / RESULT).is_file()
+        return (self.directory / RESULT).exists()
 
     @property
     def result(self) -> Result | None:
@@ -232,9 +243,16 @@ class RunRecord:
             self._lock.close()
             self._lock = None
 
-    def links(self) -> list[str]:
-        """Return the files that are symbolic links: to write to one would write outside of the directory."""
-        return [name for name in OF_RUNS if (self.directory / name).is_symlink()]
+    def misfits(self) -> dict[str, str]:
+        """Return what cannot be written to, each with the reason: a link would lead out, a folder is no file."""
+        found = {}
+        for name in OF_RUNS:
+            file = self.directory / name
+            if file.is_symlink():
+                found[name] = "is a symbolic link"
+            elif file.exists() and file.is_dir() != (name == CHECKPOINTS):
+                found[name] = "is no directory" if name == CHECKPOINTS else "is a directory"
+        return found
 
     def hold(self, seconds: float | None = None) -> None:
         """Keep every other process from training this run, until this one closes it or ends.
@@ -242,9 +260,10 @@ class RunRecord:
         Raises:
             UserError: Another process trains it, or one of its files is a symbolic link.
         """
-        if links := self.links():
-            fact, remedy = "It is a symbolic link, which leads out of the record.", "Put the file itself in its place."
-            raise UserError([Problem(str(self.directory / name), fact, remedy) for name in links])
+        if misfits := self.misfits():
+            facts = {name: f"It {reason}, where the record has a file of its own." for name, reason in misfits.items()}
+            remedy = "Put the file itself in its place."
+            raise UserError([Problem(str(self.directory / name), fact, remedy) for name, fact in facts.items()])
         self._lock = self._lock or hold(self.directory / LOCK, HELD_SECONDS if seconds is None else seconds)
         if self._lock is None:
             fact, remedy = "Another process trains this run.", "Wait until it is over, or stop that process."

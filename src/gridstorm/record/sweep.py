@@ -15,6 +15,7 @@ from gridstorm.error import Problem, UserError
 from gridstorm.record.file import (
     FORMAT,
     LOCK,
+    OF_SWEEPS,
     ORIGIN,
     TEMPORARY,
     TRIAL,
@@ -63,6 +64,7 @@ class SweepRecord:
         self.aside: list[str] = []  # in words, the runs that are damaged or not what was planned
         try:
             refuse_what_is_no_sweep(directory)
+            refuse_folders(directory)
             directory.mkdir(parents=True, exist_ok=True)
             self._lock: IO[str] | None = hold(directory / LOCK, seconds=1.0)
         except OSError as error:
@@ -117,14 +119,17 @@ class SweepRecord:
         if known.result and known.result.status == Status.DONE:
             return True
         try:
-            config, links = checked_again(known.record.config), known.record.links()
+            config, misfits = checked_again(known.record.config), known.record.misfits()
+            known.record.environment  # noqa: B018  # what is damaged there would be met only when the run goes on
         except UserError as refusal:
             self.aside.append(_aside(known.record, refusal))
             return False
-        if links or config.signature != run.config.signature:
-            reason = f"{links[0]} is a symbolic link" if links else "its config.yaml is not what was planned"
-            self.aside.append(f"{known.record.directory}: {reason}")
-        return not links and config.signature == run.config.signature
+        if misfits or config.signature != run.config.signature:
+            reasons = [f"{name} {reason}" for name, reason in misfits.items()]
+            self.aside.append(
+                f"{known.record.directory}: {(reasons or ['its config.yaml is not what was planned'])[0]}"
+            )
+        return not misfits and config.signature == run.config.signature
 
     def number(self, trials: Sequence[Trial]) -> None:
         """Number the trials that have no number, in their order, with numbers that no directory has."""
@@ -148,6 +153,18 @@ def refuse_what_is_no_sweep(directory: Path) -> None:
     if others and "trials" not in manifest and not read(directory):
         fact = f"The directory is no sweep's, and holds other things, such as {min(others)}."
         raise UserError([Problem(str(directory), fact, "Give another sweep.name or output_dir.")])
+
+
+def refuse_folders(directory: Path) -> None:
+    """Refuse a sweep's directory in which a folder, or a link, stands where a file is to be written.
+
+    Raises:
+        UserError: There is one.
+    """
+    names = [name for name in OF_SWEEPS if (directory / name).is_dir() or (directory / name).is_symlink()]
+    if names:
+        fact, remedy = "It is no file, and the sweep writes one of this name.", "Move it to another place."
+        raise UserError([Problem(str(directory / name), fact, remedy) for name in names])
 
 
 def _manifest(directory: Path) -> dict[str, Any]:

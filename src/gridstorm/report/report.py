@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def report(directory: Path, trials: Sequence[Trial], monitor: str, mode: str) ->
             [
                 f"table   {results}",
                 *last,
-                f"look    tensorboard --logdir {directory.parent}",
+                f"look    tensorboard --logdir {shlex.quote(str(directory.parent))}",
                 f"        {address(directory)}",
             ]
         ),

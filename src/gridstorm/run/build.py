@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import warnings
 from typing import Any
 
 import pytorch_lightning as pl
@@ -9,13 +10,13 @@ import torch
 from torch import nn
 
 from gridstorm.config import RunConfig, named_files
-from gridstorm.error import refused
+from gridstorm.error import Problem, UserError, refused, said
 from gridstorm.record import RunRecord, code
 from gridstorm.run.curve import Curve
 from gridstorm.run.lightning import NoProfiler
 from gridstorm.run.module import Module
 from gridstorm.run.warning import quiet
-from gridstorm.target import build
+from gridstorm.target import build, is_a_librarys, where
 
 
 def prepared(config: RunConfig) -> Any:
@@ -25,8 +26,12 @@ def prepared(config: RunConfig) -> Any:
         if os.environ.get("LOCAL_RANK", "0") == "0":
             data.prepare_data()
         data.setup("fit")
-    except (ValueError, OSError) as error:
-        raise refused(f"data={config.choices.get('data')}", error) from error
+    except Exception as error:
+        key, path = f"data={config.choices.get('data')}", str(config.values["data"]["_target_"])
+        if isinstance(error, ValueError | OSError) and is_a_librarys(path):  # ours say what to do
+            raise refused(key, error) from error
+        fact = f"{path} raised {' '.join(said(error).split()).rstrip('.')}{where(error)}."
+        raise UserError([Problem(key, fact, "Correct the class, or what it is given.")]) from error
     return data
 
 
@@ -81,8 +86,15 @@ def trainer_for(config: RunConfig, bar: bool = True) -> pl.Trainer:
         "enable_model_summary": False,
     }
     profiler = {} if config.values["trainer"].get("profiler") else {"profiler": NoProfiler()}
-    with quiet():
-        return build({**ours, **config.values["trainer"]}, logger=False, callbacks=callbacks, **profiler)  # type: ignore[no-any-return]
+    with quiet(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*AMP with fp16 is not supported")  # which is refused below
+        trainer: pl.Trainer = build({**ours, **config.values["trainer"]}, logger=False, callbacks=callbacks, **profiler)
+    asked = str(config.values["trainer"].get("precision") or "32-true")
+    if "16-mixed" in f"{asked}-mixed" and "bf16" not in asked and "bf16" in str(trainer.precision):
+        fact = f"The {trainer.strategy.root_device} cannot do it, and Lightning would take {trainer.precision} instead."
+        remedy = f"Write trainer.precision={trainer.precision}."
+        raise UserError([Problem(f"trainer.precision={asked}", fact, remedy)])
+    return trainer
 
 
 def made_by(config: RunConfig, data: Any) -> dict[str, str]:

@@ -32,7 +32,7 @@ def review(events: EventFile, step: int, module: Module, data: Any) -> None:
     predicted = logits.argmax(-1)
     counts = torch.bincount(y * len(names) + predicted, minlength=len(names) ** 2).view(len(names), len(names))
     events.image("test/confusion matrix", picture.confusion_matrix(counts.numpy(), names), step)
-    if data.inputs == "image":
+    if data.inputs == "image" and "test" in getattr(data, "parts", ()):
         wrong = (predicted != y).nonzero().flatten()[:MISTAKES]
         captions = [f"{names[int(predicted[index])]} not {names[int(y[index])]}" for index in wrong]
         events.image("test/mistakes", picture.gallery(data.parts["test"][0][wrong].cpu().numpy(), captions), step)

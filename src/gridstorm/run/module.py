@@ -75,7 +75,7 @@ class Module(LightModule):
         scheduler = built("scheduler", self.make_scheduler, optimizer, **steps)
         told: dict[str, Any] = {"scheduler": scheduler, "interval": "step" if counted else "epoch"}
         if isinstance(scheduler, ReduceLROnPlateau):
-            told["monitor"] = self.monitor
+            told["reduce_on_plateau"] = False  # `step_plateau` does so: Lightning fails in an epoch without a score
         return {"optimizer": optimizer, "lr_scheduler": told}
 
     def configure_gradient_clipping(

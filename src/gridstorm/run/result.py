@@ -1,6 +1,7 @@
 """What came out of a run: its result, and the last lines that it prints."""
 
 import math
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -36,7 +37,8 @@ def closing(record: RunRecord, result: Result) -> str:
         lines.insert(
             0, "The training loss became NaN or infinite: try a smaller optimizer.lr, or trainer.gradient_clip_val=1."
         )
-    return "\n".join([*lines, f"record  {record.directory}", f"look    tensorboard --logdir {record.directory.parent}"])
+    look = shlex.quote(str(record.directory.parent))
+    return "\n".join([*lines, f"record  {record.directory}", f"look    tensorboard --logdir {look}"])
 
 
 def conclude(

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from gridstorm.command import pasted
 from gridstorm.config import RunConfig, checked_again
-from gridstorm.error import Problem, UserError, refused, said
-from gridstorm.record import DIFFERENCE, Result, RunRecord, Status, environment, uncommitted
+from gridstorm.error import Problem, RunFailed, UserError, refused, said, status
+from gridstorm.record import DIFFERENCE, ERROR, Result, RunRecord, Status, environment, uncommitted
 from gridstorm.run.build import curve_for, made_by, module_for, network_for, prepared, trainer_for
 from gridstorm.run.checkpoint import loaded
 from gridstorm.run.curve import Curve
@@ -24,7 +26,7 @@ from gridstorm.run.result import closing, conclude, outcome
 from gridstorm.run.shape import try_one_batch
 from gridstorm.run.summary import card
 from gridstorm.run.warning import quiet, tried, warned
-from gridstorm.target import build
+from gridstorm.target import build, where
 
 DIRECTORY_VARIABLE = "GRIDSTORM_DIRECTORY"  # tells the processes of ddp where the first one writes
 
@@ -39,6 +41,7 @@ def run(config: RunConfig) -> Result | None:
         UserError: The objects cannot be built together, or there is no run to go on with.
         SystemExit: With 130 or 143 where Ctrl-C or SIGTERM stopped the run; it can go on.
     """
+    status()
     with quiet():
         if config.values["resume"]:
             return resume(config)
@@ -116,6 +119,8 @@ def _train(
     trainer.callbacks.insert(0, curve)  # type: ignore[attr-defined]  # the Trainer has it
     if first:
         begin(config, record, trainer, data, alone)
+    if first and alone and record.fresh and values["name"] not in (None, record.directory.name):
+        print(f"{values['name']} is taken: this run is {record.directory.name}.")
     if first and alone:
         print(card(config, network), end="\n\n", flush=True)
     try:
@@ -126,8 +131,13 @@ def _train(
     except Exception as error:
         if alone and isinstance(error, UserError):
             record.discard()
-        elif first:
+            raise
+        if first:
+            record.write(ERROR, traceback.format_exc())
             record.finish(outcome(config, curve, module, Status.FAILED, said(error), alerts))
+        if alone:
+            place = f"The whole traceback is in {record.directory / ERROR}"
+            raise RunFailed(f"The run failed: {said(error)}{where(error)}.\n{place}") from error
         raise
     if found and alone:
         print(closing(record, found))
@@ -170,5 +180,6 @@ def fit(trainer: pl.Trainer, module: Module, data: Any, curve: Curve, alone: boo
             if not stopped:
                 raise
             record.close()
-            print(f"\nStopped in epoch {trainer.current_epoch + 1}. Go on: python train.py resume={record.directory}")
+            again = pasted("resume", record.directory)
+            print(f"\nStopped in epoch {trainer.current_epoch + 1}. Go on: python train.py {again}")
             raise SystemExit(128 + stopped[0]) from error

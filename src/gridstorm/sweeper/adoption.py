@@ -55,6 +55,16 @@ def adopt(plan: Plan, history: SweepRecord, trials: Sequence[Trial], preflight: 
         print(f"{', '.join(told)}: {'kept' if policy == 'keep' else 'trained again'}")
 
 
+def foreseen(plan: Plan, directory: Path, trials: Sequence[Trial], preflight: Preflight) -> str:
+    """Return in words what `adopt` would say of the results that are there; empty where it would say nothing."""
+    known = {one.signature: one for one in read(directory) if one.result}
+    runs = [run.config for trial in trials for run in trial.runs if run.config.signature in known]
+    reasons = Counter(filter(None, (differs(config, known[config.signature], preflight) for config in runs)))
+    words = [f"{count} runs were made with {reason}" for reason, count in reasons.items()]
+    policy = plan.settings["stale"] or "keep or sweep.stale=retrain says what is done with them"
+    return f"{', '.join(words)}: sweep.stale={policy}." if words else ""
+
+
 def differs(config: RunConfig, known: KnownRun, preflight: Preflight) -> str:
     """Return in what a known run differs from one that would be made now, empty if in nothing."""
     made = (known.result and known.result.made_by) or known.record.environment.get("made_by")

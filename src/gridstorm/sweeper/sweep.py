@@ -19,7 +19,7 @@ from gridstorm.error import Problem, UserError
 from gridstorm.launcher import Launcher, uses_gpu
 from gridstorm.record import SweepRecord, Trial, state, to_go
 from gridstorm.report import Display, merged, report
-from gridstorm.sweeper.adoption import adopt, results_of
+from gridstorm.sweeper.adoption import adopt, foreseen, results_of
 from gridstorm.sweeper.engine import Engine
 from gridstorm.sweeper.estimate import within
 from gridstorm.sweeper.grouping import Fusing
@@ -90,6 +90,7 @@ def carry_out(plan: Plan, strategy: Strategy, trials: list[Trial], preflight: Pr
     settings, n_trials = plan.settings, int(plan.settings["n_trials"])
     if strategy.is_grid and (words := merged(trials)):
         print(words, flush=True)
+    directory = Path(plan.values["output_dir"], plan.name())
     budget = seconds("sweep.budget", settings["budget"])
     if settings["dry_run"] or budget:
         fusing = fusing_for(plan, strategy, [] if strategy.learns else trials, preflight)
@@ -98,8 +99,9 @@ def carry_out(plan: Plan, strategy: Strategy, trials: list[Trial], preflight: Pr
             trials, n_trials = within(trials, estimate, budget, settings["trim"])
         if settings["dry_run"]:
             print(printed(trials, preflight, replace(estimate, count=n_trials if strategy.learns else len(trials))))
+            if words := foreseen(plan, directory, trials, preflight):
+                print(words)
             return 0
-    directory = Path(plan.values["output_dir"], plan.name())
     history = SweepRecord(directory, plan.values["monitor"], plan.values["mode"])
     try:
         if strategy.learns:

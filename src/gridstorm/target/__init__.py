@@ -1,7 +1,7 @@
 """What a `_target_` is, what it takes, and building it: read from its source, not imported."""
 
 from gridstorm.target.annotation import accepts, describe, kind, literals, shown, written
-from gridstorm.target.build import build
+from gridstorm.target.build import build, where
 from gridstorm.target.definition import source_file
 from gridstorm.target.target import (
     ALLOW_VARIABLE,
@@ -32,5 +32,6 @@ __all__ = [
     "shown",
     "source_file",
     "targets",
+    "where",
     "written",
 ]
