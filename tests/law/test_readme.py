@@ -17,6 +17,7 @@ import pytest
 from house import FAMILIES, PACKAGES, ROOT, SOURCE
 
 README = ROOT / "README.md"
+PAGES = (README, ROOT / "docs" / "tour.md")  # whose commands are run, one page after the other
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 MARK = "## The files\n"
 BLOCK = re.compile(r"```console\n\$ (?P<command>.*)\n(?P<output>(?:.*\n)*?)```\n")
@@ -48,10 +49,14 @@ def masked(text: str) -> list[str]:
 @pytest.mark.slow
 def test_every_command_prints_what_the_readme_shows(tmp_path: Path) -> None:
     where = folder(tmp_path)
-    blocks = BLOCK.findall(README.read_text())
-    assert len(blocks) >= 8
+    blocks = [found for page in PAGES for found in BLOCK.findall(page.read_text())]
+    assert len(blocks) >= 12
     for command, shown, *_ in blocks:
         assert masked(output(command, where)) == masked(shown), command
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.read_text().splitlines()) <= 220
 
 
 def test_the_two_commands_are_there_as_they_stand() -> None:
@@ -103,11 +108,12 @@ def write() -> None:
     """Run the README's commands and write what they print into it, and the first lines of all files into docs/."""
     with tempfile.TemporaryDirectory() as temporary:
         where = folder(Path(temporary))
-        text = BLOCK.sub(
-            lambda block: f"```console\n$ {block['command']}\n{output(block['command'], where)}```\n",
-            README.read_text(),
-        )
-    README.write_text(text)
+        for page in PAGES:
+            text = BLOCK.sub(
+                lambda block: f"```console\n$ {block['command']}\n{output(block['command'], where)}```\n",
+                page.read_text(),
+            )
+            page.write_text(text)
     ARCHITECTURE.write_text(ARCHITECTURE.read_text().partition(MARK)[0] + f"{MARK}\n{files()}")
 
 
