@@ -234,9 +234,10 @@ def test_only_what_has_a_reason_is_silent() -> None:
     ]
 
 
-def test_what_lightning_does_otherwise_than_asked_is_told(command: Command) -> None:
-    with pytest.warns(UserWarning, match="bf16"):
-        command("output_dir=runs", "trainer.accelerator=cpu", "trainer.precision=16-mixed", "trainer.max_epochs=1")
+def test_what_lightning_would_do_otherwise_than_asked_is_refused(command: Command) -> None:
+    line = ("output_dir=runs", "trainer.accelerator=cpu", "trainer.precision=16-mixed", "trainer.max_epochs=1")
+    status, _, err = command(*line)
+    assert (status, "bf16" in err) == (2, True)
 
 
 def test_the_first_error_of_a_chain_is_told() -> None:

@@ -168,7 +168,7 @@ def test_an_edited_configuration_is_set_aside_and_what_was_planned_is_trained(sw
     assert [run.name for run in again.runs] == ["01-lr=0.2", "02-lr=0.1", "03-lr=0.2"]
     assert RunRecord(again.runs[2]).config.values["optimizer"]["lr"] == 0.2
     assert not (done.runs[0] / "result.json").exists()
-    assert "3 cells" not in sweep(*grid).out
+    assert "3 runs" not in sweep(*grid).out
 
 
 def test_a_worker_trains_nothing_but_what_was_planned(sweep: Sweep) -> None:

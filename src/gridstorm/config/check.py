@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from gridstorm.config.compatibility import compatible
 from gridstorm.config.group import COUNTED, GIVEN, PARTIAL, SECTIONS
-from gridstorm.config.limit import ANY, CONFIG, MANIFEST, RANGES, TRAINER_TYPES, TYPES, Range, is_file, misnamed
+from gridstorm.config.limit import ADDED, ANY, CONFIG, MANIFEST, RANGES, TRAINER_TYPES, TYPES, Range, is_file, misnamed
 from gridstorm.config.recipe import RunConfig
 from gridstorm.config.resolve import copies, interpolated, no_data, original, resolve
 from gridstorm.error import Problem, UserError, closest, did_you_mean
@@ -123,7 +123,7 @@ def _root(plain: Mapping[str, Any]) -> Iterator[Problem]:
         holder = plain.get(section) if section else plain
         if isinstance(holder, dict) and name in holder:
             yield from _value(key, holder[name], written(annotation), RANGES)
-        elif isinstance(holder, dict) and key in TYPES:
+        elif isinstance(holder, dict) and key in TYPES and key not in ADDED:
             yield Problem(key, "It is missing.", f"Leave it where it is, or write ++{key}=VALUE.")
     sections = {name: content for name in ("regularization", "sweep") if isinstance(content := plain.get(name), dict)}
     inner = {f"{name}.{inner}": value for name, content in sections.items() for inner, value in content.items()}

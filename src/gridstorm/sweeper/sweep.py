@@ -30,6 +30,7 @@ from gridstorm.sweeper.queue import SearchQueue, TrialQueue, drawn
 from gridstorm.sweeper.strategy import Strategy, is_grid, strategy_for
 from gridstorm.target import build
 
+MAX_RUNS = 10_000  # where the configuration does not say it
 OF_SAMPLERS = ("sweep.n_trials", "sweep.seed", "sweep.from")  # what a grid would ignore
 
 
@@ -197,7 +198,7 @@ def refuse_too_many(plan: Plan) -> None:
     Raises:
         UserError: The sweep has more.
     """
-    most = int(plan.settings["max_runs"])
+    most = int(plan.settings.get("max_runs", MAX_RUNS))
     points = prod(len(axis.points) or 1 for axis in plan.axes if axis.condition is None)
     runs = len(plan.seeds) * (points if is_grid(plan) else int(plan.settings["n_trials"]))
     if runs > most:
