@@ -28,17 +28,17 @@ FEW = ("trainer.max_epochs=3", "trainer.limit_train_batches=4", "callbacks=defau
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from gridstorm.record import Record
+from gridstorm.record import RunRecord
 from gridstorm.run import quiet
 from gridstorm.run import train
-record, log = Record(Path(sys.argv[1])), Record.log
+record, log = RunRecord(Path(sys.argv[1])), RunRecord.log
 def dies(self, counters, values):
     log(self, counters, values)
     if counters["epoch"] == 3:
         os.kill(os.getpid(), signal.SIGKILL)
-Record.log = dies
+RunRecord.log = dies
 with quiet():
-    train(record.composed, lambda: record, alone=False)
+    train(record.config, lambda: record, alone=False)
 """
 POINTS: list[dict[str, Any]] = [
     {"optimizer": "adam", "optimizer.lr": 0.01},

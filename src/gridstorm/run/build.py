@@ -51,7 +51,6 @@ def module_for(config: RunConfig, network: nn.Module, data: Any) -> Module:
         network,
         *(build(values[name]) for name in ("loss", "optimizer", "scheduler")),
         task=data.task,
-        monitor=values["monitor"],
         seed=values["seed"],
         unit=getattr(data, "target_std", 1.0),
         **values["regularization"],

@@ -28,7 +28,6 @@ class Module(LightModule):
         scheduler: Makes the scheduler of the optimizer. If it takes `total_steps` or `T_max` and has none, it is given
             the number of steps and stepped at each of them; otherwise it is stepped at each epoch's end.
         task: A key of `gridstorm.task.METRICS`.
-        monitor: The metric that a plateau reads.
         seed: Of what each epoch draws.
         l1: Times the sum of the absolute weights is added to the loss.
         skip_norm_and_bias: Whether weight decay and `l1` leave normalisation layers and biases alone.
@@ -43,7 +42,6 @@ class Module(LightModule):
         scheduler: Callable[..., LRScheduler],
         *,
         task: str,
-        monitor: str = "val/loss",
         seed: int = 0,
         l1: float = 0.0,
         skip_norm_and_bias: bool = False,
@@ -52,7 +50,7 @@ class Module(LightModule):
         super().__init__()
         self.network, self.loss = network, loss
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
-        self.task, self.monitor, self.seed, self.unit = task, monitor, seed, unit
+        self.task, self.seed, self.unit = task, seed, unit
         self.l1, self.skip_norm_and_bias = l1, skip_norm_and_bias
         self.l1_parameters = split_parameters(network)[0] if skip_norm_and_bias else list(network.parameters())
         self.meters = {"train": Meter(), "val": Meter(), "test": Meter()}
