@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from gridstorm.config.limit import TYPES
 from gridstorm.target.target import find, targets
 from house import CONF, FAMILIES, ORDER, PACKAGES, ROOT, SOURCE
 
@@ -214,3 +215,10 @@ def test_nothing_is_left_to_be_done() -> None:
     left = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
     for file in [*PYTHON, *CONF.rglob("*.yaml")]:
         assert not left.search(file.read_text()), name(file)
+
+
+def test_the_keys_of_a_configuration_and_the_types_that_they_are_checked_by_are_the_same() -> None:
+    root = {key for key in content(CONF / "config.yaml") if key not in ("defaults", "hydra")}
+    regularization = {f"regularization.{key}" for key in content(CONF / "config.yaml")["regularization"]}
+    sweep = {f"sweep.{key}" for key in content(CONF / "sweep" / "default.yaml")}
+    assert {*TYPES} == root | regularization | sweep | {"sweep"}

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -143,3 +144,18 @@ def test_a_full_disk_is_told_in_words_and_the_same_command_goes_on(tmp_path: Pat
     assert "could not be written: no space left on device." in done.stderr
     assert "Traceback" not in done.stderr
     assert not [*tmp_path.rglob(".gridstorm-*")]
+
+
+@pytest.mark.slow
+def test_a_terminal_shows_what_is_being_done_before_torch_is_loaded(tmp_path: Path) -> None:
+    reading, terminal = os.openpty()
+    line = [sys.executable, str(ROOT / "train.py"), "explain=true"]
+    with subprocess.Popen(line, cwd=tmp_path, stdout=terminal, stderr=terminal) as started:
+        os.close(terminal)
+        first = os.read(reading, 200)
+        assert b"Loading PyTorch and Lightning ..." in first
+        with suppress(OSError):  # which is how a terminal says that it is closed
+            while os.read(reading, 10_000):
+                pass
+    os.close(reading)
+    assert started.returncode == 0
