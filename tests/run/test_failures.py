@@ -73,6 +73,14 @@ def test_printed_commands_can_be_pasted(command: Command) -> None:
     assert "look    tensorboard --logdir 'o x'" in out
 
 
+def test_a_batch_of_one_that_batch_normalization_cannot_learn_from_is_refused(command: Command, sweep: Sweep) -> None:
+    line = ("model.norm=batch", "data.batch_size=1", *SHORT)
+    status, _, err = command(*line)
+    assert (status, "data.batch_size=1: MLP cannot learn from one sample at a time" in err) == (2, True)
+    assert "Give data.batch_size=2 or more" in sweep(*line, "optimizer.lr=0.1,0.2").err
+    assert command("data.batch_size=1", "trainer.limit_train_batches=2", "trainer.max_epochs=1")[0] == 0
+
+
 FILES = ("sweep.json", "results.csv", "best.yaml")
 
 

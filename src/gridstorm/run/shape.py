@@ -1,5 +1,6 @@
 """Whether the shapes of the network's predictions, the targets and the loss fit one another."""
 
+import copy
 import warnings
 from contextlib import suppress
 from typing import Any
@@ -39,10 +40,31 @@ def try_one_batch(config: RunConfig, module: Module, data: Any) -> None:
         if not pair or not batch[0].dim() or not batch[1].dim() or len(batch[0]) != len(batch[1]):
             fact = f"A batch of the {part} part is not two tensors, x and y, of as many samples each."
             raise UserError([Problem(key, fact, "Let its loaders yield (x, y).")])
+        if part == "train" and len(batch[0]) == 1:
+            refuse_a_single_sample(module, batch[0])
         shapes = shapes_of(module, (batch[0][:2], batch[1][:2]))
         if shapes and (wrong := misshapen(module.task, *shapes)):
             fact, remedy = wrong
             raise UserError([Problem(f"loss={config.choices.get('loss')}" if shapes[2] else key, fact, remedy)])
+
+
+def refuse_a_single_sample(module: Module, x: torch.Tensor) -> None:
+    """Refuse a batch of one sample where the network cannot be trained with it, as batch normalization cannot.
+
+    Raises:
+        UserError: It cannot.
+    """
+    network = copy.deepcopy(module.network).train()
+    device = next((one.device for one in network.parameters()), torch.device("cpu"))
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            network(x.to(device))
+    except ValueError as error:
+        fact = f"{type(network).__name__} cannot learn from one sample at a time ({str(error).rstrip('.')})."
+        remedy = "Give data.batch_size=2 or more, or a model without batch normalization."
+        raise UserError([Problem("data.batch_size=1", fact, remedy)]) from error
+    except Exception:
+        return  # what else it raises the training will tell
 
 
 def shapes_of(module: Module, batch: Batch) -> Shapes | None:
