@@ -11,6 +11,7 @@ from composing import LOADER, composed, names, problems, written
 from conftest import ROOT, STAND_IN, Command, Sweep
 from gridstorm.command.preset import pasted
 from gridstorm.error import Problem, UserError, printable
+from gridstorm.record import RunRecord
 from gridstorm.sweeper.plan import Plan
 
 GLOBAL = "# @package _global_\n"
@@ -61,6 +62,19 @@ def test_numbers_of_a_range_are_those_that_a_person_would_write() -> None:
 def test_a_value_that_follows_another_key_is_shown_as_what_is_trained() -> None:
     plan = Plan(LOADER, "config", ["sweep.name=x", "data.split_seed=${seed},3", "seed=5"])
     assert plan.trial({"data.split_seed": "${seed}"}).label == "split_seed=5"
+
+
+def test_a_sampler_draws_values_that_follow_other_keys_too(sweep: Sweep) -> None:
+    line = ("trainer.max_epochs=1", "trainer.limit_train_batches=2", "sweep.n_trials=2")
+    for sampler in ("random", "tpe"):
+        done = sweep("data.split_seed=${seed},3", *line, f"sampler={sampler}", name=sampler)
+        assert (done.status, sorted(run.name[3:] for run in done.runs)) == (0, ["split_seed=0", "split_seed=3"])
+        trained = [RunRecord(run).config.values["data"]["split_seed"] for run in done.runs]
+        assert sorted(trained) == [0, 3]
+        assert (
+            "2 runs: 2 done, 0 to go"
+            in sweep("data.split_seed=${seed},3", *line, f"sampler={sampler}", name=sampler).out
+        )
 
 
 def test_a_single_value_among_params_fixes_its_key(tmp_path: Path) -> None:

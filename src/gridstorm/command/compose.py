@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gridstorm.command.origin import origins
 from gridstorm.command.override import Overrides, folders, of_hydra
+from gridstorm.command.preset import PRESETS
 from gridstorm.config import (
     CONDITIONAL,
     GROUPS,
@@ -83,7 +84,8 @@ class Composition:
         if inside:  # of a section that stands in two places
             return None
         for key, value in values.items():
-            for place in (key, *(copy for copy, other in self.copied.items() if other == key)):
+            copies = [copy for copy, other in self.copied.items() if other == key and copy not in values]
+            for place in (key, *copies):  # a copy that has a value of its own follows no other key any more
                 changed = _with(plain, place.split("."), value)
                 if changed is None or isinstance(value, dict):
                     return None
@@ -113,11 +115,16 @@ def compose(overrides: Overrides) -> Composition:
             for corner in overrides.corners(whole):
                 plain, wrong = _checked(without_hydra(corner), corner.hydra, overrides.unknown)
                 first, problems = first or plain, problems + wrong
-            problems += [] if overrides.sweep else _of_a_sweep(first, whole)
+            problems += _of_a_sweep(first, whole) if not overrides.sweep and _has_preset(whole.hydra) else []
             problems += of_hydra(overrides.loader, whole.hydra)
             if not problems:
                 return Composition(whole, _run(first, without_hydra(whole), whole.hydra))
     raise UserError(problems)
+
+
+def _has_preset(hydra: DictConfig) -> bool:
+    """Tell whether a preset is chosen, without which nothing need be asked of where values come from."""
+    return PRESETS in _choices(hydra) or any(text.lstrip("+").startswith(f"{PRESETS}=") for text in _given(hydra))
 
 
 def _of_a_sweep(plain: Mapping[str, Any], whole: DictConfig) -> list[Problem]:

@@ -156,8 +156,8 @@ class Overrides:
     def _read(self, text: str, key: str) -> Override | None:
         """Return what Hydra reads, None where it cannot; a path is one whatever is in it, such as `lr=0.1`."""
         parser = OverridesParser.create(self.loader)
-        _, equals, value = text.partition("=")
-        quoted = [f"{key}={as_text(QuotedString(value, Quote.single))}"] if key in PATHS and equals and value else []
+        head, equals, value = text.partition("=")  # the head may begin with + or ~
+        quoted = [f"{head}={as_text(QuotedString(value, Quote.single))}"] if key in PATHS and equals and value else []
         for one in [text, *quoted] if key else []:
             with suppress(HydraException, RecursionError, ValueError):  # the last: a number with thousands of digits
                 [parsed] = parser.parse_overrides([one])

@@ -272,7 +272,7 @@ def write_manifest(directory: Path, trials: Sequence[Trial], told: Mapping[str, 
         {
             "number": trial.number,
             "signature": trial.signature,
-            "values": trial.point,
+            "values": trial.values,
             "status": trial.status,
             "score": trial.score,
             "runs": [

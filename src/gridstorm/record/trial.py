@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gridstorm.config import Point, RunConfig, label
+from gridstorm.config import Point, RunConfig, label, leaves
 from gridstorm.record.result import Result, Status, best_name
 from gridstorm.record.run import RunRecord
 
@@ -87,7 +87,16 @@ class Trial:
     @property
     def label(self) -> str:
         """The values of the swept keys in a few characters."""
-        return label(self.point)
+        return label(self.values)
+
+    @property
+    def values(self) -> Point:
+        """The values of the swept keys as they are trained: of an interpolation what it stood for."""
+        if not any("${" in str(value) for value in self.point.values()):
+            return self.point
+        config = self.runs[0].config.values
+        held = {**dict(leaves(config)), **config}
+        return {key: held.get(key, value) if "${" in str(value) else value for key, value in self.point.items()}
 
     @property
     def status(self) -> Status:

@@ -55,7 +55,7 @@ def leaderboard(trials: Sequence[Trial], monitor: str, mode: str) -> str:
 
 def cells(trial: Trial, keys: Sequence[str]) -> tuple[str, ...]:
     """Return a trial's row: its values, its score with a 95 % interval, best epoch, seconds of all runs, status."""
-    values = [brief(trial.point[key]) if key in trial.point else "-" for key in keys]
+    values = [brief(trial.values[key]) if key in trial.values else "-" for key in keys]
     score = number(trial.score) + (f" ± {trial.interval:.2g}" if trial.interval is not None else "")
     results = [run.result for run in trial.runs if run.result]
     epochs = sorted({result.best_epoch for result in results if result.best_epoch is not None})

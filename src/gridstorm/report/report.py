@@ -78,7 +78,7 @@ def _rows(trial: Trial) -> Iterator[dict[str, Any]]:
     mean, half = trial.score, trial.interval
     for run in trial.runs:
         yield {
-            **trial.point,
+            **trial.values,
             **(run.result.metrics if run.result else {}),
             **{key: getattr(run.result, key, None) for key in FIGURES},
             **{"trial": trial.number or None, "seed": run.seed, "status": run.status, "mean": mean},

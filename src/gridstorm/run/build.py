@@ -88,8 +88,8 @@ def trainer_for(config: RunConfig, bar: bool = True) -> pl.Trainer:
     with quiet(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*AMP with fp16 is not supported")  # which is refused below
         trainer: pl.Trainer = build({**ours, **config.values["trainer"]}, logger=False, callbacks=callbacks, **profiler)
-    asked = str(config.values["trainer"].get("precision") or "32-true")
-    if "16-mixed" in f"{asked}-mixed" and "bf16" not in asked and "bf16" in str(trainer.precision):
+    asked = str(config.values["trainer"].get("precision"))
+    if asked in ("16", "16-mixed") and trainer.precision != "16-mixed":
         fact = f"The {trainer.strategy.root_device} cannot do it, and Lightning would take {trainer.precision} instead."
         remedy = f"Write trainer.precision={trainer.precision}."
         raise UserError([Problem(f"trainer.precision={asked}", fact, remedy)])

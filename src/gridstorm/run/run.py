@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 
 from gridstorm.command import pasted
-from gridstorm.config import RunConfig, checked_again
+from gridstorm.config import CONFIG, RunConfig, checked_again
 from gridstorm.error import Problem, RunFailed, UserError, refused, said, status
 from gridstorm.record import DIFFERENCE, ERROR, Result, RunRecord, Status, environment, uncommitted
 from gridstorm.run.build import curve_for, made_by, module_for, network_for, prepared, trainer_for
@@ -82,7 +82,7 @@ def as_started(record: RunRecord) -> RunConfig:
     config, origin = checked_again(record.config), record.origin
     if origin.get("format", 0) and origin.get("signature") != config.signature:
         fact = "This is not the configuration with which the run was started, or a file that it names has changed."
-        raise UserError([Problem(str(record.directory / "config.yaml"), fact, "Restore it, or start a new run.")])
+        raise UserError([Problem(str(record.directory / CONFIG), fact, "Restore it, or start a new run.")])
     return config
 
 

@@ -45,14 +45,14 @@ def adopt(plan: Plan, history: SweepRecord, trials: Sequence[Trial], preflight: 
     history.adopt(trials, stale)
     for words in history.aside:
         print(f"Set aside, and trained anew: {words}.")
-    told = [f"{count} runs were made with {reason}" for reason, count in reasons.items()]
+    told = _in_words(reasons)
     if told and policy is None:
         remedy = (
             "Take them as they are with sweep.stale=keep, or train them again beside the old with sweep.stale=retrain."
         )
-        raise UserError([Problem(str(history.directory), f"{', '.join(told)}.", remedy)])
+        raise UserError([Problem(str(history.directory), f"{told}.", remedy)])
     if told:
-        print(f"{', '.join(told)}: {'kept' if policy == 'keep' else 'trained again'}")
+        print(f"{told}: {'kept' if policy == 'keep' else 'trained again'}")
 
 
 def foreseen(plan: Plan, directory: Path, trials: Sequence[Trial], preflight: Preflight) -> str:
@@ -60,9 +60,13 @@ def foreseen(plan: Plan, directory: Path, trials: Sequence[Trial], preflight: Pr
     known = {one.signature: one for one in read(directory) if one.result}
     runs = [run.config for trial in trials for run in trial.runs if run.config.signature in known]
     reasons = Counter(filter(None, (differs(config, known[config.signature], preflight) for config in runs)))
-    words = [f"{count} runs were made with {reason}" for reason, count in reasons.items()]
+    words = _in_words(reasons)
     policy = plan.settings["stale"] or "keep or sweep.stale=retrain says what is done with them"
-    return f"{', '.join(words)}: sweep.stale={policy}." if words else ""
+    return f"{words}: sweep.stale={policy}." if words else ""
+
+
+def _in_words(reasons: Counter[str]) -> str:
+    return ", ".join(f"{count} runs were made with {reason}" for reason, count in reasons.items())
 
 
 def differs(config: RunConfig, known: KnownRun, preflight: Preflight) -> str:

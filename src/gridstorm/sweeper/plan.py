@@ -192,11 +192,7 @@ class Plan:
         Raises:
             UserError: Something is wrong with it.
         """
-        runs = [TrialRun(self.config_at({**point, "seed": seed}), seed) for seed in self.seeds]
-        if any("${" in str(value) for value in point.values()):  # what was trained, not how it was written
-            held = {**dict(leaves(runs[0].config.values)), **runs[0].config.values}
-            point = {key: held.get(key, value) if "${" in str(value) else value for key, value in point.items()}
-        return Trial(point, runs)
+        return Trial(point, [TrialRun(self.config_at({**point, "seed": seed}), seed) for seed in self.seeds])
 
     def config_at(self, point: Point) -> RunConfig:
         """Return one run's configuration.
