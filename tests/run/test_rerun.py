@@ -52,3 +52,14 @@ def test_a_directory_without_a_run_is_refused(tmp_path: Path, capsys: pytest.Cap
         main(["rerun", str(tmp_path)])
     assert ended.value.code == 2
     assert "There is no run in this directory" in capsys.readouterr().err
+
+
+def test_a_rerun_names_a_checkpoint_that_cannot_be_compared_before_it_trains(
+    train: Train, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = train(*SHORT)
+    (made / "checkpoints" / "last.ckpt").write_bytes(b"noise")
+    with pytest.raises(SystemExit, match="2"):
+        main(["rerun", str(made)])
+    assert "last.ckpt: It cannot be read" in capsys.readouterr().err
+    assert not (made.parent / f"{made.name}-rerun").exists()

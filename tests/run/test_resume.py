@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from conftest import ROOT, Compose, result, rows
+from conftest import ROOT, Command, Compose, result, rows
 from gridstorm.config.recipe import RunConfig
 from gridstorm.error import UserError
 from gridstorm.run.run import run
@@ -152,3 +152,49 @@ def test_what_a_crash_cut_short_is_forgotten(composed: Compose, whole: Path, tmp
     again.join()
     assert same(whole, directory)
     assert not [file for file in half if file.exists()]
+
+
+SPOILED = {
+    "emptied": lambda file: file.write_bytes(b""),
+    "halved": lambda file: file.write_bytes(file.read_bytes()[: file.stat().st_size // 2]),
+    "garbage": lambda file: file.write_bytes(b"\x80\x02noise"),
+}
+
+
+@pytest.mark.parametrize("spoiled", SPOILED)
+@pytest.mark.parametrize("names", [("last",), ("last", "best")], ids="+".join)
+def test_a_run_whose_last_checkpoint_is_damaged_goes_on_from_the_best_one_or_from_the_start(
+    command: Command, tmp_path: Path, spoiled: str, names: tuple[str, ...]
+) -> None:
+    short = ("trainer.max_epochs=3", "trainer.limit_train_batches=5", "model.norm=batch", "optimizer.lr=0.01")
+    assert command("output_dir=runs", "name=one", *short)[0] == 0
+    shutil.copytree(tmp_path / "runs" / "one", tmp_path / "runs" / "whole")
+    (tmp_path / "runs" / "one" / "result.json").unlink()
+    for name in names:
+        file = tmp_path / "runs" / "one" / "checkpoints" / f"{name}.ckpt"
+        copied = file.read_bytes()
+        file.unlink()  # the last may be a second name of the best
+        file.write_bytes(copied)
+        SPOILED[spoiled](file)
+    status, _, err = command("resume=runs/one")
+    start = "the best checkpoint" if len(names) == 1 else "the start"
+    assert status == 0, err
+    [warning] = result(tmp_path / "runs" / "one")["warnings"]
+    assert "last.ckpt: It cannot be read" in warning
+    assert warning in err
+    assert f"It was renamed to damaged.ckpt, and the run goes on from {start}." in warning
+    assert same(tmp_path / "runs" / "whole", tmp_path / "runs" / "one")
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "origin.json"])
+@pytest.mark.parametrize("spoiled", SPOILED)
+def test_a_run_without_a_readable_configuration_is_refused_with_the_name_of_the_file(
+    command: Command, tmp_path: Path, name: str, spoiled: str
+) -> None:
+    assert command("output_dir=runs", "name=one", "trainer.max_epochs=1", "trainer.limit_train_batches=2")[0] == 0
+    (tmp_path / "runs" / "one" / "result.json").unlink()
+    SPOILED[spoiled](tmp_path / "runs" / "one" / name)
+    status, _, err = command("resume=runs/one")
+    assert status == 2
+    assert f"runs/one/{name}" in err
+    assert "Traceback" not in err

@@ -122,8 +122,6 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "its configuration is code": lambda run: (run / "config.yaml").write_text(TAG),
     "its target is code": lambda run: append(run / "config.yaml", "loss: {_target_: os.system, command: ls}\n"),
     "it has a date": lambda run: append(run / "config.yaml", "seed: 2020-01-01\n"),
-    "its checkpoint is noise": lambda run: (run / "checkpoints" / "last.ckpt").write_bytes(b"\x80\x02noise"),
-    "its checkpoint is empty": lambda run: (run / "checkpoints" / "last.ckpt").write_bytes(b""),
     "its curves are a link": lambda run: link(run / "metrics.jsonl"),
     "it has no configuration": lambda run: (run / "config.yaml").unlink(),
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, STAND_IN, Sweep, result
+from conftest import ROOT, STAND_IN, Sweep, result, rows
 
 GOOD = "gridstorm.model.mlp.MLP"
 CELLS = (GOOD, "broken.RaisesInTraining", "broken.IsKilled", GOOD, "broken.Hangs", "broken.GoesNaN", GOOD)
@@ -105,3 +105,35 @@ def test_a_process_that_died_is_tried_again_as_often_as_asked(tmp_path: Path) ->
     assert done.returncode == 1, done.stderr
     assert done.stdout.count("trying again") == 4
     assert result(tmp_path / "grid" / "01-lr=0.1")["error"].startswith("died: killed by SIGKILL")
+
+
+@pytest.mark.parametrize("fuse", ["off", "3"])
+@pytest.mark.parametrize("name", ["environment.json", "config.yaml", "checkpoints/last.ckpt"])
+@pytest.mark.parametrize("content", [b"", None, b"\x80\x02noise"], ids=["emptied", "halved", "garbage"])
+def test_a_damaged_file_of_an_interrupted_run_costs_no_other_and_the_sweep_goes_on(
+    sweep: Sweep, fuse: str, name: str, content: bytes | None
+) -> None:
+    short = ("model=linear", "trainer.precision=64-true", "trainer.max_epochs=2", "trainer.limit_train_batches=3")
+    grid = ("optimizer.lr=0.1,0.2,0.05", *short, f"sweep.fuse={fuse}")
+    done = sweep(*grid)
+    assert done.status == 0, done.err
+    curves = [metrics(run) for run in done.runs]
+    for run in done.runs:
+        (run / "result.json").unlink()
+    file = done.runs[0] / name
+    whole = file.read_bytes()
+    file.unlink()  # the last checkpoint may be a second name of the best
+    file.write_bytes(whole[: len(whole) // 2] if content is None else content)
+    again = sweep(*grid)
+    assert again.status == 0, again.err
+    warnings = [warning for run in again.runs if (run / "result.json").exists() for warning in result(run)["warnings"]]
+    assert name.rpartition("/")[2] in again.out + "".join(warnings)
+    finished = [run for run in again.runs if (run / "result.json").exists()]
+    assert len(finished) == 3
+    for before, after in zip(sorted(curves), sorted(map(metrics, finished)), strict=True):
+        assert after == pytest.approx(before, rel=1e-9)  # a run that goes on alone sums in another order
+
+
+def metrics(run: Path) -> list[float]:
+    """Return the validation losses of a run."""
+    return [row["val/loss"] for row in rows(run) if "val/loss" in row]

@@ -11,7 +11,7 @@ from gridstorm.fusion.build import build_all
 from gridstorm.fusion.group import Group, Zipped
 from gridstorm.fusion.member import Member
 from gridstorm.record import RunRecord
-from gridstorm.run import HOOKS, begin, hooks, loaded, threads, train, trainer_for, try_one_batch, warned
+from gridstorm.run import HOOKS, begin, hooks, loaded, mend, threads, train, trainer_for, try_one_batch, warned
 
 MALLOC = {-1: 2**31 - 1, -3: 2**25}  # glibc's M_TRIM_THRESHOLD and M_MMAP_THRESHOLD (mallopt(3)), bytes
 
@@ -25,6 +25,8 @@ def train_together(records: Sequence[RunRecord]) -> None:
     Args:
         records: Of runs whose `gridstorm.sweeper.grouping.key` is equal.
     """
+    for record in records:
+        mend(record)  # before they are grouped by the epochs from which they go on
     for _, found in groupby(sorted(records, key=_epoch), key=_epoch):
         group = [*found]
         if len(group) == 1:

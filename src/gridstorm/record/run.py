@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import yaml
 
-from gridstorm.config import CONFIG, METRICS, RunConfig, default_name, is_file, misnamed, no_data
+from gridstorm.config import CONFIG, METRICS, RunConfig, checked_again, default_name, is_file, misnamed, no_data
 from gridstorm.error import Problem, UserError
 from gridstorm.record.file import (
     BEST,
@@ -66,6 +66,7 @@ class RunRecord:
         if not is_file(directory / CONFIG):
             fact = "There is no run in this directory (no config.yaml)."
             raise UserError([Problem(str(directory), fact, "Name the directory that a run printed at its end.")])
+        self.warnings: list[str] = []  # for its result, of what is wrong with the record itself
         self._metrics: Any = None
         self._events: EventFile | None = None
         self._lock: IO[str] | None = None
@@ -135,6 +136,19 @@ class RunRecord:
         if wrong := no_data(config):
             raise UserError([replace(one, key=str(self.directory / one.key)) for one in wrong])
         return RunConfig(config, *(origin.get(name, kind()) for name, kind in NOTES.items()))
+
+    @property
+    def checked_config(self) -> RunConfig:
+        """The configuration, checked as if it came from someone else; a UserError names its file."""
+        try:
+            return checked_again(self.config)
+        except UserError as refusal:
+            file = str(self.directory / CONFIG)
+            named = [
+                one if one.key.startswith(str(self.directory)) else replace(one, key=f"{file}: {one.key}")
+                for one in refusal.problems
+            ]
+            raise UserError(named) from refusal
 
     @property
     def is_over(self) -> bool:

@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
-from gridstorm.config import CONFIG, LONGEST, MANIFEST, RunConfig, checked_again, component
+from gridstorm.config import CONFIG, LONGEST, MANIFEST, RunConfig, component
 from gridstorm.error import Problem, UserError
 from gridstorm.record.file import (
     FORMAT,
@@ -119,7 +119,7 @@ class SweepRecord:
         if known.result and known.result.status == Status.DONE:
             return True
         try:
-            config, misfits = checked_again(known.record.config), known.record.misfits()
+            config, misfits = known.record.checked_config, known.record.misfits()
             known.record.environment  # noqa: B018  # what is damaged there would be met only when the run goes on
         except UserError as refusal:
             self.aside.append(_aside(known.record, refusal))
@@ -217,7 +217,7 @@ def _known(record: RunRecord) -> KnownRun | None:
     if not isinstance(trial["number"], int):
         raise unreadable(record.directory / ORIGIN, "the number of its trial is none")
     # Before there were formats, signatures left out callbacks and devices: what they would be now is in the recipe.
-    signature = origin["signature"] if made and "signature" in origin else checked_again(record.config).signature
+    signature = origin["signature"] if made and "signature" in origin else record.checked_config.signature
     return KnownRun(record, signature, trial, result, made)
 
 

@@ -2,7 +2,7 @@
 
 import gridstorm.run.lightning  # isort: skip  # first: it imports Lightning in less time
 from gridstorm.run.build import curve_for, fingerprint, module_for, network_for, prepared, trainer_for
-from gridstorm.run.checkpoint import loaded
+from gridstorm.run.checkpoint import loaded, mend
 from gridstorm.run.curve import epoch_seed
 from gridstorm.run.lightning import (
     HOOKS,
@@ -47,6 +47,7 @@ __all__ = [
     "load_callbacks",
     "loaded",
     "loops_of",
+    "mend",
     "module_for",
     "network_for",
     "parameter_groups",

@@ -1,12 +1,18 @@
 """Reading a checkpoint: tensors and plain values, never code."""
 
+import errno
 import pickle
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from gridstorm.record import unreadable
+from gridstorm.error import UserError
+from gridstorm.record import RunRecord, unreadable
+
+DAMAGED = "damaged.ckpt"
 
 
 def loaded(file: Path) -> dict[str, Any]:
@@ -19,8 +25,45 @@ def loaded(file: Path) -> dict[str, Any]:
         content = torch.load(file, weights_only=True, map_location="cpu")
     except pickle.UnpicklingError as error:  # whose text advises to load it all the same
         raise unreadable(file, "it is damaged, or holds more than tensors and plain values") from error
-    except (OSError, RuntimeError, ValueError, EOFError) as error:
-        raise unreadable(file, f"{error}".partition("\n")[0]) from error
+    except OSError as error:
+        raise unreadable(file, f"{error.strerror}") from error
+    except (RuntimeError, ValueError, EOFError) as error:
+        raise unreadable(file, "it is empty, cut short or otherwise damaged") from error
     if not isinstance(content, dict) or "state_dict" not in content:
         raise unreadable(file, "it holds no weights")
     return content
+
+
+def mend(record: RunRecord) -> None:
+    """Put a damaged last checkpoint aside, so that the run goes on from the best one, or from its start; say so.
+
+    Raises:
+        UserError: The file is there and whole, as far as one can tell, but this process may not read it.
+    """
+    last, best = record.last_checkpoint, record.best_checkpoint
+    if last is None or not (reason := _damage(last)):
+        return
+    last.replace(last.with_name(DAMAGED))
+    whole = best and not _damage(best) and _ends_an_epoch(best)
+    if best and whole:
+        shutil.copyfile(best, last)
+    start = "the best checkpoint" if whole else "the start"
+    record.warnings.append(f"{reason} It was renamed to {DAMAGED}, and the run goes on from {start}.")
+    print(record.warnings[-1], file=sys.stderr, flush=True)
+
+
+def _damage(file: Path) -> str | None:
+    try:
+        loaded(file)
+    except UserError as refusal:
+        cause = refusal.__cause__
+        if isinstance(cause, OSError) and cause.errno != errno.EINVAL:  # torch's, of a file that was cut short
+            raise
+        return f"{file}: {refusal.problems[0].fact}"
+    return None
+
+
+def _ends_an_epoch(file: Path) -> bool:
+    """Tell whether a run can go on from a checkpoint: the best may be of a validation within an epoch."""
+    progress = loaded(file)["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+    return bool(progress["is_last_batch"])

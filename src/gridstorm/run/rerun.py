@@ -1,10 +1,14 @@
 """Training the recipe of a run again, to see whether the numbers are the same."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor
 
 from gridstorm.config import component
 from gridstorm.record import RunRecord
 from gridstorm.report import curves_differ, environments_differ
+from gridstorm.run.checkpoint import loaded
 from gridstorm.run.run import as_started, train
 from gridstorm.run.warning import quiet
 
@@ -13,7 +17,7 @@ def rerun(first: RunRecord) -> int:
     """Train the recipe of a run again, beside it; print `identical` or what differs, and return 0 or 1.
 
     Raises:
-        UserError: Its configuration is not one that may be run.
+        UserError: Its configuration is not one that may be run, or its weights cannot be read.
     """
     config, made = as_started(first), list[RunRecord]()
 
@@ -24,9 +28,10 @@ def rerun(first: RunRecord) -> int:
         )
         return made[0]
 
+    weights = _weights(first)  # read before the training: what cannot be compared is told at once
     with quiet():
         train(config, beside)
-    found = [*curves_differ(first.rows(), made[0].rows()), *_weights(first, made[0])]
+    found = [*curves_differ(first.rows(), made[0].rows()), *_weights_differ(weights, _weights(made[0]))]
     found += environments_differ(first.environment, made[0].environment) if found else []
     if not found:
         print(f"identical: all {len(first.rows())} points of the curves and all weights, bit for bit")
@@ -35,17 +40,14 @@ def rerun(first: RunRecord) -> int:
     return 1
 
 
-def _weights(first: RunRecord, second: RunRecord) -> Iterator[str]:
-    import torch
+def _weights(record: RunRecord) -> dict[str, Tensor]:
+    file = record.last_checkpoint
+    return loaded(file)["state_dict"] if file else {}
 
-    from gridstorm.run.checkpoint import loaded
 
-    if not (first.last_checkpoint and second.last_checkpoint):
+def _weights_differ(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> Iterator[str]:
+    if not (first and second):
         return
-    one, two = (
-        loaded(record.last_checkpoint)["state_dict"]  # type: ignore[arg-type]  # there is one
-        for record in (first, second)
-    )
-    unequal = [name for name in one if name not in two or not torch.equal(one[name], two[name])]
+    unequal = [name for name in first if name not in second or not torch.equal(first[name], second[name])]
     if unequal:
-        yield f"last weights: {len(unequal)} of {len(one)} tensors, first {unequal[0]}"
+        yield f"last weights: {len(unequal)} of {len(first)} tensors, first {unequal[0]}"

@@ -69,7 +69,7 @@ def conclude(
     record.events.scalars(curve.progress["samples"], {**totals, "fit/seconds": found.seconds, **tested})
     if math.isfinite(tested.get("test/loss", math.nan)):  # weights that are no numbers predict nothing
         tried("It is not shown in pictures or text", review, record.events, curve.progress["samples"], module, data)
-    found = replace(found, metrics=metrics, warnings=[*alerts])
+    found = replace(found, metrics=metrics, warnings=[*record.warnings, *alerts])
     record.finish(found)
     return found
 
@@ -95,6 +95,6 @@ def outcome(
         seconds=round(progress["seconds"], 3),
         parameters=sum(parameter.numel() for parameter in module.network.parameters()),
         error=error,
-        warnings=[*alerts],
+        warnings=[*curve.record.warnings, *alerts],
         made_by=curve.record.environment.get("made_by"),
     )

@@ -12,11 +12,11 @@ import pytorch_lightning as pl
 import torch
 
 from gridstorm.command import pasted
-from gridstorm.config import CONFIG, RunConfig, checked_again
+from gridstorm.config import CONFIG, RunConfig
 from gridstorm.error import Problem, RunFailed, UserError, refused, said, status
 from gridstorm.record import DIFFERENCE, ERROR, Result, RunRecord, Status, environment, uncommitted
 from gridstorm.run.build import curve_for, made_by, module_for, network_for, prepared, trainer_for
-from gridstorm.run.checkpoint import loaded
+from gridstorm.run.checkpoint import loaded, mend
 from gridstorm.run.curve import Curve
 from gridstorm.run.evaluation import test
 from gridstorm.run.lightning import Recorder
@@ -79,7 +79,7 @@ def as_started(record: RunRecord) -> RunConfig:
     Raises:
         UserError: Something is wrong with it, or it is not that with which the run was started.
     """
-    config, origin = checked_again(record.config), record.origin
+    config, origin = record.checked_config, record.origin
     if origin.get("format", 0) and origin.get("signature") != config.signature:
         fact = "This is not the configuration with which the run was started, or a file that it names has changed."
         raise UserError([Problem(str(record.directory / CONFIG), fact, "Restore it, or start a new run.")])
@@ -152,6 +152,7 @@ def begin(config: RunConfig, record: RunRecord, trainer: pl.Trainer, data: Any, 
     """
     record.hold()
     try:
+        mend(record)
         checkpoint = record.last_checkpoint
         step = loaded(checkpoint)["global_step"] if checkpoint else 0
         if reopen:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from gridstorm.config import RunConfig, checked_again
+from gridstorm.config import RunConfig
 from gridstorm.error import Problem, UserError, said
 from gridstorm.record import OUTPUT, RunRecord, no_link
 
@@ -51,7 +51,7 @@ def as_planned(record: RunRecord, signature: str) -> RunConfig:
     Raises:
         UserError: It is wrong, or it is not what was planned.
     """
-    config = checked_again(record.config)
+    config = record.checked_config
     if config.signature != signature:
         fact = "It is not the configuration that was planned."
         raise UserError([Problem(str(record.directory / "config.yaml"), fact, "Restore it, or remove the directory.")])
