@@ -84,7 +84,8 @@ def _end(words: str) -> None:
 def unwritable(error: OSError) -> str:
     """Return in words that a file could not be written."""
     fact = f"{printable(str(error.filename or 'A file'))} could not be written: {str(error.strerror).lower()}."
-    return f"{fact} What is finished is kept. Make room, or give another output_dir; the same command goes on."
+    again = "The same command goes on with a sweep, resume=DIRECTORY with a run."
+    return f"{fact} What is finished is kept. Make room, or give another output_dir. {again}"
 
 
 def status(words: str = "") -> None:

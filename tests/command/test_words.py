@@ -246,3 +246,15 @@ def test_problems_are_named_by_their_keys() -> None:
     assert names(problems("seed=x", "model.depth=-1")) == ["seed=x", "model.depth=-1"]
     with pytest.raises(UserError):
         composed("seed=x")
+
+
+def test_a_key_that_a_class_without_arguments_does_not_take_is_refused() -> None:
+    [found] = problems("++pruner.n_startup_trials=5", "sampler=random", "optimizer.lr=0.1,0.2", sweep=True)
+    assert "NopPruner takes no 'n_startup_trials'." in found
+    [found] = problems("++sampler.n_startup_trials=5", "optimizer.lr=0.1,0.2", sweep=True)
+    assert "Grid takes no 'n_startup_trials'." in found
+
+
+def test_no_callbacks_at_all_are_chosen_by_a_word_and_not_by_null() -> None:
+    [found] = problems("callbacks=null")
+    assert found.endswith("Write callbacks=none.")

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -108,6 +109,31 @@ def test_a_folder_in_the_place_of_a_runs_file_costs_that_run_alone(sweep: Sweep,
     assert len(again.runs) == 3
 
 
+def test_a_single_sample_is_refused_before_the_training_where_it_is_only_explained_too(command: Command) -> None:
+    status, _, err = command("model.norm=batch", "data.batch_size=1", "explain=true")
+    assert (status, "data.batch_size=1: MLP cannot learn from one sample at a time" in err) == (2, True)
+
+
+def test_a_run_that_would_stop_before_its_first_score_is_refused(command: Command) -> None:
+    status, _, err = command("+trainer.max_steps=5", "trainer.max_epochs=3")
+    assert status == 2
+    assert "In 5 steps val/loss is never measured, which is the run's score: that needs " in err
+    line = ("+trainer.max_steps=5", "trainer.max_epochs=3", "output_dir=o")
+    assert command(*line, "monitor=train/loss", "name=train")[0] == 0
+    assert command(*line, "+trainer.val_check_interval=5", "name=inside")[0] == 0
+    assert command(*line, "trainer.limit_train_batches=5", "name=short")[0] == 0
+    assert all(result(Path("o", name))["score"] is not None for name in ("train", "inside", "short"))
+
+
+def test_the_time_of_data_without_a_length_is_called_unknown(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRIDSTORM_ALLOW", "broken")
+    endless = ("data._target_=broken.Endless", "optimizer.lr=0.1,0.2", "sweep.fuse=off")
+    plan = sweep(*endless, "sweep.dry_run=true")
+    assert (plan.status, "expected time  unknown" in plan.out) == (0, True)
+    assert "How long the sweep takes is not known" in sweep(*endless, "sweep.budget=1s").err
+    assert "expected time  unknown" not in sweep(*endless, "sweep.dry_run=true", "+trainer.limit_train_batches=2").out
+
+
 @pytest.mark.parametrize(
     "content", ['{"status": "done"}', '{"status":"done","score":"abc","monitor":"val/loss","mode":"min"}']
 )
@@ -152,6 +178,49 @@ def test_a_full_disk_is_told_in_words_and_the_same_command_goes_on(tmp_path: Pat
     assert "could not be written: no space left on device." in done.stderr
     assert "Traceback" not in done.stderr
     assert not [*tmp_path.rglob(".gridstorm-*")]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of one and a bit megabytes."""
+    place = tmp_path / "small"
+    place.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1300k", "tmpfs", str(place)], capture_output=True)
+    if done.returncode:
+        pytest.skip("only root can mount a small disk")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fuse", ["off", "2"])
+def test_a_sweep_on_a_full_disk_says_so_and_the_same_command_goes_on(small_disk: Path, fuse: str) -> None:
+    grid = (f"output_dir={small_disk}", "optimizer.lr=0.01,0.02", "model.width=256", *SHORT, f"sweep.fuse={fuse}")
+    line = [sys.executable, "train.py", "-m", "sweep.name=grid", *grid]
+    full = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+    assert full.returncode == 1, full.stderr
+    words = full.stdout + full.stderr
+    assert "o space left on device" in words
+    assert "Traceback" not in words
+    assert "Another process" not in words
+    assert not [*small_disk.rglob(".gridstorm-*")]
+    subprocess.run(["mount", "-o", "remount,size=20m", str(small_disk)], check=True)
+    again = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert len([*small_disk.glob("grid/*/result.json")]) == 2
+
+
+@pytest.mark.slow
+def test_a_run_on_a_full_disk_can_be_resumed_when_there_is_room(small_disk: Path) -> None:
+    line = [sys.executable, "train.py", f"output_dir={small_disk}", "name=one", "model.width=400", *SHORT]
+    full = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+    assert (full.returncode, "Traceback" in full.stderr) == (1, False)
+    assert "resume=DIRECTORY with a run." in full.stderr
+    assert not [*small_disk.rglob(".gridstorm-*")]
+    subprocess.run(["mount", "-o", "remount,size=20m", str(small_disk)], check=True)
+    line = [sys.executable, "train.py", f"resume={small_disk}/one"]
+    again = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+    assert (again.returncode, "best val/loss" in again.stdout) == (0, True)
 
 
 @pytest.mark.slow

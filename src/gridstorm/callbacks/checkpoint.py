@@ -40,7 +40,7 @@ class Checkpoint(LightningCheckpoint):
             directory = self._directory(trainer)
             beside = directory / f"{TEMPORARY}best.{os.getpid()}"
             beside.unlink(missing_ok=True)
-            trainer.save_checkpoint(beside, weights_only=False)
+            _save(trainer, beside)
             if trainer.is_global_zero:
                 beside.replace(directory / "best.ckpt")
 
@@ -65,7 +65,7 @@ class Checkpoint(LightningCheckpoint):
             beside.replace(best)
         self._kept = None
         beside.unlink(missing_ok=True)  # a link there would lead elsewhere
-        trainer.save_checkpoint(beside, weights_only=False)
+        _save(trainer, beside)
         if trainer.is_global_zero:
             if better:
                 _link(beside, best)
@@ -103,6 +103,15 @@ class DirectCheckpointIO(TorchCheckpointIO):
         """Write `checkpoint` to `path`, whose folder is made where it is missing: other callbacks save here too."""
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         torch.save(checkpoint, path)
+
+
+def _save(trainer: pl.Trainer, file: Path) -> None:
+    """Save the state; where that fails, as on a full disk, nothing half written is left."""
+    try:
+        trainer.save_checkpoint(file, weights_only=False)
+    except Exception:
+        file.unlink(missing_ok=True)
+        raise
 
 
 def _link(source: Path, target: Path) -> None:

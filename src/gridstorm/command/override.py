@@ -225,7 +225,8 @@ class Overrides:
                 continue
             folder, _, last = f"{group}/{name}".rpartition("/")
             if not isinstance(name, str) or ".." in name or last not in self.options(folder):
-                return f"There is no {group} called {shown(name)!r}.", did_you_mean(shown(name), options)
+                remedy = f"Write {group}=none." if name is None and "none" in options else ""
+                return f"There is no {group} called {shown(name)!r}.", remedy or did_you_mean(shown(name), options)
         return None
 
     def _composed(self, texts: list[str]) -> DictConfig | None:

@@ -1,5 +1,6 @@
 """Values as text, such as numbers, durations and the points of a sweep; and durations read from text."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,7 +46,9 @@ def seconds(key: str, text: str | float | None) -> float | None:
 
 
 def duration(value: float) -> str:
-    """Return seconds as one number with a unit: `45s`, `12m`, `3.5h`."""
+    """Return seconds as one number with a unit: `45s`, `12m`, `3.5h`; `unknown` for NaN."""
+    if math.isnan(value):
+        return "unknown"
     if value < 100:
         return f"{value:.3g}s"
     unit = "m" if value < 6000 else "h" if value < 172800 else "d"

@@ -15,8 +15,9 @@ from gridstorm.record.file import (
     unreadable,
     write_whole,
 )
+from gridstorm.record.point import COUNTERS
 from gridstorm.record.result import Result, Status, best_name
-from gridstorm.record.run import COUNTERS, RunRecord
+from gridstorm.record.run import RunRecord
 from gridstorm.record.sweep import (
     KnownRun,
     SweepRecord,

@@ -10,6 +10,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property, partial
 from itertools import count
@@ -41,6 +42,7 @@ from gridstorm.record.file import (
     unreadable,
     write_whole,
 )  # fmt: skip
+from gridstorm.record.point import COUNTERS, points_after
 from gridstorm.record.result import Result, Status, best_name, finite
 from gridstorm.target import find
 
@@ -50,7 +52,6 @@ if TYPE_CHECKING:
 
 HELD_SECONDS = 10.0  # how long a process that was killed may take to end
 NOTES = {"overrides": list, "choices": dict, "origins": dict, "written": dict}
-COUNTERS = ("step", "epoch", "samples", "seconds")
 
 
 class RunRecord:
@@ -215,21 +216,11 @@ class RunRecord:
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the points of the curves, oldest first; a line that a crash cut short is left out."""
-        file = self.directory / POINTS
-        lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []
-        return [row for line in lines if (row := _parsed(line)) is not None]
+        return points_after(self.directory / POINTS, 0, whole=False)[0]
 
     def rows_after(self, place: int) -> tuple[list[dict[str, Any]], int]:
         """Return the whole lines of metrics.jsonl that begin at a byte or after it, and the byte at which they end."""
-        file = self.directory / POINTS
-        if not file.is_file() or file.stat().st_size <= place:
-            return [], place
-        with file.open("rb") as opened:
-            opened.seek(place)
-            text = opened.read()
-        whole = text[: text.rfind(b"\n") + 1]
-        rows = (_parsed(line.decode(errors="replace")) for line in whole.splitlines())
-        return [row for row in rows if row is not None], place + len(whole)
+        return points_after(self.directory / POINTS, place)
 
     def stops_after(self, epochs: int) -> str | None:
         """Return why the run is asked to stop after so many epochs (`pruned`); None if it is to go on."""
@@ -355,6 +346,12 @@ class RunRecord:
             UserError: Another process trains it.
         """
         self.hold(seconds=1.0)
+        try:
+            self._fail(error, trace)
+        finally:
+            self.close()
+
+    def _fail(self, error: str, trace: str) -> None:
         from gridstorm.record.tensorboard import EventFile
 
         rows, config = self.rows(), self.config.values
@@ -371,7 +368,6 @@ class RunRecord:
             seconds=last["seconds"],
             error=error,
         )
-        self.close()
         with EventFile(self.directory) as events:
             events.scalars(int(last["samples"]), {"fit/ok": 0.0})
             events.session_end("failure")
@@ -379,12 +375,9 @@ class RunRecord:
 
     def close(self) -> None:
         """Close the files of a run that ends or is interrupted."""
-        if self._metrics:
-            self._metrics.close()
-        if self._events:
-            self._events.close()
-        if self._lock:
-            self._lock.close()
+        with ExitStack() as files:  # the lock last, and in any case: on a full disk the others raise
+            for file in filter(None, (self._lock, self._events, self._metrics)):
+                files.callback(file.close)
             self._lock = None
 
     def discard(self) -> None:
@@ -396,11 +389,3 @@ class RunRecord:
     def write(self, name: str, text: str, sync: bool = False) -> None:
         """Write a file whole or not at all; with `sync` it is on the disk when this returns."""
         write_whole(self.directory / name, text, sync)
-
-
-def _parsed(line: str) -> dict[str, Any] | None:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return row if isinstance(row, dict) and row.keys() >= {*COUNTERS} else None

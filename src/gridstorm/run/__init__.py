@@ -22,7 +22,7 @@ from gridstorm.run.process import threads
 from gridstorm.run.rerun import rerun
 from gridstorm.run.result import conclude
 from gridstorm.run.run import begin, run, train
-from gridstorm.run.shape import try_one_batch
+from gridstorm.run.shape import num_batches, try_one_batch
 from gridstorm.run.warning import quiet, warned
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "mend",
     "module_for",
     "network_for",
+    "num_batches",
     "parameter_groups",
     "prepared",
     "quiet",

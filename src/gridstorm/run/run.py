@@ -23,7 +23,7 @@ from gridstorm.run.lightning import Recorder
 from gridstorm.run.module import Module
 from gridstorm.run.process import stopped_by_signals, threads
 from gridstorm.run.result import closing, conclude, outcome
-from gridstorm.run.shape import try_one_batch
+from gridstorm.run.shape import refuse_a_single_sample, try_one_batch
 from gridstorm.run.summary import card
 from gridstorm.run.warning import quiet, tried, warned
 from gridstorm.target import build, where
@@ -48,7 +48,10 @@ def run(config: RunConfig) -> Result | None:
         if config.values["explain"]:
             data = build(config.values["data"])
             with torch.device("meta"):
-                print(card(config, network_for(config, data)))
+                network = network_for(config, data)
+                if config.values["data"].get("batch_size") == 1:
+                    refuse_a_single_sample(network, torch.empty(1, *data.input_shape))
+                print(card(config, network))
             return None
         command = shlex.join(["python", "train.py", *config.overrides])
         return train(

@@ -1,11 +1,14 @@
 """Whether the shapes of the network's predictions, the targets and the loss fit one another."""
 
 import copy
+import math
 import warnings
 from contextlib import suppress
 from typing import Any
 
 import torch
+from lightning_fabric.utilities.data import sized_len
+from torch import nn
 
 from gridstorm.config import RunConfig, misshapen
 from gridstorm.data import PARTS
@@ -25,6 +28,7 @@ def try_one_batch(config: RunConfig, module: Module, data: Any) -> None:
     Raises:
         UserError: They do not.
     """
+    refuse_an_end_before_a_score(config, data)
     key = f"data={config.choices.get('data', config.values['data']['_target_'])}"
     for part in PARTS:
         batch = None
@@ -41,20 +45,49 @@ def try_one_batch(config: RunConfig, module: Module, data: Any) -> None:
             fact = f"A batch of the {part} part is not two tensors, x and y, of as many samples each."
             raise UserError([Problem(key, fact, "Let its loaders yield (x, y).")])
         if part == "train" and len(batch[0]) == 1:
-            refuse_a_single_sample(module, batch[0])
+            refuse_a_single_sample(module.network, batch[0])
         shapes = shapes_of(module, (batch[0][:2], batch[1][:2]))
         if shapes and (wrong := misshapen(module.task, *shapes)):
             fact, remedy = wrong
             raise UserError([Problem(f"loss={config.choices.get('loss')}" if shapes[2] else key, fact, remedy)])
 
 
-def refuse_a_single_sample(module: Module, x: torch.Tensor) -> None:
+def refuse_an_end_before_a_score(config: RunConfig, data: Any) -> None:
+    """Refuse a run that is to stop within its first epochs, before the validation that gives its score.
+
+    Raises:
+        UserError: It would have none.
+    """
+    trainer, monitor = config.values["trainer"], config.values["monitor"]
+    steps, batches = trainer.get("max_steps") or -1, num_batches(config, data)
+    inside = trainer.get("val_check_interval") not in (None, 1.0)
+    if steps < 0 or inside or batches is None or not monitor.startswith("val/"):
+        return
+    needed = math.ceil(batches / trainer.get("accumulate_grad_batches", 1)) * (
+        trainer.get("check_val_every_n_epoch") or 1
+    )
+    if steps < needed:
+        fact = f"In {steps} steps {monitor} is never measured, which is the run's score: that needs {needed}."
+        remedy = f"Give trainer.max_steps={needed} or more, +trainer.val_check_interval={steps}, or monitor=train/loss."
+        raise UserError([Problem(f"trainer.max_steps={steps}", fact, remedy)])
+
+
+def num_batches(config: RunConfig, data: Any) -> int | None:
+    """Return how many batches an epoch of training has; None where the data do not say."""
+    loader, limit = data.train_dataloader(), config.values["trainer"].get("limit_train_batches")
+    whole = sized_len(loader)
+    if isinstance(limit, int):
+        return limit if whole is None else min(whole, limit)
+    return None if whole is None else int(whole * (1.0 if limit is None else limit))
+
+
+def refuse_a_single_sample(network: nn.Module, x: torch.Tensor) -> None:
     """Refuse a batch of one sample where the network cannot be trained with it, as batch normalization cannot.
 
     Raises:
         UserError: It cannot.
     """
-    network = copy.deepcopy(module.network).train()
+    network = copy.deepcopy(network).train()
     device = next((one.device for one in network.parameters()), torch.device("cpu"))
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():

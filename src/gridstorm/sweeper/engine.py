@@ -201,7 +201,7 @@ class Engine:
             run.record.fail(error)
             run.refresh()
         except (OSError, UserError) as full:  # such as a full disk, or a record that was damaged meanwhile
-            run.result = self._failed(run, f"{error} ({full})")
+            run.result = self._failed(run, error if said(full) in error else f"{error} ({said(full)})")
 
     @staticmethod
     def _failed(run: TrialRun, error: str) -> Result:

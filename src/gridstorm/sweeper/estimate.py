@@ -1,6 +1,7 @@
 """How long a sweep would take, and which of its trials fit a budget."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -67,6 +68,9 @@ def within(trials: list[Trial], estimate: Estimate, budget: float, trim: bool) -
         UserError: They do not all fit, and `trim` is not set, or not even one fits.
     """
     whole = estimate.total(trials)
+    if math.isnan(whole):
+        fact = "How long the sweep takes is not known: its data do not say how many batches they have."
+        raise UserError([Problem("sweep.budget", fact, "Give +trainer.limit_train_batches=NUMBER, or no budget.")])
     if whole <= budget:
         return trials, estimate.count
     ends = accumulate(estimate.seconds(trial) / estimate.places for trial in trials)

@@ -42,6 +42,7 @@ def carry_out(directories: Sequence[str], planned: Sequence[str]) -> None:
         try:
             train(as_planned(record, planned[0]), lambda: record, alone=False)
         except Exception as error:
+            record.close()  # or nobody could write down the failure where this process cannot
             record.fail(said(error), traceback.format_exc())
 
 

@@ -1,5 +1,6 @@
 """Trying configurations before any is trained: whether they can be built, and how long they take."""
 
+import math
 import tempfile
 import time
 from collections.abc import Sequence
@@ -48,13 +49,13 @@ def time_run(config: RunConfig) -> dict[str, float]:
     """Train a configuration for two short epochs in a folder that is thrown away, and estimate the whole run.
 
     Returns:
-        `step` (seconds of a training step, with its share of the validation), `seconds` (of the whole run) and `bytes`
-        of its checkpoints.
+        `step` (seconds of a training step, with its share of the validation), `seconds` (of the whole run, NaN where
+        the data do not say how many batches they have) and `bytes` of its checkpoints.
     """
-    from gridstorm.run import prepared, quiet
+    from gridstorm.run import num_batches, prepared, quiet
 
     with quiet():
-        total = len(prepared(config).train_dataloader())
+        total = num_batches(config, prepared(config)) or math.nan
     [record], whole = _trained_briefly([config])
     around = whole - record["seconds"][-1]
     step = _epoch(record) / min(PILOT_STEPS, total)

@@ -29,6 +29,7 @@ ALLOWED = (
     ),
 )
 
+INITLESS = ("object", "ABC", "Generic", "Protocol")  # bases that take no arguments
 LIBRARIES = {prefix.split(".")[0] for prefix in ALLOWED}
 
 ALLOW_VARIABLE = "GRIDSTORM_ALLOW"
@@ -206,7 +207,18 @@ def _signature(target: Target) -> Signature:
         for node in owner.definition.body:
             if isinstance(node, ast.FunctionDef) and node.name == "__init__":
                 return _arguments(owner.module, node, skip=1)
-    return Signature((), open=True)
+    return Signature((), open=not all(map(_takes_nothing, target.ancestry())))
+
+
+def _takes_nothing(owner: Target) -> bool:
+    """Tell whether a class without an `__init__` is known to have none: neither from a base nor from a decorator."""
+    unknown = [
+        base
+        for base in map(ast.unparse, getattr(owner.definition, "bases", ()))
+        if base.split("[")[0].rpartition(".")[2] not in INITLESS and not _defined(owner.module, base.split("[")[0])
+    ]
+    made = any(isinstance(one, ast.FunctionDef) and one.name == "__new__" for one in owner.definition.body)
+    return not (unknown or made or owner.definition.decorator_list or [*getattr(owner.definition, "keywords", [])])
 
 
 def _defined(module: str, name: str) -> Target | None:
