@@ -16,7 +16,8 @@ from gridstorm.sampler import drawn
 class Sobol(BaseSampler):
     """A scrambled Sobol sequence with a dimension for each parameter, those with a condition too.
 
-    Point n depends on the seed, n and the parameters' names alone: 32 points begin with the same 16 as 16 points.
+    Point n depends only on the seed, n and the parameters' names: 32 points begin with the same 16 as 16 points.
+    (Optuna's QMCSampler counts in the study, and a study is rebuilt from the runs at each start.)
     (Owen, Scrambling Sobol' and Niederreiter-Xing points, 1998; scipy.stats.qmc.Sobol.)
 
     Args:
