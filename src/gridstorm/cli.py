@@ -13,10 +13,10 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     again = commands.add_parser("rerun", help="train a run's recipe again and say whether the numbers are the same")
     again.add_argument("directory", type=Path, help="the directory of a run")
-    again.set_defaults(function=lambda given: rerun(given.directory))
-    given = parser.parse_args(arguments)
+    again.set_defaults(function=lambda namespace: rerun(namespace.directory))
+    namespace = parser.parse_args(arguments)
     with exit_on_error():
-        return int(given.function(given))
+        return int(namespace.function(namespace))
 
 
 def rerun(directory: Path) -> int:

@@ -102,7 +102,7 @@ def shortened(text: str) -> str:
 
 def printable(text: str) -> str:
     """Return a text with whatever a terminal would not show written out, such as `\\x1b`."""
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 @contextmanager
@@ -128,20 +128,20 @@ def said(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0]}"
 
 
-def did_you_mean(given: str, names: Iterable[str]) -> str:
+def did_you_mean(text: str, names: Iterable[str]) -> str:
     """Return `Did you mean 'x'?` with the closest of `names`, or the names to choose from."""
     choices = sorted(set(names))
-    close = closest(given, choices)
+    close = closest(text, choices)
     if close:
         return f"Did you mean {' or '.join(map(repr, close))}?"
     return f"Choose one of: {', '.join(choices)}." if 0 < len(choices) <= MANY else "Remove it."
 
 
-def closest(given: str, names: Iterable[str]) -> list[str]:
+def closest(text: str, names: Iterable[str]) -> list[str]:
     """Return the one of `names` that is written most like `given`, and another as close; none where none is close."""
     lower = {name.lower(): name for name in names}
-    close = difflib.get_close_matches(given.lower(), lower, n=2, cutoff=0.6)
-    alike = [difflib.SequenceMatcher(None, name, given.lower()).ratio() for name in close]
+    close = difflib.get_close_matches(text.lower(), lower, n=2, cutoff=0.6)
+    alike = [difflib.SequenceMatcher(None, name, text.lower()).ratio() for name in close]
     return [lower[name] for name, ratio in zip(close, alike, strict=True) if ratio > alike[0] - 0.1]
 
 

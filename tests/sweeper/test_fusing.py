@@ -18,15 +18,15 @@ def runs(composed: Compose, *cells: tuple[str, ...]) -> list[TrialRun]:
 
 
 def looked(
-    found: list[TrialRun], wanted: str | int = "auto", gain: float = 3.0, why: str | None = None, free: float = 1e9
+    found: list[TrialRun], setting: str | int = "auto", gain: float = 3.0, why: str | None = None, free: float = 1e9
 ) -> Fusing:
     """Return what is found out, where every group gains so much, or cannot be stacked for a reason."""
 
     def tried(groups: Sequence[list[RunConfig]], measured: bool) -> list[Any]:
-        assert measured == (wanted == "auto")
+        assert measured == (setting == "auto")
         return [{"why": why, "gain": gain, "bytes": 1e6, "free": free} for _ in groups]
 
-    fusing = Fusing(wanted)
+    fusing = Fusing(setting)
     fusing.look(found, 2, tried)
     return fusing
 
@@ -44,9 +44,9 @@ def grouped(fusing: Fusing, found: list[TrialRun], places: int = 2) -> list[list
 def test_runs_that_differ_in_numbers_alone_are_one_group_and_every_place_has_work(composed: Compose) -> None:
     found = runs(composed, *((f"optimizer.lr={0.1 / n}", f"model.dropout={0.1 / n}", f"seed={n}") for n in range(1, 9)))
     assert grouped(looked(found), found) == [[0, 1, 2, 3], [4, 5, 6, 7]]
-    assert grouped(looked(found, wanted=3), found) == [[0, 1, 2], [3, 4, 5], [6, 7]]
+    assert grouped(looked(found, setting=3), found) == [[0, 1, 2], [3, 4, 5], [6, 7]]
     assert grouped(looked(found), found, places=1) == [[0, 1, 2, 3, 4, 5, 6, 7]]
-    assert grouped(looked(found, wanted=3), found, places=1) == [[0, 1, 2], [3, 4, 5], [6, 7]]
+    assert grouped(looked(found, setting=3), found, places=1) == [[0, 1, 2], [3, 4, 5], [6, 7]]
 
 
 def test_what_changes_a_shape_or_the_order_of_work_makes_groups_of_their_own(composed: Compose) -> None:
@@ -81,7 +81,7 @@ def test_few_and_short_runs_are_not_measured(composed: Compose) -> None:
 def test_memory_limits_a_group(composed: Compose) -> None:
     found = runs(composed, *((f"optimizer.lr={lr}",) for lr in (0.1, 0.2, 0.3, 0.4)))
     assert grouped(looked(found, free=8e6), found, places=1) == [[0, 1], [2, 3]]
-    assert grouped(looked(found, wanted=3, free=8e6), found, places=1) == [[0, 1], [2, 3]]
+    assert grouped(looked(found, setting=3, free=8e6), found, places=1) == [[0, 1], [2, 3]]
 
 
 DOUBLE = "trainer.precision=64-true"

@@ -33,8 +33,8 @@ def read_flags(arguments: Sequence[str]) -> argparse.Namespace:
 
     def error(message: str) -> NoReturn:
         kind, _, unknown = message.partition("unrecognized arguments: ")
-        known = re.findall(r"--[a-z-]+", parser.format_usage())
-        problems = [_misplaced(one, known) for one in unknown.split()]
+        flags = re.findall(r"--[a-z-]+", parser.format_usage())
+        problems = [_misplaced(text, flags) for text in unknown.split()]
         raise UserError(problems or [Problem("command line", f"{kind}.", "See python train.py --hydra-help.")])
 
     parser.error = error  # type: ignore[method-assign]
@@ -50,9 +50,9 @@ def read_flags(arguments: Sequence[str]) -> argparse.Namespace:
     return flags
 
 
-def _misplaced(text: str, known: Sequence[str]) -> Problem:
+def _misplaced(text: str, flags: Sequence[str]) -> Problem:
     if text.startswith("-"):
-        return Problem(text, "There is no such flag.", did_you_mean(text, known))
+        return Problem(text, "There is no such flag.", did_you_mean(text, flags))
     return Problem(text, "It stands apart from the other values.", "Write flags first: python train.py -m KEY=VALUE.")
 
 
@@ -121,7 +121,7 @@ def _show(main: Callable[..., Any], flags: argparse.Namespace) -> None:
         hydra, name = hydra_for(main, flags), flags.config_name or NAME
         config = hydra.compose_config
         # Help would set up the logging that a configuration describes, which can name any code.
-        hydra.compose_config = lambda **given: config(**{**given, "with_log_configuration": False})  # type: ignore[method-assign]
+        hydra.compose_config = lambda **options: config(**{**options, "with_log_configuration": False})  # type: ignore[method-assign]
         if flags.help or flags.hydra_help:
             (hydra.app_help if flags.help else hydra.hydra_help)(name, get_args_parser(), flags)
         elif flags.cfg:

@@ -182,16 +182,16 @@ def _checked(
 ) -> tuple[dict[str, Any], list[Problem]]:
     """Return a configuration's plain values and what is wrong with them, saying of a preset's or a choice's whose."""
     plain, problems = resolved(config, folders(hydra), unknown)
-    known = _origins(plain, config, hydra) if problems else {}
-    return plain, [replace(one, key=f"{one.key}{_place(one, known)}") for one in problems]
+    origins = _origins(plain, config, hydra) if problems else {}
+    return plain, [replace(problem, key=f"{problem.key}{_place(problem, origins)}") for problem in problems]
 
 
-def _place(problem: Problem, known: Mapping[str, str]) -> str:
+def _place(problem: Problem, origins: Mapping[str, str]) -> str:
     """Return ` (preset NAME)` or ` (choice GROUP=NAME)` for what stands there."""
     if "=" in problem.key:
-        origin = known.get(problem.path, "")
+        origin = origins.get(problem.path, "")
         return f" ({origin})" if origin.startswith(("preset", "choice")) else ""
-    inside = [origin for key, origin in known.items() if f"{key}.".startswith(f"{problem.path}.")]
+    inside = [origin for key, origin in origins.items() if f"{key}.".startswith(f"{problem.path}.")]
     return f" ({inside[0]})" if inside and inside[0].startswith("preset") else ""
 
 

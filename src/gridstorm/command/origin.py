@@ -28,17 +28,17 @@ def origins(
         folders: Where the presets' files are.
     """
     presets = {name: _preset(folders, name) for name in reversed(_named(overrides, choices))}
-    given = {key for text in overrides for key in _given(text)}
+    overridden = {key for text in overrides for key in _given(text)}
 
     def origin(key: str) -> str:
         parents = {".".join(key.split(".")[: length + 1]) for length in range(key.count(".") + 1)}
         group = key.partition(".")[0]
-        if parents & (given - set(choices)):
+        if parents & (overridden - set(choices)):
             return "command line"
         for name, (keys, _) in presets.items():
             if parents & keys:
                 return f"preset {name}"
-        if group in given and group in choices:
+        if group in overridden and group in choices:
             return f"choice {group}={choices[group]}"
         chosen = [name for name, (_, groups) in presets.items() if group in groups]
         return f"preset {chosen[0]}: {group}={choices.get(group)}" if chosen else "default"
@@ -49,7 +49,7 @@ def origins(
 def _named(overrides: Sequence[str], choices: Mapping[str, str]) -> list[str]:
     """Return the names of the presets, the last one wins; Hydra's choices hold a single one, not a list."""
     texts = [text for text in overrides if text.lstrip("+").partition("=")[0] == PRESETS]
-    values = [one.value() for one in OverridesParser.create().parse_overrides(texts)]
+    values = [override.value() for override in OverridesParser.create().parse_overrides(texts)]
     named = values[-1] if values and isinstance(values[-1], list) else choices.get(PRESETS)
     return [str(name) for name in (named if isinstance(named, list) else [named]) if name]
 

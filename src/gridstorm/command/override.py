@@ -101,30 +101,30 @@ class Overrides:
         None where the files do not compose, whatever the overrides say.
         """
         texts = sorted(self.texts, key=lambda text: SEARCHED not in text)  # where to look comes before what is there
-        parsed = [one for text in texts if (one := self._parsed(text))]
-        groups = [one for one in parsed if one.is_hydra_override() or self._is_group(one)]
-        config = self._composed([_first(one) for one in groups if self._is_chosen(one)])
+        parsed = [override for text in texts if (override := self._parsed(text))]
+        groups = [override for override in parsed if override.is_hydra_override() or self._is_group(override)]
+        config = self._composed([_first(override) for override in groups if self._is_chosen(override)])
         if config is None:
             return None
-        for one in parsed:
-            if one not in groups and one.key_or_group.partition(".")[0] not in self.unknown:
-                self._set(config, one)
-        task = [one for one in parsed if not one.is_hydra_override()]
-        config.hydra.overrides.task = [one.input_line for one in task]
-        config.hydra.overrides.hydra = [one.input_line for one in parsed if one.is_hydra_override()]
+        for override in parsed:
+            if override not in groups and override.key_or_group.partition(".")[0] not in self.unknown:
+                self._set(config, override)
+        task = [override for override in parsed if not override.is_hydra_override()]
+        config.hydra.overrides.task = [override.input_line for override in task]
+        config.hydra.overrides.hydra = [override.input_line for override in parsed if override.is_hydra_override()]
         config.hydra.job.override_dirname = dirname(task, config.hydra.job.config.override_dirname)
         return config
 
     def corners(self, config: DictConfig) -> Iterator[DictConfig]:
         """Yield `config`, then the same with each further value of each swept key: every value is seen once."""
         yield config
-        for one in self._swept:
-            first, *others = _values(one)
+        for override in self._swept:
+            first, *others = _values(override)
             for value in (value for value in others if not isinstance(value, dict)):  # those are composed themselves
-                OmegaConf.update(config, one.key_or_group, value)
+                OmegaConf.update(config, override.key_or_group, value)
                 yield config
             if not isinstance(first, dict):
-                OmegaConf.update(config, one.key_or_group, first)
+                OmegaConf.update(config, override.key_or_group, first)
 
     def options(self, group: str, kind: ObjectType = ObjectType.CONFIG) -> list[str]:
         """Return the choices of a group, or with `ObjectType.GROUP` the groups in it."""
@@ -158,9 +158,9 @@ class Overrides:
         parser = OverridesParser.create(self.loader)
         head, equals, value = text.partition("=")  # the head may begin with + or ~
         quoted = [f"{head}={as_text(QuotedString(value, Quote.single))}"] if key in PATHS and equals and value else []
-        for one in [text, *quoted] if key else []:
+        for candidate in [text, *quoted] if key else []:
             with suppress(HydraException, RecursionError, ValueError):  # the last: a number with thousands of digits
-                [parsed] = parser.parse_overrides([one])
+                [parsed] = parser.parse_overrides([candidate])
                 return parsed
         return None
 
@@ -190,30 +190,34 @@ class Overrides:
             return Problem(text, "This locale cannot tell its letters.", "Set LC_ALL=C.UTF-8.")
         if value != printable(value):
             return Problem(text, "It holds what cannot be shown.", "Take it out.")
-        unclosed = any(value.count(one) != value.count(other) for one, other in ("[]", "{}", "()"))
+        unclosed = any(value.count(opening) != value.count(other) for opening, other in ("[]", "{}", "()"))
         quoted = value.replace('"', "")
         remedy = "Close every bracket." if unclosed else f"Quote it, if it is a text: '{key}=\"{quoted}\"'."
         return Problem(text, "Its value cannot be read.", remedy)
 
-    def _is_group(self, one: Override) -> bool:
-        parent, _, name = one.key_or_group.rpartition("/")
-        return "." not in name and not isinstance(one.value(), dict) and name in self.options(parent, ObjectType.GROUP)
+    def _is_group(self, override: Override) -> bool:
+        parent, _, name = override.key_or_group.rpartition("/")
+        return (
+            "." not in name
+            and not isinstance(override.value(), dict)
+            and name in self.options(parent, ObjectType.GROUP)
+        )
 
-    def _is_chosen(self, one: Override) -> bool:
+    def _is_chosen(self, override: Override) -> bool:
         """Tell whether a group's override names choices that there are; otherwise say what is wrong with it."""
-        wrong = self._wrong_choice(one) if self._is_group(one) and not one.is_delete() else None
+        wrong = self._wrong_choice(override) if self._is_group(override) and not override.is_delete() else None
         if wrong:
-            self.problems.append(Problem(str(one.input_line), *wrong))
-            self.unknown.add(one.key_or_group)
+            self.problems.append(Problem(str(override.input_line), *wrong))
+            self.unknown.add(override.key_or_group)
         return wrong is None
 
-    def _wrong_choice(self, one: Override) -> tuple[str, str] | None:
-        group, options = one.key_or_group, self.options(one.key_or_group)
-        if group in GROUPS and not one.package and (one.is_add() or one.is_force_add()):
-            return f"{group} is chosen already.", f"Write {str(one.input_line).lstrip('+')}."
-        values = _values(one)
+    def _wrong_choice(self, override: Override) -> tuple[str, str] | None:
+        group, options = override.key_or_group, self.options(override.key_or_group)
+        if group in GROUPS and not override.package and (override.is_add() or override.is_force_add()):
+            return f"{group} is chosen already.", f"Write {str(override.input_line).lstrip('+')}."
+        values = _values(override)
         lists = [value for value in values if isinstance(value, list)]
-        if group not in LISTS and (one.package or lists):
+        if group not in LISTS and (override.package or lists):
             named = lists[0] if lists else values
             every = ",".join(map(as_text, named))
             remedy = f"Write {group}={every}." if len(named) < 2 else f"Write -m {group}={every} for a run with each."
@@ -254,27 +258,31 @@ class Overrides:
             return error
         return None
 
-    def _set(self, config: DictConfig, one: Override) -> None:
+    def _set(self, config: DictConfig, override: Override) -> None:
         """Set one key, of a sweep the first of its values, or say what is wrong with it."""
-        value = one.value()
-        if one.key_or_group == PARAMS and isinstance(value, dict):  # its keys are dotted, and no sections
+        value = override.value()
+        if override.key_or_group == PARAMS and isinstance(value, dict):  # its keys are dotted, and no sections
             config.sweep.params = {**as_written(config.sweep.params), **value}
             return
-        section = OmegaConf.select(config, one.key_or_group, throw_on_resolution_failure=False)
+        section = OmegaConf.select(config, override.key_or_group, throw_on_resolution_failure=False)
         if isinstance(value, dict) and isinstance(section, DictConfig):
-            for key, inner in leaves(value, one.key_or_group):
-                self._set(config, replace(one, key_or_group=key, _value=inner, input_line=f"{key}={shown(inner)}"))
+            for key, inner in leaves(value, override.key_or_group):
+                self._set(config, replace(override, key_or_group=key, _value=inner, input_line=f"{key}={shown(inner)}"))
             return
-        one = whole(one, section)
-        if wrong := misplaced_key(config, one, self._choices, folders(config.hydra)):
+        override = whole(override, section)
+        if wrong := misplaced_key(config, override, self._choices, folders(config.hydra)):
             self.problems.append(wrong)
             return
-        first = replace(one, value_type=ValueType.ELEMENT, _value=_values(one)[0]) if one.is_sweep_override() else one
+        first = (
+            replace(override, value_type=ValueType.ELEMENT, _value=_values(override)[0])
+            if override.is_sweep_override()
+            else override
+        )
         try:
             apply(config, first)
-            self._swept += [one] if one.is_sweep_override() else []
+            self._swept += [override] if override.is_sweep_override() else []
         except FAILURES as error:
-            self.problems.append(words(str(one.input_line), error))
+            self.problems.append(words(str(override.input_line), error))
 
 
 def of_hydra(loader: ConfigLoader, hydra: DictConfig) -> list[Problem]:
@@ -322,28 +330,28 @@ def words(key: str, error: Exception) -> Problem:
         return Problem(place, f"It is not YAML ({error.problem}).", "Correct that line, or the one before it.")
     if isinstance(error, ConfigLoadError) and len(lines := str(error).splitlines()) == 2:
         return Problem(key, *lines)  # one of ours
-    said = str(error).strip()
-    if not said or said.startswith("Error merging override"):
-        said = str(error.__cause__ or "").strip() or said or repr(error)
-    said = said.partition("Config search path")[0]
-    first, *rest = [line.strip().rstrip(".") for line in said.splitlines() if line.strip()]
-    options = said.partition("Available options")[2].splitlines()[1:]
+    message = str(error).strip()
+    if not message or message.startswith("Error merging override"):
+        message = str(error.__cause__ or "").strip() or message or repr(error)
+    message = message.partition("Config search path")[0]
+    first, *rest = [line.strip().rstrip(".") for line in message.splitlines() if line.strip()]
+    options = message.partition("Available options")[2].splitlines()[1:]
     names = [line.strip() for line in options if line.strip()]
     missing = (re.findall(r"'([^']+)'", first) or [""])[-1].rpartition("/")[2]
     remedy = did_you_mean(missing, names) if names else f"{' '.join(rest)}." if rest else "See python train.py --help."
     return Problem(key, f"{first}.", remedy)
 
 
-def _values(one: Override) -> list[Any]:
+def _values(override: Override) -> list[Any]:
     """Return the values that an override gives its key; of a range and of an interval, the two ends."""
-    value = raw_value(one)
+    value = raw_value(override)
     if isinstance(value, IntervalSweep):
         return [value.start, value.end]
     if isinstance(value, RangeSweep):
         start, stop, step = value.start or 0, value.stop or 0, value.step
         length = math.ceil((stop - start) / step) if step else 0
         return [*map(rounded, (start, start + (length - 1) * step))][:length] if length > 0 else []
-    return values_of(one)
+    return values_of(override)
 
 
 def endless(key: str, value: Any) -> tuple[str, str] | None:
@@ -361,18 +369,18 @@ def endless(key: str, value: Any) -> tuple[str, str] | None:
     return None
 
 
-def whole(one: Override, now: Any) -> Override:
+def whole(override: Override, now: Any) -> Override:
     """Make an interval one of whole numbers where the key holds one `now`: `model.depth=interval(1,4)`."""
-    value = raw_value(one)
+    value = raw_value(override)
     if not isinstance(value, IntervalSweep) or not isinstance(now, int) or isinstance(now, bool):
-        return one
+        return override
     ends = [float(end or 0) for end in (value.start, value.end)]
     if not all(end.is_integer() for end in ends):
-        return one
-    return replace(one, _value=replace(value, start=int(ends[0]), end=int(ends[1])))
+        return override
+    return replace(override, _value=replace(value, start=int(ends[0]), end=int(ends[1])))
 
 
-def _first(one: Override) -> str:
+def _first(override: Override) -> str:
     """Return the override with the first of its values alone."""
-    text = str(one.input_line)
-    return f"{one.get_key_element()}={as_text(_values(one)[0])}" if one.is_sweep_override() else text
+    text = str(override.input_line)
+    return f"{override.get_key_element()}={as_text(_values(override)[0])}" if override.is_sweep_override() else text

@@ -43,8 +43,8 @@ class Presets(FileConfigSource):
         Raises:
             ConfigLoadError: It is no preset, or one that reaches further than it may.
         """
-        if found := problem(_path(config_path)):
-            raise ConfigLoadError(found[0])
+        if wrong := problem(_path(config_path)):
+            raise ConfigLoadError(wrong[0])
         return super().load_config(_path(config_path))
 
     def is_config(self, config_path: str) -> bool:
@@ -92,12 +92,12 @@ def problem(path: str) -> tuple[str, str] | None:
         close = closest(path, beside)
         return "There is no such file.", f"Did you mean {close[0]!r}?" if close else REMEDY
     try:
-        found = FileConfigSource("gridstorm", "file://").load_config(path)
+        result = FileConfigSource("gridstorm", "file://").load_config(path)
     except Exception as error:  # of many kinds: no text, no YAML, no section
         return f"It cannot be read ({str(error).splitlines()[0].rstrip('.')}).", REMEDY
-    if found.header.get("package") != "_global_" or not isinstance(found.config, DictConfig):
+    if result.header.get("package") != "_global_" or not isinstance(result.config, DictConfig):
         return "It is no preset: its first line is not # @package _global_.", REMEDY
-    content: Any = OmegaConf.to_container(found.config, resolve=False)
+    content: Any = OmegaConf.to_container(result.config, resolve=False)
     if "hydra" in content:
         return "It sets Hydra's own node, which can name any code.", "Take its section hydra out."
     wrong = [entry for entry in content.get("defaults") or [] if not _harmless(entry)]
@@ -179,7 +179,7 @@ def fixed(config: RunConfig) -> list[tuple[str, str]]:
 def _as_text(value: Any) -> Any:
     """Return a plain value as YAML that is composed again has it: what looks like an interpolation is none."""
     if isinstance(value, list):
-        return [_as_text(one) for one in value]
+        return [_as_text(item) for item in value]
     return re.sub(r"(\\*)\$\{", r"\1\1\\${", value) if isinstance(value, str) else value
 
 

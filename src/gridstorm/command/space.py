@@ -82,11 +82,11 @@ def axes(
     Raises:
         UserError: A text cannot be read, spans nothing, or zipped keys have unequal numbers of values.
     """
-    given = OverridesParser.create(config_loader=loader).parse_overrides(list(texts))
-    taken = {one.key_or_group for one in given}
-    found = [axis(one, values) for one in given if one.is_sweep_override()]
-    found += [axis(_parsed(loader, key, value), values) for key, value in params.items() if key not in taken]
-    return [*map(_distinct, _joined(found, zipped))]
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(texts))
+    taken = {override.key_or_group for override in parsed}
+    spanned = [axis(override, values) for override in parsed if override.is_sweep_override()]
+    spanned += [axis(_parsed(loader, key, value), values) for key, value in params.items() if key not in taken]
+    return [*map(_distinct, _joined(spanned, zipped))]
 
 
 def conditional(
@@ -94,7 +94,7 @@ def conditional(
 ) -> list[Axis]:
     """Return the axes that a choice's own file names under `_sweep_`, which exist only where it is chosen."""
     parsed = [_parsed(loader, f"{group}.{key}", value) for key, value in ranges.items()]
-    return [replace(_distinct(axis(one, values)), condition=(group, choice)) for one in parsed]
+    return [replace(_distinct(axis(override, values)), condition=(group, choice)) for override in parsed]
 
 
 def _parsed(loader: ConfigLoader, key: str, value: Any) -> Override:
@@ -102,56 +102,58 @@ def _parsed(loader: ConfigLoader, key: str, value: Any) -> Override:
     listed = ",".join(map(as_text, value)) if isinstance(value, list) else ""
     text = f"{key}=choice({listed})" if listed else f"{key}={value}"
     try:
-        one = OverridesParser.create(config_loader=loader).parse_override(text)
+        override = OverridesParser.create(config_loader=loader).parse_override(text)
     except HydraException:
-        one = None
-    if one is None or value in ("", [], None):
+        override = None
+    if override is None or value in ("", [], None):
         wrong: tuple[str, str] | None = ("It lists no values.", f"Write them as on the command line: {key}: 0.1,0.2.")
     else:
-        wrong = endless(key, raw_value(one))
-    if wrong or one is None:
+        wrong = endless(key, raw_value(override))
+    if wrong or override is None:
         raise UserError([Problem(f"sweep.params.{text}", *wrong or ())])
-    return one
+    return override
 
 
-def axis(one: Override, values: Mapping[str, Any]) -> Axis:
+def axis(override: Override, values: Mapping[str, Any]) -> Axis:
     """Return what one override spans; `values` are those of keys that are not swept."""
-    key = one.key_or_group
-    value = raw_value(whole(one, values.get(key)))
+    key = override.key_or_group
+    value = raw_value(whole(override, values.get(key)))
     if isinstance(value, IntervalSweep):
         low, high = value.start or 0, value.end or 0
         log = "log" in value.tags
         if low >= high or (log and low <= 0):
-            wanted = "Its ends must rise" + (", and a logarithm has none at or below 0." if low < high else ".")
-            raise UserError([Problem(str(one.input_line), wanted, f"Try {key}=tag(log, interval(0.0001, 0.1)).")])
+            rule = "Its ends must rise" + (", and a logarithm has none at or below 0." if low < high else ".")
+            raise UserError([Problem(str(override.input_line), rule, f"Try {key}=tag(log, interval(0.0001, 0.1)).")])
         return Axis((key,), low=low, high=high, log=log, whole={type(low), type(high)} == {int})
-    return Axis((key,), tuple((value,) for value in values_of(one)))
+    return Axis((key,), tuple((value,) for value in values_of(override)))
 
 
-def _distinct(one: Axis) -> Axis:
+def _distinct(axis: Axis) -> Axis:
     """Leave out points that are listed twice; 1 and 1.0 are two."""
-    return replace(one, points=tuple({repr(row): row for row in one.points}.values()))
+    return replace(axis, points=tuple({repr(row): row for row in axis.points}.values()))
 
 
-def _joined(found: list[Axis], zipped: Sequence[Sequence[str]]) -> list[Axis]:
+def _joined(spanned: list[Axis], zipped: Sequence[Sequence[str]]) -> list[Axis]:
     """Join the axes of each group of zipped keys at the place of the first of them."""
     for keys in zipped:
-        parts = [one for key in keys for one in found if one.keys == (key,)]
-        lengths = [len(one.points) for one in parts]
-        given = f"sweep.zip=[{','.join(keys)}]"
+        parts = [axis for key in keys for axis in spanned if axis.keys == (key,)]
+        lengths = [len(axis.points) for axis in parts]
+        text = f"sweep.zip=[{','.join(keys)}]"
         if len(parts) != len(keys) or len(keys) < 2:
-            missing = [key for key in keys if not any(one.keys == (key,) for one in found)]
+            missing = [key for key in keys if not any(axis.keys == (key,) for axis in spanned)]
             fact = f"{' and '.join(missing) or 'One key alone'} takes no several values to be zipped."
-            raise UserError([Problem(given, fact, "Name keys that list several values each.")])
+            raise UserError([Problem(text, fact, "Name keys that list several values each.")])
         if len(set(lengths)) > 1 or not all(lengths):
             counts = ", ".join(
-                f"{one.name} {length or 'an interval'}" for one, length in zip(parts, lengths, strict=True)
+                f"{axis.name} {length or 'an interval'}" for axis, length in zip(parts, lengths, strict=True)
             )
             raise UserError(
-                [Problem(given, f"Zipped keys have unequal numbers of values: {counts}.", "List as many of each.")]
+                [Problem(text, f"Zipped keys have unequal numbers of values: {counts}.", "List as many of each.")]
             )
-        points = tuple(tuple(values[0] for values in rows) for rows in zip(*(one.points for one in parts), strict=True))
-        first = min(map(found.index, parts))
-        found = [one for one in found if one not in parts]
-        found.insert(first, Axis(tuple(keys), points))
-    return found
+        points = tuple(
+            tuple(values[0] for values in rows) for rows in zip(*(axis.points for axis in parts), strict=True)
+        )
+        first = min(map(spanned.index, parts))
+        spanned = [axis for axis in spanned if axis not in parts]
+        spanned.insert(first, Axis(tuple(keys), points))
+    return spanned

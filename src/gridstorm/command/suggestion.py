@@ -18,57 +18,57 @@ ABSENT = object()
 
 
 def misplaced_key(
-    config: DictConfig, one: Override, choices: Callable[[], Choices], folders: Sequence[Path]
+    config: DictConfig, override: Override, choices: Callable[[], Choices], folders: Sequence[Path]
 ) -> Problem | None:
     """Return what is wrong with the key of an override, None where it has its place in `config`.
 
     Args:
         config: What the choices compose to.
-        one: The override.
+        override: The override.
         choices: Returns the names in each group; asked where something is wrong.
         folders: Where the choices' files are.
     """
-    text, key = str(one.input_line), one.key_or_group
+    text, key = str(override.input_line), override.key_or_group
     parent, _, name = key.rpartition(".")
     present, holder = _get(config, key) is not ABSENT, _get(config, parent)
     if holder is not ABSENT and not present and not isinstance(holder, DictConfig):
         return Problem(text, f"{parent} is one value, and has no {name!r} in it.", f"Write {parent}=VALUE.")
-    if one.is_add() or one.is_force_add():
-        taken = present and one.is_add() and not isinstance(one.value(), list | dict)
+    if override.is_add() or override.is_force_add():
+        taken = present and override.is_add() and not isinstance(override.value(), list | dict)
         return Problem(text, f"{key} is there already.", f"Write {text.lstrip('+')}.") if taken else None
     if present:
         return None
     taker = _taker(holder, name)
-    if taker and not one.is_delete():
+    if taker and not override.is_delete():
         return Problem(text, f"{taker} takes it, but its section does not list it.", f"Write +{text}.")
     return Problem(text, f"There is no key {key!r}.", _remedy(config, key, text.partition("=")[2], choices(), folders))
 
 
 def _remedy(config: DictConfig, key: str, value: str, choices: Choices, folders: Sequence[Path]) -> str:
     (section, _, rest), parent = key.partition("."), key.rpartition(".")[0]
-    known = [*keys(as_written(config)), *choices]
-    meant: list[str] = next(filter(None, _meant(key, value.partition(",")[0], known, choices)), [])
+    candidates = [*keys(as_written(config)), *choices]
+    meant: list[str] = next(filter(None, _meant(key, value.partition(",")[0], candidates, choices)), [])
     others = [f"{section}={name}" for name in choices.get(section, ()) if rest and _lists(folders, section, name, rest)]
-    if others and not any(one.rpartition(".")[0] == parent for one in meant):
+    if others and not any(key.rpartition(".")[0] == parent for key in meant):
         return f"Choose {' or '.join(others)}, which {'has' if len(others) == 1 else 'have'} it."
     if meant:
         return f"Did you mean {' or '.join(map(repr, meant))}?"
-    beside = [one for one in known if one.rpartition(".")[0] == parent]
+    beside = [key for key in candidates if key.rpartition(".")[0] == parent]
     return f"Choose one of: {', '.join(beside)}." if 0 < len(beside) <= MANY else "See python train.py --help."
 
 
-def _meant(key: str, value: str, known: Sequence[str], choices: Choices) -> Iterator[list[str]]:
+def _meant(key: str, value: str, candidates: Sequence[str], choices: Choices) -> Iterator[list[str]]:
     """Yield guesses, the likeliest first; an empty one is none."""
     parent, _, name = key.rpartition(".")
-    beside = {one.rpartition(".")[2]: one for one in known if one.rpartition(".")[0] == parent}
-    lasts = {one.rpartition(".")[2]: one for one in reversed(known)}
-    close = [beside[one] for one in closest(name, beside)]
-    yield [f"{one}={value}" for one in close if value in choices.get(one, ())]
+    beside = {key.rpartition(".")[2]: key for key in candidates if key.rpartition(".")[0] == parent}
+    lasts = {key.rpartition(".")[2]: key for key in reversed(candidates)}
+    close = [beside[match] for match in closest(name, beside)]
+    yield [f"{key}={value}" for key in close if value in choices.get(key, ())]
     yield close
     yield [f"{group}={value}" for group, names in choices.items() if not parent and value in names]
-    yield [one for one in known if one.rpartition(".")[2] == name]
-    yield [] if beside else closest(key, known)
-    yield [lasts[one] for one in closest(name, lasts)]
+    yield [key for key in candidates if key.rpartition(".")[2] == name]
+    yield [] if beside else closest(key, candidates)
+    yield [lasts[match] for match in closest(name, lasts)]
 
 
 def _get(config: DictConfig, key: str) -> Any:

@@ -47,11 +47,11 @@ def _unreadable_text(file: Path, text: str) -> tuple[str, str] | None:
     return None
 
 
-def _unfolded(node: yaml.Node, known: dict[int, int]) -> int:
+def _unfolded(node: yaml.Node, sizes: dict[int, int]) -> int:
     """Return how many values a node has with every alias unfolded; more than any file where it holds itself."""
-    if id(node) not in known:
-        known[id(node)] = NODES + 1  # of one that is met again inside itself
+    if id(node) not in sizes:
+        sizes[id(node)] = NODES + 1  # of one that is met again inside itself
         inner = node.value if isinstance(node, yaml.CollectionNode) else []
         parts = [part for pair in inner for part in pair] if isinstance(node, yaml.MappingNode) else inner
-        known[id(node)] = 1 + sum(_unfolded(part, known) for part in parts)
-    return known[id(node)]
+        sizes[id(node)] = 1 + sum(_unfolded(part, sizes) for part in parts)
+    return sizes[id(node)]

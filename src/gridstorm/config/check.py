@@ -42,21 +42,21 @@ def resolved(
         unknown: Groups whose choice is not known, so that nothing is said of their sections.
     """
     plain, unresolved = resolve(config)
-    found = check_values(plain, folders, unknown)
-    if not found:
+    problems = check_values(plain, folders, unknown)
+    if not problems:
         return plain, unresolved
-    told = told_once(found, copies(config), unresolved, unknown)
-    return plain, [*unresolved, *_with_decoding(told, interpolated(config))]
+    reported = told_once(problems, copies(config), unresolved, unknown)
+    return plain, [*unresolved, *_with_decoding(reported, interpolated(config))]
 
 
 def _with_decoding(problems: Sequence[Problem], written: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield problems; where a resolver gave a text, such as one of the environment, the remedy makes a value of it."""
-    for one in problems:
-        text = str(written.get(one.path, ""))
-        if ":" in text and one.fact.endswith("and this is text."):
-            yield replace(one, remedy=f"Write '{one.path}=\"${{oc.decode:{text}}}\"'.")
+    for wrong in problems:
+        text = str(written.get(wrong.path, ""))
+        if ":" in text and wrong.fact.endswith("and this is text."):
+            yield replace(wrong, remedy=f"Write '{wrong.path}=\"${{oc.decode:{text}}}\"'.")
         else:
-            yield one
+            yield wrong
 
 
 def check_values(
@@ -79,20 +79,20 @@ def checked_again(config: RunConfig) -> RunConfig:
 
 
 def told_once(
-    found: Sequence[Problem],
+    problems: Sequence[Problem],
     copied: Mapping[str, str],
     unresolved: Sequence[Problem] = (),
     unknown: Collection[str] = (),
 ) -> list[Problem]:
     """Leave out what is told already: of copies of a value that is wrong, and of what could not be resolved."""
-    silent = {one.path for one in unresolved}
-    wrong = silent | {one.path for one in found}
+    silent = {problem.path for problem in unresolved}
+    wrong = silent | {problem.path for problem in problems}
     return [
-        one
-        for one in found
-        if one.path not in silent
-        and one.path.partition(".")[0] not in unknown
-        and (original(one.path, copied) == one.path or original(one.path, copied) not in wrong)
+        problem
+        for problem in problems
+        if problem.path not in silent
+        and problem.path.partition(".")[0] not in unknown
+        and (original(problem.path, copied) == problem.path or original(problem.path, copied) not in wrong)
     ]
 
 
@@ -127,15 +127,15 @@ def _root(plain: Mapping[str, Any]) -> Iterator[Problem]:
             yield Problem(key, "It is missing.", f"Leave it where it is, or write ++{key}=VALUE.")
     sections = {name: content for name in ("regularization", "sweep") if isinstance(content := plain.get(name), dict)}
     inner = {f"{name}.{inner}": value for name, content in sections.items() for inner, value in content.items()}
-    known = [*TYPES, *SECTIONS]
+    names = [*TYPES, *SECTIONS]
     held: dict[str, Any] = {**{str(name): value for name, value in plain.items()}, **inner}
     for key, value in held.items():
-        if key not in known:
-            given = key if isinstance(value, dict) else f"{key}={shown(value)}"
-            remedy = did_you_mean(key, closest(key, [one for one in known if ("." in one) == ("." in key)]))
+        if key not in names:
+            text = key if isinstance(value, dict) else f"{key}={shown(value)}"
+            remedy = did_you_mean(key, closest(key, [option for option in names if ("." in option) == ("." in key)]))
             if key == "experiment":
                 remedy = "Begin the preset's file with # @package _global_."
-            yield Problem(given, "Unknown key.", remedy)
+            yield Problem(text, "Unknown key.", remedy)
     yield from _places(plain)
 
 
@@ -156,8 +156,8 @@ def _places(plain: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _targets(plain: Mapping[str, Any]) -> Iterator[Problem]:
     for key, node in targets(plain):
-        if found := problem(key, node["_target_"]):
-            yield found
+        if wrong := problem(key, node["_target_"]):
+            yield wrong
             continue
         target = find(node["_target_"])
         assert target is not None
@@ -170,28 +170,28 @@ def _partial(key: str, node: Mapping[str, Any]) -> Iterator[Problem]:
     is_part = key in SECTIONS or key == "logger" or key.startswith("callbacks.")
     if is_part and bool(node.get("_partial_")) != (key in PARTIAL):
         needed = "true: the run completes it" if key in PARTIAL else "false: the run takes it as it is"
-        given = f"{key}._partial_={shown(node['_partial_'])}" if "_partial_" in node else f"{key}._partial_"
-        yield Problem(given, f"It must be {needed}.", f"Write ++{key}._partial_={needed.partition(':')[0]}.")
+        text = f"{key}._partial_={shown(node['_partial_'])}" if "_partial_" in node else f"{key}._partial_"
+        yield Problem(text, f"It must be {needed}.", f"Write ++{key}._partial_={needed.partition(':')[0]}.")
 
 
 def _arguments(key: str, node: Mapping[str, Any], target: Target) -> Iterator[Problem]:
     """The keys of a section are the arguments of its target, each of the right type and in its range."""
-    signature, given = target.signature(), GIVEN.get(key, {})
+    signature, supplied = target.signature(), GIVEN.get(key, {})
     limits = RANGES if is_a_librarys(target.path) else {}  # a name of your own may mean anything
     for name, value in node.items():
         argument, dotted = signature.get(name), f"{key}.{name}"
-        if name in given:
-            yield Problem(f"{dotted}={shown(value)}", "The run sets this itself.", given[name])
+        if name in supplied:
+            yield Problem(f"{dotted}={shown(value)}", "The run sets this itself.", supplied[name])
         elif argument:
             yield from _value(dotted, value, argument.type, limits)
         elif name in SPECIAL:
             yield from _value(dotted, value, written(SPECIAL[name]), limits)
         elif name == "_args_" or (name != "_target_" and not signature.open):
-            names = [one.name for one in signature.arguments if one.name not in given]
+            names = [argument.name for argument in signature.arguments if argument.name not in supplied]
             yield Problem(f"{dotted}={shown(value)}", f"{target.name} takes no {name!r}.", did_you_mean(name, names))
     for argument in signature.arguments:
         counted = key == "scheduler" and argument.name in COUNTED
-        if argument.required and argument.name not in {*given, *node} and not counted:
+        if argument.required and argument.name not in {*supplied, *node} and not counted:
             dotted = f"{key}.{argument.name}"
             yield Problem(dotted, f"{target.name} cannot be built without it.", f"Write +{dotted}=VALUE.")
 
@@ -203,26 +203,30 @@ def _value(key: str, value: Any, annotation: ast.expr | None, limits: Mapping[st
         yield _wrong_type(key, value, annotation, limit)
         return
     values = value if isinstance(value, list) else [value]
-    numbers = [one for one in values if isinstance(one, int | float) and not isinstance(one, bool)]
-    if not all(limit.holds(one) for one in numbers):
+    numbers = [item for item in values if isinstance(item, int | float) and not isinstance(item, bool)]
+    if not all(limit.holds(item) for item in numbers):
         finite = "" if limit is ANY or all(map(math.isfinite, numbers)) else " and finite"
         yield Problem(f"{key}={shown(value)}", f"It must be {limit}{finite}.", f"Try {_example(key, limit)}.")
 
 
 def _wrong_type(key: str, value: Any, annotation: ast.expr, limit: Range) -> Problem:
-    wanted, listed, name = describe(annotation), [str(one) for one in literals(annotation)], key.rpartition(".")[2]
-    given, fact = f"{key}={shown(value)}", f"It must be {wanted}, and this is {kind(value)}."
+    expected, listed, name = (
+        describe(annotation),
+        [str(option) for option in literals(annotation)],
+        key.rpartition(".")[2],
+    )
+    text, fact = f"{key}={shown(value)}", f"It must be {expected}, and this is {kind(value)}."
     single = listed and isinstance(value, str | int | float)
-    if single and (closest(shown(value), listed) or set(wanted.split(" or ")) <= {*listed, "null"}):
-        return Problem(given, f"There is no {name} called {shown(value)!r}.", did_you_mean(shown(value), listed))
-    if "text" in wanted and isinstance(value, bool | int | float):
-        return Problem(given, fact, f"Quote it: '{key}=\"{shown(value)}\"'.")
-    if isinstance(value, float) and value.is_integer() and "a whole number" in wanted:
-        return Problem(given, fact, f"Write {key}={int(value)}.")
-    return Problem(given, fact, f"Give {wanted}." if limit is ANY else f"Try {_example(key, limit)}.")
+    if single and (closest(shown(value), listed) or set(expected.split(" or ")) <= {*listed, "null"}):
+        return Problem(text, f"There is no {name} called {shown(value)!r}.", did_you_mean(shown(value), listed))
+    if "text" in expected and isinstance(value, bool | int | float):
+        return Problem(text, fact, f"Quote it: '{key}=\"{shown(value)}\"'.")
+    if isinstance(value, float) and value.is_integer() and "a whole number" in expected:
+        return Problem(text, fact, f"Write {key}={int(value)}.")
+    return Problem(text, fact, f"Give {expected}." if limit is ANY else f"Try {_example(key, limit)}.")
 
 
 def _example(key: str, limit: Range) -> str:
     good = limit.example if isinstance(limit.example, tuple) else (limit.example,)
-    text = ",".join(f"{one:g}" for one in good)
+    text = ",".join(f"{item:g}" for item in good)
     return f"{key}=[{text}]" if isinstance(limit.example, tuple) else f"{key}={text}"

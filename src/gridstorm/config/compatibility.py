@@ -27,11 +27,11 @@ def compatible(plain: Mapping[str, Any], folders: Collection[Path], unknown: Col
         remedy = f"Let its class say task = {' or '.join(map(repr, METRICS))}."
         yield Problem(f"data._target_={path}", "It does not say which kind of task it is.", remedy)
         return
-    wanted = {
+    needs = {
         "loss": ("tasks", task, f"is {task.replace('_', ' ')}"),
         "model": ("inputs", inputs, f"yields {YIELDS.get(inputs, inputs)}"),
     }
-    for group, (constant, need, words) in wanted.items():
+    for group, (constant, need, words) in needs.items():
         if group not in unknown and not _takes(plain[group]["_target_"], constant, need):
             named = choices(folders, group).items()
             good = [f"{group}={name}" for name, path in named if _takes(path, constant, need)]
@@ -50,12 +50,12 @@ def choice(plain: Mapping[str, Any], group: str, folders: Collection[Path]) -> s
 
 def choices(folders: Collection[Path], group: str) -> dict[str, str]:
     """Return the `_target_` of each choice of a group that names one itself."""
-    found: dict[str, str] = {}
+    by_name: dict[str, str] = {}
     for file in (file for folder in folders for file in sorted((folder / group).glob("*.yaml"))):
         named = [line for line in file.read_text(errors="replace").splitlines() if line.startswith("_target_:")]
         if named:
-            found.setdefault(file.stem, named[0].partition(":")[2].split("#")[0].strip())
-    return found
+            by_name.setdefault(file.stem, named[0].partition(":")[2].split("#")[0].strip())
+    return by_name
 
 
 def _takes(path: Any, constant: str, need: Any) -> bool:
@@ -73,15 +73,15 @@ def _constant(path: Any, name: str) -> Any:
 
 def _monitored(plain: Mapping[str, Any], task: str) -> Iterator[Problem]:
     """Whatever monitors a metric names one that the task logs, in the direction in which it is better."""
-    known = monitors(task)
+    directions = monitors(task)
     for key, name, mode in _monitors(plain):
-        if name not in known and key != "scheduler.":
+        if name not in directions and key != "scheduler.":
             words = f"A {task.replace('_', ' ')} run does not log it."
-            yield Problem(f"{key}monitor={name}", words, did_you_mean(name, known))
-        elif mode in ("min", "max") and mode != known.get(name, mode):
-            words = "smaller" if known[name] == "min" else "larger"
+            yield Problem(f"{key}monitor={name}", words, did_you_mean(name, directions))
+        elif mode in ("min", "max") and mode != directions.get(name, mode):
+            words = "smaller" if directions[name] == "min" else "larger"
             yield Problem(
-                f"{key}mode={mode}", f"{name} is better when it is {words}.", f"Write {key}mode={known[name]}."
+                f"{key}mode={mode}", f"{name} is better when it is {words}.", f"Write {key}mode={directions[name]}."
             )
 
 

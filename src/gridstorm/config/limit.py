@@ -104,7 +104,9 @@ def misnamed(key: str, name: str) -> Problem | None:
 
 def component(text: str, longest: int = LONGEST) -> str:
     """Return the name of one directory that shows a text; one that is too long ends in a digest of the whole."""
-    shown = "".join(one if one.isprintable() and one not in "/\\" else "_" for one in text).lstrip(".") or "_"
+    shown = (
+        "".join(letter if letter.isprintable() and letter not in "/\\" else "_" for letter in text).lstrip(".") or "_"
+    )
     encoded = shown.encode(errors="replace")
     if len(encoded) <= longest:
         return encoded.decode()

@@ -57,13 +57,13 @@ def as_written(config: DictConfig) -> dict[str, Any]:
     return plain  # type: ignore[no-any-return]
 
 
-def _unresolved(given: str, error: Exception, known: Iterator[str]) -> Problem:
+def _unresolved(text: str, error: Exception, names: Iterator[str]) -> Problem:
     reason = re.sub(r"^\w+ raised while resolving interpolation: ", "", str(error).strip().splitlines()[0])
     reason = reason.partition(" expecting ")[0].strip('".')
     missing = re.search(r"Interpolation key '(.+)' not found", reason)
-    close = closest(missing[1], known) if missing else []
+    close = closest(missing[1], names) if missing else []
     remedy = did_you_mean(missing[1], close) if missing and close else "Name what is there, or give a value."
-    return Problem(given, f"It cannot be resolved: {reason}.", remedy)
+    return Problem(text, f"It cannot be resolved: {reason}.", remedy)
 
 
 def leaves(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
@@ -93,8 +93,8 @@ def no_data(config: Any) -> list[Problem]:
         return [
             Problem("config.yaml", f"It holds more than plain values ({error}).", "Restore it, or start a new run.")
         ]
-    known = isinstance(config, dict) and all(isinstance(key, str) for key in config)
-    return [] if known else [Problem("config.yaml", "It is no configuration.", "Restore it, or start a new run.")]
+    is_plain = isinstance(config, dict) and all(isinstance(key, str) for key in config)
+    return [] if is_plain else [Problem("config.yaml", "It is no configuration.", "Restore it, or start a new run.")]
 
 
 def interpolated(config: DictConfig) -> dict[str, Any]:
@@ -106,8 +106,8 @@ def copies(config: DictConfig) -> dict[str, str]:
     """Return the keys that are written `${other.key}`, each with the key where the value itself is written."""
     named = {key: COPY.fullmatch(str(text)) for key, text in interpolated(config).items()}
     others = {key: _absolute(key, match[1]) for key, match in named.items() if match}
-    found = {key: original(other, others) for key, other in others.items()}
-    return {key: other for key, other in found.items() if key != other and _is_there(config, other)}
+    sources = {key: original(other, others) for key, other in others.items()}
+    return {key: other for key, other in sources.items() if key != other and _is_there(config, other)}
 
 
 def _absolute(key: str, name: str) -> str:

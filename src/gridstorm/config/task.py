@@ -56,12 +56,12 @@ def misshapen(task: str, logits: tuple[int, ...], y: tuple[int, ...], loss: tupl
         y: That of the targets.
         loss: That of the loss.
     """
-    given = f"The predictions are {[*logits]} and the targets {[*y]}"
+    shapes = f"The predictions are {[*logits]} and the targets {[*y]}"
     if task == "regression" and logits != y:
-        return f"{given}, and a regression compares equal shapes.", "Give targets [N, 1], such as y.unsqueeze(1)."
+        return f"{shapes}, and a regression compares equal shapes.", "Give targets [N, 1], such as y.unsqueeze(1)."
     if task != "regression" and not (len(logits) == 2 and y == logits[:1]):
         words = task.replace("_", " ")
-        return f"{given}, and {words} takes [N, C] and [N].", "Give the number of its class for each of the N."
+        return f"{shapes}, and {words} takes [N, C] and [N].", "Give the number of its class for each of the N."
     if loss:
         return f"The loss is {[*loss]}, and it has to be one number.", "Let it return its mean, such as reduction=mean."
     return None

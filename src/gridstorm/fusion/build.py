@@ -13,19 +13,19 @@ from gridstorm.run import Module, module_for, network_for, prepared
 
 def build_all(configs: Sequence[RunConfig]) -> Iterator[tuple[Module, Any]]:
     """Yield each run's module and its data, which runs share that would read the same."""
-    known: dict[str, Any] = {}
+    shared: dict[str, Any] = {}
     for config in configs:
         section = config.values["data"]
         same, alike = str(section), str({**section, "seed": None})
         torch.manual_seed(config.values["seed"])
-        if same not in known and alike in known:
-            known[same] = copy.copy(known[alike])
-            known[same].seed = section["seed"]  # of the order of the training batches, and of nothing else
-        data = known.get(same)
+        if same not in shared and alike in shared:
+            shared[same] = copy.copy(shared[alike])
+            shared[same].seed = section["seed"]  # of the order of the training batches, and of nothing else
+        data = shared.get(same)
         if data is None:
             before = torch.get_rng_state()
             data = prepared(config)
             if torch.equal(before, torch.get_rng_state()):  # else it draws what the network's weights follow on
-                known[same] = data
-                known |= {alike: data} if isinstance(data, InMemory) else {}
+                shared[same] = data
+                shared |= {alike: data} if isinstance(data, InMemory) else {}
         yield module_for(config, network_for(config, data), data), data

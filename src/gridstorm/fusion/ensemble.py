@@ -65,7 +65,7 @@ class Ensemble:
     def _unused(self, batch: Batch) -> list[str]:
         """Return the names of the parameters that no gradient reaches."""
         probe = copy.deepcopy(self.whole)
-        named = {name: one for name, one in probe.named_parameters() if one.requires_grad}
+        named = {name: parameter for name, parameter in probe.named_parameters() if parameter.requires_grad}
         x, y = (part[0].to(self.like.device, self.like.dtype if part.is_floating_point() else None) for part in batch)
         gradients = torch.autograd.grad(probe(x, y)[0], [*named.values()], allow_unused=True)
         return [name for name, gradient in zip(named, gradients, strict=True) if gradient is None]
@@ -86,11 +86,13 @@ class Ensemble:
             setattr(self.whole.network.get_submodule(path), name, Rates(values))
         self.tensors = tuple(like.new_tensor(values) for values in self.numbers.values())
         self.l1 = like.new_tensor([module.l1 for module in self.modules])
-        self.penalized = [name for name, one in self.modules[0].named_parameters() if self._is_penalized(one)]
+        self.penalized = [
+            name for name, parameter in self.modules[0].named_parameters() if self._is_penalized(parameter)
+        ]
         self.source = torch.tensor(self.sources, device=like.device)
 
     def _is_penalized(self, parameter: Tensor) -> bool:
-        return any(parameter is one for one in self.modules[0].l1_parameters)
+        return any(parameter is penalized for penalized in self.modules[0].l1_parameters)
 
     def __call__(self, batch: Batch) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Pass a batch through the networks.
@@ -107,8 +109,10 @@ class Ensemble:
             x, y = x[0], y[0]
         elif self.sources != [*range(len(x))]:
             x, y = x.index_select(0, self.source), y.index_select(0, self.source)
-        one = vmap(self._one, in_dims=(0, 0, 0, 0, dim, dim))
-        losses, values, buffers = one(self.stack.parameters, self.stack.frozen, self.tensors, self.streams.every, x, y)
+        stacked = vmap(self._one, in_dims=(0, 0, 0, 0, dim, dim))
+        losses, values, buffers = stacked(
+            self.stack.parameters, self.stack.frozen, self.tensors, self.streams.every, x, y
+        )
         for name, buffer in buffers.items():
             if (
                 buffer.data_ptr() != self.stack.frozen[name].data_ptr()
@@ -141,13 +145,13 @@ def differing(modules: Sequence[nn.Module]) -> Numbers:
     Raises:
         ValueError: They differ in something else.
     """
-    found: Numbers = {}
+    numbers: Numbers = {}
     for path, first in modules[0].named_modules():
         own = [vars(module.get_submodule(path)) for module in modules]
         for name, value in vars(first).items():
-            values = [one.get(name) for one in own]
-            if isinstance(value, bool | int | float | str) and any(one != value for one in values):
-                if not all(isinstance(one, float | int) and not isinstance(one, bool) for one in values):
+            values = [keywords.get(name) for keywords in own]
+            if isinstance(value, bool | int | float | str) and any(other != value for other in values):
+                if not all(isinstance(item, float | int) and not isinstance(item, bool) for item in values):
                     raise ValueError(f"The networks differ in {path}.{name}, which is no number.")
-                found[path, name] = values  # type: ignore[assignment]
-    return found
+                numbers[path, name] = values  # type: ignore[assignment]
+    return numbers

@@ -98,8 +98,8 @@ class Group(LightModule):
         for number, member in enumerate(self.members):
             member.configure(self.ensemble.stack, number)
         self.optimizer = merged([member.optimizer for member in self.members])
-        told = {**self.members[0].told, "scheduler": Schedulers(self.optimizer, self.members)}
-        return {"optimizer": self.optimizer, "lr_scheduler": told}
+        configured = {**self.members[0].told, "scheduler": Schedulers(self.optimizer, self.members)}
+        return {"optimizer": self.optimizer, "lr_scheduler": configured}
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the sum of what the runs minimise, in which the gradient of each is its own."""

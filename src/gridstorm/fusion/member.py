@@ -78,8 +78,10 @@ class Member:
         module.trainer = self  # type: ignore[assignment]
         self.curve = curve_for(config, record, module)
         built = [self.curve, *map(build, (config.values["callbacks"] or {}).values())]
-        kept = [one for one in built if not isinstance(one, pl.callbacks.ProgressBar)]
-        self.callbacks = sorted(kept, key=lambda one: isinstance(one, pl.callbacks.Checkpoint))  # as Lightning's are
+        kept = [callback for callback in built if not isinstance(callback, pl.callbacks.ProgressBar)]
+        self.callbacks = sorted(
+            kept, key=lambda callback: isinstance(callback, pl.callbacks.Checkpoint)
+        )  # as Lightning's are
         self.callback_metrics: dict[str, Tensor] = {}
         self.loggers = [Recorder(record, lambda: self.curve.counters(self))]  # type: ignore[arg-type]  # it stands for a Trainer
         self.should_stop = False
@@ -112,9 +114,9 @@ class Member:
         """Make the optimizer of the run's row and its scheduler, and take up their last state."""
         self.stack, self.number = stack, number
         flags = fast(self.module.make_optimizer, stack.flat)
-        told = self.module.configured(stack.groups(number), **flags)
-        self.optimizer: Optimizer = told["optimizer"]
-        self.told = told["lr_scheduler"]
+        configured = self.module.configured(stack.groups(number), **flags)
+        self.optimizer: Optimizer = configured["optimizer"]
+        self.told = configured["lr_scheduler"]
         self.scheduler = self.told["scheduler"]
         self.lr_scheduler_configs = [LRSchedulerConfig(self.scheduler)]
         # The group's optimizer takes the steps, which the scheduler would miss.

@@ -27,12 +27,12 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     def call(x: Tensor, weight: Tensor, *biases: Tensor) -> Tensor:
         rows = x.flatten(1, -2)
         flipped = x.dim() == 3
-        one, other = (weight, rows.mT) if flipped else (rows, weight.mT)
+        left, other = (weight, rows.mT) if flipped else (rows, weight.mT)
         if biases:
-            found = torch.baddbmm(biases[0][:, :, None] if flipped else biases[0][:, None], one, other)
+            output = torch.baddbmm(biases[0][:, :, None] if flipped else biases[0][:, None], left, other)
         else:
-            found = torch.bmm(one, other)
-        return found.mT if flipped else torch.unflatten(found, 1, x.shape[1:-1])
+            output = torch.bmm(left, other)
+        return output.mT if flipped else torch.unflatten(output, 1, x.shape[1:-1])
 
     return outside(call, input, weight, *([] if bias is None else [bias]))
 
@@ -48,12 +48,12 @@ def cross_entropy(
     label_smoothing: float | Tensor = 0.0,
 ) -> Tensor:
     """Return what `torch.nn.functional.cross_entropy` does; the smoothing, which is linear, may be a tensor."""
-    told = {"weight": weight, "ignore_index": ignore_index, "reduction": reduction}
+    options = {"weight": weight, "ignore_index": ignore_index, "reduction": reduction}
     if isinstance(label_smoothing, Tensor):  # torch's own takes a number
-        hard, even = (cross_entropy(input, target, **told, label_smoothing=share) for share in (0.0, 1.0))  # type: ignore[arg-type]
+        hard, even = (cross_entropy(input, target, **options, label_smoothing=share) for share in (0.0, 1.0))  # type: ignore[arg-type]
         return (1 - label_smoothing) * hard + label_smoothing * even
     if weight is not None or reduction != "mean" or input.dim() != 2 or target.is_floating_point():
-        return F.cross_entropy(input, target, **told, label_smoothing=label_smoothing)  # type: ignore[arg-type]
+        return F.cross_entropy(input, target, **options, label_smoothing=label_smoothing)  # type: ignore[arg-type]
 
     def call(logits: Tensor, y: Tensor) -> Tensor:
         few = logits.shape[-1] < FEW
@@ -66,15 +66,15 @@ def cross_entropy(
     return outside(call, input, target)
 
 
-def attention(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, **given: Any) -> Tensor:
+def attention(query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, **options: Any) -> Tensor:
     """Attend with all runs' queries as one batch: torch's own rule under `vmap` loops over the runs."""
     if query.dim() != 4 or attn_mask is not None:
         with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
-            return F.scaled_dot_product_attention(query, key, value, attn_mask, **given)
+            return F.scaled_dot_product_attention(query, key, value, attn_mask, **options)
 
     def call(*stacked: Tensor) -> Tensor:
         query, key, value = (tensor.flatten(0, 1) for tensor in stacked)
-        return torch.unflatten(F.scaled_dot_product_attention(query, key, value, **given), 0, stacked[0].shape[:2])
+        return torch.unflatten(F.scaled_dot_product_attention(query, key, value, **options), 0, stacked[0].shape[:2])
 
     return outside(call, query, key, value)
 
@@ -112,23 +112,23 @@ def batch_norm(
     eps: float = 1e-5,
 ) -> Tensor:
     """Return what `torch.nn.functional.batch_norm` does: every run's channels are channels of one call."""
-    told = (running_mean, running_var, weight, bias)
+    arguments = (running_mean, running_var, weight, bias)
 
     def call(x: Tensor, *tensors: Tensor) -> Tensor:
-        given = iter(tensors)
-        mean, var, scale, shift = (None if one is None else next(given).flatten() for one in told)
+        remaining = iter(tensors)
+        mean, var, scale, shift = (None if argument is None else next(remaining).flatten() for argument in arguments)
         return apart(F.batch_norm(joined(x), mean, var, scale, shift, training, momentum, eps), len(x))
 
-    return outside(call, input, *(one for one in told if one is not None))
+    return outside(call, input, *(argument for argument in arguments if argument is not None))
 
 
 def pooled(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Return a pooling of images with every run's channels as channels of one call."""
 
-    def rule(input: Tensor, *args: Any, **given: Any) -> Tensor:
-        if input.dim() != 4 or given.get("return_indices"):
-            return function(input, *args, **given)
-        return outside(lambda x: apart(function(joined(x), *args, **given), len(x)), input)
+    def rule(input: Tensor, *args: Any, **options: Any) -> Tensor:
+        if input.dim() != 4 or options.get("return_indices"):
+            return function(input, *args, **options)
+        return outside(lambda x: apart(function(joined(x), *args, **options), len(x)), input)
 
     return rule
 

@@ -64,11 +64,11 @@ def needs(config: RunConfig) -> dict[str, float]:
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         forward_loss(module.network, module.loss, next(iter(data.train_dataloader())))
-    weights = sum(one.numel() * one.element_size() for one in module.parameters())
+    weights = sum(parameter.numel() * parameter.element_size() for parameter in module.parameters())
     double = 2 if "64" in str(config.values["trainer"].get("precision")) else 1
     device = trainer_for(config, bar=False).strategy.root_device
     return {
-        "bytes": float(double * (2 * sum(one.nbytes() for one in kept.values()) + 5 * weights)),
+        "bytes": float(double * (2 * sum(tensor.nbytes() for tensor in kept.values()) + 5 * weights)),
         "free": _free_memory(device),
     }
 
@@ -76,8 +76,8 @@ def needs(config: RunConfig) -> dict[str, float]:
 def _free_memory(device: torch.device) -> float:
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[0])
-    if (told := Path("/proc/meminfo")).is_file():  # what files fill is free too, which sysconf does not say
-        [line] = [line for line in told.read_text().splitlines() if line.startswith("MemAvailable")]
+    if (meminfo := Path("/proc/meminfo")).is_file():  # what files fill is free too, which sysconf does not say
+        [line] = [line for line in meminfo.read_text().splitlines() if line.startswith("MemAvailable")]
         return float(line.split()[1]) * 1024
     return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
 

@@ -59,14 +59,14 @@ class Streams(TorchFunctionMode):
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Call `func`, for every run with its own stream where it draws, else by its rule if it has one."""
-        given = dict(kwargs or {})
+        keywords = dict(kwargs or {})
         if func in DROPOUTS:
-            return self._drop(func, *args, **given)
+            return self._drop(func, *args, **keywords)
         if func in RANDOM:
-            return self._each(func, args, given)
-        if func is F.scaled_dot_product_attention and (given.get("dropout_p") or len(args) > 4):
-            return self._each(func, args, given)
-        return (RULES.get(func, func) if stacking() else func)(*args, **given)
+            return self._each(func, args, keywords)
+        if func is F.scaled_dot_product_attention and (keywords.get("dropout_p") or len(args) > 4):
+            return self._each(func, args, keywords)
+        return (RULES.get(func, func) if stacking() else func)(*args, **keywords)
 
     def _drop(self, func: Any, input: Tensor, p: Any = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
         rates = p if isinstance(p, Rates) else [p] * len(self.stream)
@@ -82,9 +82,9 @@ class Streams(TorchFunctionMode):
         mask = outside(masks, self.mine)
         return input.mul_(mask) if inplace else input * mask
 
-    def _each(self, func: Any, args: Sequence[Any], given: Mapping[str, Any]) -> Tensor:
+    def _each(self, func: Any, args: Sequence[Any], keywords: Mapping[str, Any]) -> Tensor:
         """Call `func` run by run."""
-        values = [*args, *given.values()]
+        values = [*args, *keywords.values()]
         places = [place for place, value in enumerate(values) if isinstance(value, Tensor)]
 
         def call(every: Tensor, *tensors: Tensor) -> Tensor:
@@ -94,17 +94,17 @@ class Streams(TorchFunctionMode):
                 for place, tensor in zip(places, tensors, strict=True):
                     own[place] = tensor[run].contiguous()  # as alone: numbers are drawn in the order of the memory
                 self.states[number] = before[number]  # the run before may have been of the same stream
-                named = dict(zip(given, own[len(args) :], strict=True))
+                named = dict(zip(keywords, own[len(args) :], strict=True))
                 outputs.append(self._drawn(number, func, *own[: len(args)], **named))
             return torch.stack(outputs)
 
         return outside(call, self.mine, *(values[place] for place in places))
 
-    def _drawn(self, number: int, func: Any, *args: Any, **given: Any) -> Tensor:
+    def _drawn(self, number: int, func: Any, *args: Any, **keywords: Any) -> Tensor:
         """Call `func` with the generators where this stream left them."""
         for generator, state in zip(self.generators, self.states[number], strict=True):
             generator.set_state(state)
-        output: Tensor = func(*args, **given)
+        output: Tensor = func(*args, **keywords)
         self.states[number] = self._taken()
         return output
 

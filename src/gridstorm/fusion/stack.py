@@ -63,15 +63,17 @@ class Stack:
         self.modules = [*modules]
         self.slots, self.sizes, self.numbers = _layout(modules[0], unused)
         tensors = [_tensors(module) for module in modules]
-        shapes = {tuple((name, tensor.shape, tensor.dtype) for name, tensor in one.items()) for one in tensors}
+        shapes = {tuple((name, tensor.shape, tensor.dtype) for name, tensor in network.items()) for network in tensors}
         trained = {slot.name for slot in self.slots}
         if len(shapes) > 1 or len({tensors[0][name].dtype for name in trained}) > 1:
             raise ValueError("The parameters of the networks differ in shape or type.")
-        rows = [torch.cat([one[slot.name].detach().flatten() for slot in self.slots]) for one in tensors]
+        rows = [torch.cat([network[slot.name].detach().flatten() for slot in self.slots]) for network in tensors]
         self.flat = torch.stack(rows)
         self.gradients = torch.zeros_like(self.flat)
         self.frozen = {
-            name: torch.stack([one[name].detach() for one in tensors]) for name in tensors[0] if name not in trained
+            name: torch.stack([network[name].detach() for network in tensors])
+            for name in tensors[0]
+            if name not in trained
         }
         self.rows = [[nn.Parameter(part) for part in torch.split(row, self.sizes)] for row in self.flat]
         self._view()
@@ -139,8 +141,10 @@ class Stack:
             owns = [saved["state"].get(slot.number, {}) for slot in slots]
             for key, value in owns[0].items():
                 values = [own[key] for own in owns]
-                fits = all(getattr(one, "shape", None) == slot.shape for one, slot in zip(values, slots, strict=True))
-                merged = torch.cat([one.flatten() for one in values]) if fits and _any_dim(slots) else copied(value)
+                fits = all(
+                    getattr(value, "shape", None) == slot.shape for value, slot in zip(values, slots, strict=True)
+                )
+                merged = torch.cat([value.flatten() for value in values]) if fits and _any_dim(slots) else copied(value)
                 state.setdefault(group, {})[key] = merged
         groups = [{**group, **flags, "params": [number]} for number, group in enumerate(saved["param_groups"])]
         return {"state": state, "param_groups": groups}
@@ -159,19 +163,19 @@ def merged(optimizers: Sequence[Optimizer]) -> Optimizer:
 
 def adopt_groups(whole: Optimizer, optimizers: Sequence[Optimizer]) -> None:
     """Let `whole` step these optimizers' groups."""
-    whole.param_groups = [group for one in optimizers for group in one.param_groups]
+    whole.param_groups = [group for optimizer in optimizers for group in optimizer.param_groups]
     whole.state.clear()
-    for one in optimizers:
-        for part in (part for group in one.param_groups for part in group["params"]):
-            whole.state[part] = one.state[part]
+    for optimizer in optimizers:
+        for part in (part for group in optimizer.param_groups for part in group["params"]):
+            whole.state[part] = optimizer.state[part]
 
 
 def fast(optimizer: Any, tensor: Tensor) -> dict[str, bool]:
     """Return the flag that asks an optimizer (a partial) for its fused step, if it has one and was asked nothing."""
     takes = inspect.signature(optimizer.func).parameters
     asked = any(optimizer.keywords.get(name) for name in ("fused", "foreach", "differentiable", "capturable"))
-    known = tensor.device.type in ("cpu", "cuda", "mps", "xpu") and tensor.is_floating_point()
-    return {"fused": True} if "fused" in takes and known and not asked else {}
+    supported = tensor.device.type in ("cpu", "cuda", "mps", "xpu") and tensor.is_floating_point()
+    return {"fused": True} if "fused" in takes and supported and not asked else {}
 
 
 def _layout(module: Module, unused: Collection[str]) -> tuple[list[Slot], list[int], list[list[int]]]:

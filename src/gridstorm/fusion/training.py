@@ -27,8 +27,8 @@ def train_together(records: Sequence[RunRecord]) -> None:
     """
     for record in records:
         mend(record)  # before they are grouped by the epochs from which they go on
-    for _, found in groupby(sorted(records, key=_epoch), key=_epoch):
-        group = [*found]
+    for _, same_epoch in groupby(sorted(records, key=_epoch), key=_epoch):
+        group = [*same_epoch]
         if len(group) == 1:
             _train_alone(group[0])
             continue

@@ -48,9 +48,9 @@ class Processes(Launcher):
     def __init__(
         self, places: int | Literal["auto"] = "auto", threads: int | Literal["auto"] = "auto", per_device: int = 1
     ) -> None:
-        for name, given in (("places", places), ("threads", threads), ("per_device", per_device)):
-            if given != "auto" and given < 1:
-                raise ValueError(f"launcher.{name} is {given}, and there must be at least 1.")
+        for name, value in (("places", places), ("threads", threads), ("per_device", per_device)):
+            if value != "auto" and value < 1:
+                raise ValueError(f"launcher.{name} is {value}, and there must be at least 1.")
         self._places, self._threads, self._per_device = places, threads, per_device
         self._jobs: WeakKeyDictionary[Future[Any], Job] = WeakKeyDictionary()
         self._free: deque[Place] = deque()

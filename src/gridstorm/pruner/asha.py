@@ -36,11 +36,11 @@ class Asha:
 
     def rungs(self, max_epochs: int) -> list[int]:
         """Return the epochs at which runs of `max_epochs` are compared."""
-        found, rung = [], self.min_resource
+        epochs, rung = [], self.min_resource
         while rung * self.reduction_factor <= max_epochs:
-            found.append(rung)
+            epochs.append(rung)
             rung *= self.reduction_factor
-        return found
+        return epochs
 
     def limit(self, epochs: int, max_epochs: int) -> int | None:
         """Return the epoch at which a run that has trained `epochs` pauses next, None if it goes on to its end."""

@@ -53,8 +53,8 @@ def code(recipe: Mapping[str, Any]) -> str:
     Of Gridstorm these are the files of what trains, and of each choice its own file, those of its bases and those that
     its family shares; of other packages every file.
     """
-    found = (find(node["_target_"]) for _, node in targets(recipe))
-    modules = {owner.module for target in found if target for owner in target.ancestry()}
+    definitions = (find(node["_target_"]) for _, node in targets(recipe))
+    modules = {owner.module for target in definitions if target for owner in target.ancestry()}
     return _digest(frozenset(modules))
 
 

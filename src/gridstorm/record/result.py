@@ -66,10 +66,10 @@ class Result:
     @classmethod
     def read(cls, content: Mapping[str, Any]) -> "Result":
         """Return the result that a file holds; a ValueError or TypeError: it holds none."""
-        known = {one.name: content[one.name] for one in fields(cls) if one.name in content}
-        result = cls(**{**known, "status": Status(str(content.get("status")))})
+        values = {field.name: content[field.name] for field in fields(cls) if field.name in content}
+        result = cls(**{**values, "status": Status(str(content.get("status")))})
         numbers = (result.score, result.best_epoch, result.parameters, result.epochs, result.seconds)
-        if not all(one is None or type(one) in (int, float) for one in numbers) or None in numbers[3:]:
+        if not all(item is None or type(item) in (int, float) for item in numbers) or None in numbers[3:]:
             raise TypeError("What should be a number is none.")
         if not isinstance(result.metrics, dict) or not isinstance(result.warnings, list):
             raise TypeError("Its metrics or its warnings are none.")

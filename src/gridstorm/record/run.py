@@ -135,7 +135,7 @@ class RunRecord:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where it is there: ten times faster
         config, origin = self._read(CONFIG, partial(yaml.load, Loader=loader)), self.origin
         if wrong := no_data(config):
-            raise UserError([replace(one, key=str(self.directory / one.key)) for one in wrong])
+            raise UserError([replace(problem, key=str(self.directory / problem.key)) for problem in wrong])
         return RunConfig(config, *(origin.get(name, kind()) for name, kind in NOTES.items()))
 
     @property
@@ -146,8 +146,10 @@ class RunRecord:
         except UserError as refusal:
             file = str(self.directory / CONFIG)
             named = [
-                one if one.key.startswith(str(self.directory)) else replace(one, key=f"{file}: {one.key}")
-                for one in refusal.problems
+                problem
+                if problem.key.startswith(str(self.directory))
+                else replace(problem, key=f"{file}: {problem.key}")
+                for problem in refusal.problems
             ]
             raise UserError(named) from refusal
 
@@ -178,10 +180,10 @@ class RunRecord:
         return origin
 
     def _section(self, name: str) -> dict[str, Any]:
-        found = self._read(name, json.loads)
-        if not isinstance(found, dict):
+        content = self._read(name, json.loads)
+        if not isinstance(content, dict):
             raise unreadable(self.directory / name, "it is no section")
-        return found
+        return content
 
     def _read(self, name: str, parse: Callable[[str], Any]) -> Any:
         """Return what a file of the record holds; a UserError names the file that cannot be read."""
@@ -250,14 +252,14 @@ class RunRecord:
 
     def misfits(self) -> dict[str, str]:
         """Return what cannot be written to, each with the reason: a link would lead out, a folder is no file."""
-        found = {}
+        reasons = {}
         for name in OF_RUNS:
             file = self.directory / name
             if file.is_symlink():
-                found[name] = "is a symbolic link"
+                reasons[name] = "is a symbolic link"
             elif file.exists() and file.is_dir() != (name == CHECKPOINTS):
-                found[name] = "is no directory" if name == CHECKPOINTS else "is a directory"
-        return found
+                reasons[name] = "is no directory" if name == CHECKPOINTS else "is a directory"
+        return reasons
 
     def hold(self, seconds: float | None = None) -> None:
         """Keep every other process from training this run, until this one closes it or ends.

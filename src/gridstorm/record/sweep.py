@@ -84,12 +84,12 @@ class SweepRecord:
             raise
 
     def _refuse_other_scores(self) -> None:
-        results = [one.result for one in self.known if one.result]
-        other = next((one for one in results if (one.monitor, one.mode) != (self.monitor, self.mode)), None)
+        results = [known.result for known in self.known if known.result]
+        other = next((result for result in results if (result.monitor, result.mode) != (self.monitor, self.mode)), None)
         if other:
             fact = f"The runs in {self.directory} are compared by {other.monitor} ({other.mode})."
-            given = f"monitor={self.monitor} mode={self.mode}"
-            raise UserError([Problem(given, fact, "Keep that metric, or give another sweep.name.")])
+            text = f"monitor={self.monitor} mode={self.mode}"
+            raise UserError([Problem(text, fact, "Keep that metric, or give another sweep.name.")])
 
     def close(self) -> None:
         """Release the lock."""
@@ -104,36 +104,40 @@ class SweepRecord:
             stale: Tells which directories do not count.
         """
         standing: dict[str, list[KnownRun]] = {}
-        for one in sorted(self.known, key=lambda one: (not one.result, -int(one.trial["number"]))):
-            standing.setdefault(one.signature, []).append(one)
+        for candidate in sorted(
+            self.known, key=lambda candidate: (not candidate.result, -int(candidate.trial["number"]))
+        ):
+            standing.setdefault(candidate.signature, []).append(candidate)
         for trial in trials:
             for run in trial.runs:
-                usable = (one for one in standing.get(run.config.signature, ()) if self._is_usable(one, run))
-                known = next(usable, None)
-                if known and not stale(run.config, known):
-                    run.record, run.result = known.record, known.result
-                    trial.number = int(known.trial["number"])
+                usable = (
+                    candidate for candidate in standing.get(run.config.signature, ()) if self._is_usable(candidate, run)
+                )
+                match = next(usable, None)
+                if match and not stale(run.config, match):
+                    run.record, run.result = match.record, match.result
+                    trial.number = int(match.trial["number"])
 
-    def _is_usable(self, known: KnownRun, run: TrialRun) -> bool:
+    def _is_usable(self, candidate: KnownRun, run: TrialRun) -> bool:
         """Tell whether what would be trained in a directory is what was planned; of what is done only results count."""
-        if known.result and known.result.status == Status.DONE:
+        if candidate.result and candidate.result.status == Status.DONE:
             return True
         try:
-            config, misfits = known.record.checked_config, known.record.misfits()
-            known.record.environment  # noqa: B018  # what is damaged there would be met only when the run goes on
+            config, misfits = candidate.record.checked_config, candidate.record.misfits()
+            candidate.record.environment  # noqa: B018  # what is damaged there would be met only when the run goes on
         except UserError as refusal:
-            self.aside.append(_aside(known.record, refusal))
+            self.aside.append(_aside(candidate.record, refusal))
             return False
         if misfits or config.signature != run.config.signature:
             reasons = [f"{name} {reason}" for name, reason in misfits.items()]
             self.aside.append(
-                f"{known.record.directory}: {(reasons or ['its config.yaml is not what was planned'])[0]}"
+                f"{candidate.record.directory}: {(reasons or ['its config.yaml is not what was planned'])[0]}"
             )
         return not misfits and config.signature == run.config.signature
 
     def number(self, trials: Sequence[Trial]) -> None:
         """Number the trials that have no number, in their order, with numbers that no directory has."""
-        taken = {int(one.trial["number"]) for one in self.known} | {trial.number for trial in trials}
+        taken = {int(known.trial["number"]) for known in self.known} | {trial.number for trial in trials}
         free = (number for number in count(1) if number not in taken)
         for trial in trials:
             trial.number = trial.number or next(free)
@@ -170,10 +174,10 @@ def refuse_folders(directory: Path) -> None:
 def _manifest(directory: Path) -> dict[str, Any]:
     """Return what sweep.json holds; nothing where there is none, or none that is ours."""
     try:
-        found = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return manifest if isinstance(manifest, dict) else {}
 
 
 def clear_all(directory: Path) -> None:
@@ -195,15 +199,15 @@ def records(parent: Path) -> list[RunRecord]:
 
 def read(directory: Path, aside: list[str] | None = None) -> list[KnownRun]:
     """Return the runs of a sweep's directory, by name; those that are damaged are told in words to `aside`."""
-    found = []
+    runs = []
     for record in records(directory):
         try:
-            if known := _known(record):
-                found.append(known)
+            if run := _known(record):
+                runs.append(run)
         except UserError as refusal:
             if aside is not None:
                 aside.append(_aside(record, refusal))
-    return found
+    return runs
 
 
 def _known(record: RunRecord) -> KnownRun | None:
@@ -230,7 +234,7 @@ def _aside(record: RunRecord, refusal: UserError) -> str:
 def create(directory: Path, trial: Trial, run: TrialRun, width: int) -> RunRecord:
     """Make a run's directory: `07-cnn,lr=0.01`, with `,s=1` where a trial has several seeds."""
     name = component(f"{trial.number:0{width}}-{trial.label}", LONGEST - len(f",s={run.seed}"))
-    told: dict[str, Any] = {
+    about: dict[str, Any] = {
         "number": trial.number,
         "name": name,
         "seed": run.seed,
@@ -240,7 +244,7 @@ def create(directory: Path, trial: Trial, run: TrialRun, width: int) -> RunRecor
     }
     command = " ".join(["python train.py", *run.config.overrides])
     return RunRecord.create(
-        directory, f"{name},s={run.seed}" if len(trial.runs) > 1 else name, run.config, command, told
+        directory, f"{name},s={run.seed}" if len(trial.runs) > 1 else name, run.config, command, about
     )
 
 
@@ -262,7 +266,7 @@ def state(trials: Sequence[Trial], total: int) -> str:
     return f"{total} runs: {', '.join([*parts, f'{waiting} to go'])}"
 
 
-def write_manifest(directory: Path, trials: Sequence[Trial], told: Mapping[str, Any]) -> None:
+def write_manifest(directory: Path, trials: Sequence[Trial], about: Mapping[str, Any]) -> None:
     """Write sweep.json, whole or not at all: a view of the directories for other tools.
 
     A trial and a run have one of the states waiting, running, interrupted, done, pruned, diverged, failed; what is
@@ -288,7 +292,7 @@ def write_manifest(directory: Path, trials: Sequence[Trial], told: Mapping[str, 
         }
         for trial in trials
     ]
-    write_whole(directory / MANIFEST, json.dumps({"format": FORMAT, **told, "trials": rows}, indent=1))
+    write_whole(directory / MANIFEST, json.dumps({"format": FORMAT, **about, "trials": rows}, indent=1))
 
 
 def to_go(run: TrialRun, pruning: bool) -> bool:

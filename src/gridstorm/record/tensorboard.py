@@ -38,8 +38,8 @@ OLD = re.compile(r"events\.out\.tfevents\.\d+\.\d{6}\..+\.\d+")  # ours before t
 
 def written_by_us(directory: Path) -> list[Path]:
     """Return the event files in a directory that this class wrote."""
-    found = directory.glob("events.out.tfevents.*")
-    return [file for file in found if file.name.endswith(OURS) or OLD.fullmatch(file.name)]
+    files = directory.glob("events.out.tfevents.*")
+    return [file for file in files if file.name.endswith(OURS) or OLD.fullmatch(file.name)]
 
 
 class EventFile:

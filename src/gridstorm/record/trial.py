@@ -101,8 +101,8 @@ class Trial:
     @property
     def status(self) -> Status:
         """Failed or diverged as soon as a run is; pruned if its first run was; done when all are."""
-        found = [run.status for run in self.runs]
-        return next(status for status in WORST if status in found)
+        statuses = [run.status for run in self.runs]
+        return next(status for status in WORST if status in statuses)
 
     @property
     def over(self) -> bool:

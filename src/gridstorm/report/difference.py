@@ -10,11 +10,11 @@ def curves_differ(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> 
     """Yield in what the points of two curves differ: their number, and the first point that does."""
     if len(first) != len(second):
         yield f"points of the curves: {len(first)}, now {len(second)}"
-    for one, two in zip(first, second, strict=False):
-        names = [name for name in sorted({*one, *two} - {*COUNTERS}) if one.get(name) != two.get(name)]
+    for row, two in zip(first, second, strict=False):
+        names = [name for name in sorted({*row, *two} - {*COUNTERS}) if row.get(name) != two.get(name)]
         if names:
             name = names[0]
-            yield f"{name} at step {one['step']}: {one.get(name)}, now {two.get(name)} (and all that follows)"
+            yield f"{name} at step {row['step']}: {row.get(name)}, now {two.get(name)} (and all that follows)"
             return
 
 
@@ -24,6 +24,6 @@ def environments_differ(first: dict[str, Any], second: dict[str, Any]) -> Iterat
         if first.get(key) != second.get(key):
             yield f"{key}: {first.get(key)}, now {second.get(key)}"
     for package in sorted({*first.get("versions", {}), *second.get("versions", {})}):
-        one, two = (side.get("versions", {}).get(package) for side in (first, second))
-        if one != two:
-            yield f"{package}: {one}, now {two}"
+        version, two = (side.get("versions", {}).get(package) for side in (first, second))
+        if version != two:
+            yield f"{package}: {version}, now {two}"

@@ -33,7 +33,7 @@ def tried(trials: Sequence[Trial], mode: str) -> list[Trial]:
 
 def best(trials: Sequence[Trial], mode: str) -> Trial | None:
     """Return the trial with the best score of those that did not fail or diverge, None where there is none."""
-    good = [one for one in trials if one.score is not None and one.runs[0].result and not one.status.is_bad]
+    good = [trial for trial in trials if trial.score is not None and trial.runs[0].result and not trial.status.is_bad]
     return next(iter(ranked(good, mode)), None)
 
 
@@ -45,11 +45,11 @@ def leaderboard(trials: Sequence[Trial], monitor: str, mode: str) -> str:
         monitor: The name of the score.
         mode: Whether it is better when it is smaller (`min`) or larger (`max`).
     """
-    told = tried(trials, mode)
-    if not told:
+    differing = tried(trials, mode)
+    if not differing:
         return "No trial has ended."
     keys = swept(trials)
-    rows = [(str(place), *cells(trial, keys), name(trial)) for place, trial in enumerate(told, 1)]
+    rows = [(str(place), *cells(trial, keys), name(trial)) for place, trial in enumerate(differing, 1)]
     return table([("", *keys, monitor, "epoch", "seconds", "status", "run"), *rows])
 
 
@@ -110,5 +110,7 @@ def merged(trials: Sequence[Trial]) -> str:
 
 def cause(result: Result) -> str:
     """Return in a line why a run failed or diverged."""
-    said = (result.error or "").strip()
-    return DIVERGED if result.status == Status.DIVERGED else said.splitlines()[0] if said else "no reason is known"
+    message = (result.error or "").strip()
+    return (
+        DIVERGED if result.status == Status.DIVERGED else message.splitlines()[0] if message else "no reason is known"
+    )

@@ -49,8 +49,8 @@ def page(sweep: str, trials: Sequence[Trial], monitor: str, mode: str) -> str:
     from gridstorm.record import markdown
 
     counts, winner, keys = Counter(trial.status for trial in trials), best(trials, mode), swept(trials)
-    found = f" Best {monitor} {number(winner.score)}: {name(winner)}." if winner else " None has a score."
-    summary = f"{len(trials)} trials: {', '.join(f'{count} {status}' for status, count in counts.items())}.{found}"
+    answer = f" Best {monitor} {number(winner.score)}: {name(winner)}." if winner else " None has a score."
+    summary = f"{len(trials)} trials: {', '.join(f'{count} {status}' for status, count in counts.items())}.{answer}"
     rows = [
         (str(place), *map(_plain, cells(trial, keys)), _links(sweep, trial, monitor))
         for place, trial in enumerate(tried(trials, mode), 1)
@@ -58,13 +58,13 @@ def page(sweep: str, trials: Sequence[Trial], monitor: str, mode: str) -> str:
     header = ("", *map(_plain, (*keys, monitor, "epoch", "seconds", "status")), "look at")
     lines = [f"| {' | '.join(row)} |" for row in (header, ("---",) * len(header), *rows)]
     shown = ["\n".join(lines)] if rows else []
-    failures = [markdown(said)] if (said := causes(trials)) else []
+    failures = [markdown(words)] if (words := causes(trials)) else []
     return "\n\n".join([f"# {_plain(sweep)}", _plain(summary), *shown, *failures])
 
 
 def _plain(text: str) -> str:
     """Return a text in which Markdown finds nothing to be formatted."""
-    return "".join(one if one.isalnum() or one in " .,:=" else f"&#{ord(one)};" for one in text)
+    return "".join(letter if letter.isalnum() or letter in " .,:=" else f"&#{ord(letter)};" for letter in text)
 
 
 def _links(sweep: str, trial: Trial, monitor: str) -> str:
@@ -78,7 +78,7 @@ def _links(sweep: str, trial: Trial, monitor: str) -> str:
         json.dumps([{"plugin": "scalars", "tag": tag} for tag in dict.fromkeys((monitor, "train/loss"))]), ""
     )
     links = [f"[curves](?runFilter={quote(shown, '')}&pinnedCards={pinned}#timeseries)"]
-    links += [f"[{one.replace('_', ' ')}](#{one}&regexInput={quote(shown, '')})" for one in PAGES]
+    links += [f"[{kind.replace('_', ' ')}](#{kind}&regexInput={quote(shown, '')})" for kind in PAGES]
     return " ".join([_plain(name(trial)), *links])
 
 

@@ -50,7 +50,7 @@ class Display:
         """Tell that a run is over."""
         self._ended += 1
         if not self._live:
-            over = sum(one.status.is_finished for each in trials for one in each.runs)
+            over = sum(run.status.is_finished for each in trials for run in each.runs)
             name = run.record.directory.name if run.record else trial.label
             print(f"{over}/{self.total}  {name}  {outcome(run)}", flush=True)
 
@@ -101,5 +101,5 @@ def outcome(run: TrialRun) -> str:
         return f"failed: {result.error}"
     if result is None or result.score is None:
         return f"{run.status}, without a score"
-    told = f"{result.monitor} {number(result.score)} in epoch {result.best_epoch}, {result.seconds:.1f} s"
-    return told if result.status == Status.DONE else f"{result.status} after {result.epochs} epochs, {told}"
+    line = f"{result.monitor} {number(result.score)} in epoch {result.best_epoch}, {result.seconds:.1f} s"
+    return line if result.status == Status.DONE else f"{result.status} after {result.epochs} epochs, {line}"

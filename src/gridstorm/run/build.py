@@ -78,10 +78,10 @@ def trainer_for(config: RunConfig, bar: bool = True) -> pl.Trainer:
         bar: Whether to keep its progress bar, if it has one.
     """
     callbacks = [build(node) for node in (config.values["callbacks"] or {}).values()]
-    callbacks = [one for one in callbacks if bar or not isinstance(one, pl.callbacks.ProgressBar)]
+    callbacks = [callback for callback in callbacks if bar or not isinstance(callback, pl.callbacks.ProgressBar)]
     ours = {
-        "enable_progress_bar": any(isinstance(one, pl.callbacks.ProgressBar) for one in callbacks),
-        "enable_checkpointing": any(isinstance(one, pl.callbacks.Checkpoint) for one in callbacks),
+        "enable_progress_bar": any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks),
+        "enable_checkpointing": any(isinstance(callback, pl.callbacks.Checkpoint) for callback in callbacks),
         "enable_model_summary": False,
     }
     profiler = {} if config.values["trainer"].get("profiler") else {"profiler": NoProfiler()}

@@ -53,10 +53,10 @@ def batch_metrics(task: str, logits: Tensor, y: Tensor, loss: Tensor, plain: boo
 def is_plain(loss: nn.Module) -> bool:
     """Tell whether a loss is the mean cross entropy and nothing else."""
     smoothing = getattr(loss, "label_smoothing", None)
-    known = type(loss) is CrossEntropy
+    plain = type(loss) is CrossEntropy
     if type(loss) is nn.CrossEntropyLoss:
-        known = loss.weight is None and loss.reduction == "mean" and loss.ignore_index == -100
-    return known and isinstance(smoothing, float | int) and smoothing == 0
+        plain = loss.weight is None and loss.reduction == "mean" and loss.ignore_index == -100
+    return plain and isinstance(smoothing, float | int) and smoothing == 0
 
 
 def forward_loss(network: nn.Module, loss: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:

@@ -71,10 +71,10 @@ class Module(LightModule):
         counted = counts_steps(self.make_scheduler)
         steps = {counted: max(int(self.trainer.estimated_stepping_batches), 1)} if counted else {}
         scheduler = built("scheduler", self.make_scheduler, optimizer, **steps)
-        told: dict[str, Any] = {"scheduler": scheduler, "interval": "step" if counted else "epoch"}
+        settings: dict[str, Any] = {"scheduler": scheduler, "interval": "step" if counted else "epoch"}
         if isinstance(scheduler, ReduceLROnPlateau):
-            told["reduce_on_plateau"] = False  # `step_plateau` does so: Lightning fails in an epoch without a score
-        return {"optimizer": optimizer, "lr_scheduler": told}
+            settings["reduce_on_plateau"] = False  # `step_plateau` does so: Lightning fails in an epoch without a score
+        return {"optimizer": optimizer, "lr_scheduler": settings}
 
     def configure_gradient_clipping(
         self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None

@@ -21,9 +21,9 @@ def counts_steps(scheduler: Callable[..., Any]) -> str | None:
     OneCycleLR and CosineAnnealingLR call it `total_steps` and `T_max`.
     """
     function = getattr(scheduler, "func", scheduler)
-    given = getattr(scheduler, "keywords", {})
+    keywords = getattr(scheduler, "keywords", {})
     takes = inspect.signature(function).parameters
-    return next((name for name in COUNTED if name in takes and name not in given), None)
+    return next((name for name in COUNTED if name in takes and name not in keywords), None)
 
 
 def parameter_groups(network: nn.Module, skip_norm_and_bias: bool) -> list[dict[str, Any]]:

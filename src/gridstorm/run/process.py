@@ -12,11 +12,11 @@ from gridstorm.error import stopped_by
 SMALL = 300_000  # parameters up to which a second thread costs more than it gives (bench/threads.py)
 
 
-def threads(wanted: int | str, network: nn.Module) -> None:
+def threads(count: int | str, network: nn.Module) -> None:
     """Set torch's CPU threads; `auto` is one for a small model, otherwise what torch chose."""
     small = sum(parameter.numel() for parameter in network.parameters()) <= SMALL
-    if wanted != "auto":
-        torch.set_num_threads(int(wanted))
+    if count != "auto":
+        torch.set_num_threads(int(count))
     elif small:
         torch.set_num_threads(1)
 

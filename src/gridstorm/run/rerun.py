@@ -31,12 +31,12 @@ def rerun(first: RunRecord) -> int:
     weights = _weights(first)  # read before the training: what cannot be compared is told at once
     with quiet():
         train(config, beside)
-    found = [*curves_differ(first.rows(), made[0].rows()), *_weights_differ(weights, _weights(made[0]))]
-    found += environments_differ(first.environment, made[0].environment) if found else []
-    if not found:
+    differences = [*curves_differ(first.rows(), made[0].rows()), *_weights_differ(weights, _weights(made[0]))]
+    differences += environments_differ(first.environment, made[0].environment) if differences else []
+    if not differences:
         print(f"identical: all {len(first.rows())} points of the curves and all weights, bit for bit")
         return 0
-    print("\n".join(["not identical:", *(f"  {line}" for line in found)]))
+    print("\n".join(["not identical:", *(f"  {line}" for line in differences)]))
     return 1
 
 

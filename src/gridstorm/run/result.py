@@ -63,15 +63,15 @@ def conclude(
     """
     record = curve.record
     status = Status.DIVERGED if curve.diverged else Status(early or Status.DONE)
-    found = outcome(config, curve, module, status)
-    metrics: dict[str, float | None] = {**at_best(record, found), **tested}
-    totals = {"fit/ok": float(not curve.diverged), "fit/params": float(found.parameters or 0)}
-    record.events.scalars(curve.progress["samples"], {**totals, "fit/seconds": found.seconds, **tested})
+    result = outcome(config, curve, module, status)
+    metrics: dict[str, float | None] = {**at_best(record, result), **tested}
+    totals = {"fit/ok": float(not curve.diverged), "fit/params": float(result.parameters or 0)}
+    record.events.scalars(curve.progress["samples"], {**totals, "fit/seconds": result.seconds, **tested})
     if math.isfinite(tested.get("test/loss", math.nan)):  # weights that are no numbers predict nothing
         tried("It is not shown in pictures or text", review, record.events, curve.progress["samples"], module, data)
-    found = replace(found, metrics=metrics, warnings=[*record.warnings, *alerts])
-    record.finish(found)
-    return found
+    result = replace(result, metrics=metrics, warnings=[*record.warnings, *alerts])
+    record.finish(result)
+    return result
 
 
 def outcome(

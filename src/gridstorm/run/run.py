@@ -130,7 +130,7 @@ def _train(
         fit(trainer, module, data, curve, alone)
         tested = tried("It was not tested", test, record, trainer, module, data) or {} if alone else {}
         early = curve.why if module.current_epoch < (trainer.max_epochs or 0) else None
-        found = conclude(config, curve, module, data, tested, early, alerts) if first else None
+        result = conclude(config, curve, module, data, tested, early, alerts) if first else None
     except Exception as error:
         if alone and isinstance(error, UserError):
             record.discard()
@@ -142,9 +142,9 @@ def _train(
             place = f"The whole traceback is in {record.directory / ERROR}"
             raise RunFailed(f"The run failed: {said(error)}{where(error)}.\n{place}") from error
         raise
-    if found and alone:
-        print(closing(record, found))
-    return found
+    if result and alone:
+        print(closing(record, result))
+    return result
 
 
 def begin(config: RunConfig, record: RunRecord, trainer: pl.Trainer, data: Any, reopen: bool = False) -> None:

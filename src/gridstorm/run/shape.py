@@ -39,7 +39,9 @@ def try_one_batch(config: RunConfig, module: Module, data: Any) -> None:
         if batch is None:
             continue
         pair = (
-            isinstance(batch, list | tuple) and len(batch) == 2 and all(isinstance(one, torch.Tensor) for one in batch)
+            isinstance(batch, list | tuple)
+            and len(batch) == 2
+            and all(isinstance(item, torch.Tensor) for item in batch)
         )
         if not pair or not batch[0].dim() or not batch[1].dim() or len(batch[0]) != len(batch[1]):
             fact = f"A batch of the {part} part is not two tensors, x and y, of as many samples each."
@@ -88,7 +90,7 @@ def refuse_a_single_sample(network: nn.Module, x: torch.Tensor) -> None:
         UserError: It cannot.
     """
     network = copy.deepcopy(network).train()
-    device = next((one.device for one in network.parameters()), torch.device("cpu"))
+    device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             network(x.to(device))
@@ -105,18 +107,18 @@ def shapes_of(module: Module, batch: Batch) -> Shapes | None:
 
     None where the pass cannot be made. Nothing is left of it: neither modes nor random numbers.
     """
-    modes = {one: one.training for one in module.network.modules()}
-    device = next((one.device for one in module.network.parameters()), torch.device("cpu"))
+    modes = {submodule: submodule.training for submodule in module.network.modules()}
+    device = next((parameter.device for parameter in module.network.parameters()), torch.device("cpu"))
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the training tells the same
             module.network.eval()
-            x, y = (one.to(device) for one in batch)
+            x, y = (tensor.to(device) for tensor in batch)
             logits, y = aligned(module.network(x), y)
             shapes = tuple(logits.shape), tuple(y.shape)
             return *shapes, () if misshapen(module.task, *shapes, ()) else tuple(module.loss(logits, y).shape)
     except Exception:
         return None
     finally:
-        for one, training in modes.items():
-            one.training = training
+        for submodule, training in modes.items():
+            submodule.training = training

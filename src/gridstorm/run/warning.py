@@ -37,18 +37,18 @@ def quiet() -> Iterator[None]:
 @contextmanager
 def warned() -> Iterator[list[str]]:
     """Yield the list of what is warned of inside, each once; it is shown as well."""
-    found: list[str] = []
+    messages: list[str] = []
     with warnings.catch_warnings():
         show = warnings.showwarning
 
         def note(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
             text = f"{category.__name__}: {message}"
-            if text not in found:
-                found.append(text)
+            if text not in messages:
+                messages.append(text)
                 show(message, category, *place, **more)
 
         warnings.showwarning = note
-        yield found
+        yield messages
 
 
 def tried(loss: str, function: Callable[..., T], *arguments: Any) -> T | None:

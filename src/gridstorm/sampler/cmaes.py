@@ -36,11 +36,17 @@ class Cmaes(BaseSampler):
     def __init__(
         self, space: Mapping[str, BaseDistribution], seed: int, sigma0: float = 0.3, popsize: int | None = None
     ) -> None:
-        numbers = {name: one for name, one in space.items() if not isinstance(one, CategoricalDistribution)}
-        self._space = {name: one for name, one in sorted(numbers.items()) if not one.single()}
+        numbers = {
+            name: distribution
+            for name, distribution in space.items()
+            if not isinstance(distribution, CategoricalDistribution)
+        }
+        self._space = {
+            name: distribution for name, distribution in sorted(numbers.items()) if not distribution.single()
+        }
         if len(self._space) < 2:
-            found = f"only {next(iter(self._space))} is one" if self._space else f"{', '.join(space)} has none"
-            raise ValueError(f"CMA-ES needs two axes of ordered numbers or more, and {found}. Choose sampler=tpe.")
+            words = f"only {next(iter(self._space))} is one" if self._space else f"{', '.join(space)} has none"
+            raise ValueError(f"CMA-ES needs two axes of ordered numbers or more, and {words}. Choose sampler=tpe.")
         self._seed, self._sigma, self._size = seed, sigma0, popsize
         self._random = RandomSampler(seed=seed)
 
@@ -57,7 +63,10 @@ class Cmaes(BaseSampler):
         point = optimizer.ask().tolist()
         # Optuna's samplers have no other way to leave something with a trial.
         study._storage.set_trial_system_attr(trial._trial_id, KEY, [optimizer.generation, *point])
-        return {name: drawn(share, one) for share, (name, one) in zip(point, self._space.items(), strict=True)}
+        return {
+            name: drawn(share, distribution)
+            for share, (name, distribution) in zip(point, self._space.items(), strict=True)
+        }
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -69,13 +78,13 @@ class Cmaes(BaseSampler):
         """Return an optimizer that was told the generations that are complete, each by its first trials."""
         sign = 1 if study.direction == StudyDirection.MINIMIZE else -1
         generations = defaultdict(list)
-        for one in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)):
-            generation, *point = one.system_attrs.get(KEY, [-1])
-            if len(point) == len(self._space) and one.value is not None:
-                generations[generation].append((np.array(point), sign * one.value))
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED)):
+            generation, *point = trial.system_attrs.get(KEY, [-1])
+            if len(point) == len(self._space) and trial.value is not None:
+                generations[generation].append((np.array(point), sign * trial.value))
         size = len(self._space)
         bounds = np.array([[0.0, 1.0]] * size)
         optimizer = CMA(np.full(size, 0.5), self._sigma, bounds=bounds, population_size=self._size, seed=self._seed)
-        while len(told := generations[optimizer.generation]) >= optimizer.population_size:
-            optimizer.tell(told[: optimizer.population_size])
+        while len(members := generations[optimizer.generation]) >= optimizer.population_size:
+            optimizer.tell(members[: optimizer.population_size])
         return optimizer

@@ -29,12 +29,12 @@ class Grid:
 
     def __call__(self, axes: Sequence[Axis], choices: Mapping[str, str]) -> Iterator[dict[str, Any]]:
         """Yield the points of `axes`; `choices` are those of the groups that are no axis."""
-        for outer in _product([one for one in axes if one.condition is None]):
-            inner = [one for one in axes if one.condition is not None and one.exists(outer, choices)]
+        for outer in _product([axis for axis in axes if axis.condition is None]):
+            inner = [axis for axis in axes if axis.condition is not None and axis.exists(outer, choices)]
             yield from ({**outer, **point} for point in _product(inner))
 
 
 def _product(axes: Sequence[Axis]) -> Iterator[dict[str, Any]]:
-    for rows in product(*(one.points for one in axes)):
+    for rows in product(*(axis.points for axis in axes)):
         pairs = zip(axes, rows, strict=True)
-        yield {key: value for one, row in pairs for key, value in zip(one.keys, row, strict=True)}
+        yield {key: value for axis, row in pairs for key, value in zip(axis.keys, row, strict=True)}

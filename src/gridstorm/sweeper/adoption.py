@@ -17,16 +17,16 @@ def results_of(plan: Plan, directory: Path) -> list[tuple[Point, float | None, S
     Raises:
         UserError: There are none, or their scores are of another metric.
     """
-    ends = [(one, result) for one in read(directory) if (result := one.result) and result.status != Status.FAILED]
-    found = []
-    for one, result in ends:
+    ends = [(run, result) for run in read(directory) if (result := run.result) and result.status != Status.FAILED]
+    results = []
+    for run, result in ends:
         if (result.monitor, result.mode) == (plan.values["monitor"], plan.values["mode"]):
-            point = plan.point_of(one.record.config)
-            found += [(point, result.score, result.status)] if point is not None else []
-    if not found:
+            point = plan.point_of(run.record.config)
+            results += [(point, result.score, result.status)] if point is not None else []
+    if not results:
         fact = f"None of its {len(ends)} finished runs lies in this space and has this score."
         raise UserError([Problem(f"sweep.from={directory}", fact, "Name the directory of a sweep over the same keys.")])
-    return found
+    return results
 
 
 def adopt(plan: Plan, history: SweepRecord, trials: Sequence[Trial], preflight: Preflight) -> None:
@@ -37,29 +37,29 @@ def adopt(plan: Plan, history: SweepRecord, trials: Sequence[Trial], preflight: 
     """
     policy, reasons = plan.settings["stale"], Counter[str]()
 
-    def stale(config: RunConfig, known: KnownRun) -> bool:
-        changed = differs(config, known, preflight)
+    def stale(config: RunConfig, earlier: KnownRun) -> bool:
+        changed = differs(config, earlier, preflight)
         reasons.update([changed] if changed else [])
         return bool(changed) and policy != "keep"
 
     history.adopt(trials, stale)
     for words in history.aside:
         print(f"Set aside, and trained anew: {words}.")
-    told = _in_words(reasons)
-    if told and policy is None:
+    message = _in_words(reasons)
+    if message and policy is None:
         remedy = (
             "Take them as they are with sweep.stale=keep, or train them again beside the old with sweep.stale=retrain."
         )
-        raise UserError([Problem(str(history.directory), f"{told}.", remedy)])
-    if told:
-        print(f"{told}: {'kept' if policy == 'keep' else 'trained again'}")
+        raise UserError([Problem(str(history.directory), f"{message}.", remedy)])
+    if message:
+        print(f"{message}: {'kept' if policy == 'keep' else 'trained again'}")
 
 
 def foreseen(plan: Plan, directory: Path, trials: Sequence[Trial], preflight: Preflight) -> str:
     """Return in words what `adopt` would say of the results that are there; empty where it would say nothing."""
-    known = {one.signature: one for one in read(directory) if one.result}
-    runs = [run.config for trial in trials for run in trial.runs if run.config.signature in known]
-    reasons = Counter(filter(None, (differs(config, known[config.signature], preflight) for config in runs)))
+    earlier = {run.signature: run for run in read(directory) if run.result}
+    runs = [run.config for trial in trials for run in trial.runs if run.config.signature in earlier]
+    reasons = Counter(filter(None, (differs(config, earlier[config.signature], preflight) for config in runs)))
     words = _in_words(reasons)
     policy = plan.settings["stale"] or "keep or sweep.stale=retrain says what is done with them"
     return f"{words}: sweep.stale={policy}." if words else ""
@@ -69,14 +69,14 @@ def _in_words(reasons: Counter[str]) -> str:
     return ", ".join(f"{count} runs were made with {reason}" for reason, count in reasons.items())
 
 
-def differs(config: RunConfig, known: KnownRun, preflight: Preflight) -> str:
+def differs(config: RunConfig, earlier: KnownRun, preflight: Preflight) -> str:
     """Return in what a known run differs from one that would be made now, empty if in nothing."""
-    made = (known.result and known.result.made_by) or known.record.environment.get("made_by")
+    made = (earlier.result and earlier.result.made_by) or earlier.record.environment.get("made_by")
     if not made:
         return ""
     built = preflight.built(config)
     now = {"code": code(config.recipe), "data": built.data, "torch": built.torch}
-    if known.format < FORMAT:  # code that is read from other files is always another
+    if earlier.format < FORMAT:  # code that is read from other files is always another
         del now["code"]
-    older = ["an older Gridstorm"] if known.format < FORMAT else []
+    older = ["an older Gridstorm"] if earlier.format < FORMAT else []
     return " and ".join([*older, *(f"other {name}" for name in now if made.get(name) != now[name])])

@@ -105,15 +105,17 @@ class Engine:
             if ready:
                 directories = [str(record.directory) for _, record in ready]
                 planned = [run.config.signature for (_, run), _ in ready]
-                self.busy[self.launcher.submit(job.carry_out, directories, planned)] = Launch([one for one, _ in ready])
+                self.busy[self.launcher.submit(job.carry_out, directories, planned)] = Launch(
+                    [pair for pair, _ in ready]
+                )
 
     def _next(self) -> list[Queued]:
         """Return the runs of the next job: some whose process died, or new ones that can be trained together."""
         if self.again:
             return self.again.popleft()
-        while len(self.waiting) < self.fusing.horizon and (found := self.queue.next()):
-            self.waiting.append(found)
-        busy = sum(run.running for one in self.busy.values() for _, run in one.members)
+        while len(self.waiting) < self.fusing.horizon and (job := self.queue.next()):
+            self.waiting.append(job)
+        busy = sum(run.running for launch in self.busy.values() for _, run in launch.members)
         members = self.fusing.group(self.waiting, self.launcher.places, busy)
         for member in members:
             self.waiting.remove(member)
@@ -121,7 +123,7 @@ class Engine:
 
     def _ready(self, trial: Trial, run: TrialRun) -> RunRecord | None:
         """Return the directory of a run that is about to be handed over; None where another process trains it."""
-        trial.number = trial.number or 1 + max(one.number for one in self.queue.trials)
+        trial.number = trial.number or 1 + max(trial.number for trial in self.queue.trials)
         limit = self.queue.limit(trial, run)
         try:
             reopen(run)
@@ -141,12 +143,12 @@ class Engine:
         over, _ = wait(self.busy, timeout=poll, return_when=FIRST_COMPLETED)
         for future in over:
             self._end(self.busy.pop(future), future, display)
-        for future, one in self.busy.items():
-            for number, (trial, run) in enumerate(one.members):
-                self._follow(one, number, trial, run)
+        for future, launch in self.busy.items():
+            for number, (trial, run) in enumerate(launch.members):
+                self._follow(launch, number, trial, run)
                 self._look(trial, run, display)
-            if self.timeout and not one.late and time.monotonic() - one.started > self.timeout:
-                one.late = True
+            if self.timeout and not launch.late and time.monotonic() - launch.started > self.timeout:
+                launch.late = True
                 self.launcher.kill(future)
         display.refresh(self.queue.trials)
 
@@ -158,39 +160,39 @@ class Engine:
             display.ended(trial, run, self.queue.trials)
             self.queue.ended(trial, run)
 
-    def _follow(self, one: Launch, number: int, trial: Trial, run: TrialRun) -> None:
+    def _follow(self, launch: Launch, number: int, trial: Trial, run: TrialRun) -> None:
         """Report a run's new points, and ask it to stop where it is not worth going on."""
         if not self.queue.prunes or run is not trial.runs[0] or run.record is None or not run.running:
             return
-        rows, one.read[number] = run.record.rows_after(one.read.get(number, 0))
+        rows, launch.read[number] = run.record.rows_after(launch.read.get(number, 0))
         cut = [self.queue.report(trial, *point) for point in curve(rows, run.config)]
         if any(cut):
             run.record.ask_to_stop(Status.PRUNED)
 
-    def _end(self, one: Launch, future: "Future[None]", display: Display) -> None:
+    def _end(self, launch: Launch, future: "Future[None]", display: Display) -> None:
         """Take up what came out of a job, or try again where its process died."""
-        for number, (trial, run) in enumerate(one.members):
-            self._follow(one, number, trial, run)
+        for number, (trial, run) in enumerate(launch.members):
+            self._follow(launch, number, trial, run)
             self._look(trial, run, display)
-        left = [(trial, run) for trial, run in one.members if run.running]
+        left = [(trial, run) for trial, run in launch.members if run.running]
         for _, run in left:
             run.running = False
         if not left or len(self.signals) > 1:
             return
         error = None if future.cancelled() else future.exception()
-        said = f"timeout: it took longer than {duration(self.timeout or 0)}" if one.late else f"{error}"
-        if len(one.members) > 1:  # which of them it was is found by halves
+        message = f"timeout: it took longer than {duration(self.timeout or 0)}" if launch.late else f"{error}"
+        if len(launch.members) > 1:  # which of them it was is found by halves
             half = -(-len(left) // 2)
             self.again.extend(members for members in (left[:half], left[half:]) if members)
-            display.tell(f"{len(left)} runs  {said}; trying again in halves")
+            display.tell(f"{len(left)} runs  {message}; trying again in halves")
             return
         [(trial, run)] = left
-        if isinstance(error, Died) and not one.late and run.attempts < self.retries:
+        if isinstance(error, Died) and not launch.late and run.attempts < self.retries:
             run.attempts += 1
             self.again.append(left)
             display.tell(f"{run.record.directory.name if run.record else ''}  {error}; trying again")
             return
-        self._fail(run, f"died: {error}" if isinstance(error, Died) and not one.late else said)
+        self._fail(run, f"died: {error}" if isinstance(error, Died) and not launch.late else message)
         display.ended(trial, run, self.queue.trials)
         self.queue.ended(trial, run)
 
@@ -221,7 +223,7 @@ class Engine:
         if len(self.signals) > 1:
             self._stop()
             return
-        running = sum(len(one.members) for one in self.busy.values())
+        running = sum(len(launch.members) for launch in self.busy.values())
         now = "Press Ctrl-C again to stop them now; they can be resumed."
         display.tell(f"Stopping when the {running} running runs finish. {now}")
 

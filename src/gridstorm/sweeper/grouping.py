@@ -47,7 +47,7 @@ class Fusing:
     """Groups of runs that differ in numbers alone.
 
     Args:
-        wanted: `auto`: where it was measured to pay; a number: at most so many; 1: each run alone.
+        setting: `auto`: where it was measured to pay; a number: at most so many; 1: each run alone.
         horizon: How many runs are looked at for the next group.
         unseen: How many runs are trained together at most of which nothing was known before.
         sizes: By the key of a group, how many of its runs are trained together at most.
@@ -55,7 +55,7 @@ class Fusing:
         reasons: For each reason not to train runs together, how many have it.
     """
 
-    wanted: str | int = 1
+    setting: str | int = 1
     horizon: int = 1
     unseen: int = 1
     sizes: dict[str, int] = field(default_factory=dict)
@@ -84,18 +84,20 @@ class Fusing:
         self.reasons["too few and too short to be worth measuring"] += sum(len(groups[n]) for n in short)
         several = {name: members for name, members in groups.items() if name not in (*single, *short)}
         asked = [[run.config for run in members[:SAMPLE]] for members in several.values()]
-        for (name, members), said in zip(several.items(), tried(asked, self.wanted == "auto"), strict=True):
-            if said["why"] or (self.wanted == "auto" and said["gain"] < PAYS):
-                self.reasons[said["why"] or f"it was measured not to pay ({said['gain']:.2g} times)"] += len(members)
+        for (name, members), answer in zip(several.items(), tried(asked, self.setting == "auto"), strict=True):
+            if answer["why"] or (self.setting == "auto" and answer["gain"] < PAYS):
+                self.reasons[answer["why"] or f"it was measured not to pay ({answer['gain']:.2g} times)"] += len(
+                    members
+                )
                 continue
-            room = int(SHARE * said["free"] / sharing / said["bytes"])
-            most = len(members) if self.wanted == "auto" else int(self.wanted)
-            self.sizes[name], self.gains[name] = max(1, min(room, most)), said["gain"]
+            room = int(SHARE * answer["free"] / sharing / answer["bytes"])
+            most = len(members) if self.setting == "auto" else int(self.setting)
+            self.sizes[name], self.gains[name] = max(1, min(room, most)), answer["gain"]
         self.horizon = len(runs) if self.sizes else 1
 
     def _worth(self, members: Sequence[TrialRun]) -> bool:
         epochs = sum(int(run.config.values["trainer"]["max_epochs"] or 1) for run in members)
-        return self.wanted != "auto" or epochs >= WORTH
+        return self.setting != "auto" or epochs >= WORTH
 
     def group(self, waiting: Sequence[Queued], places: int, busy: int = 0) -> list[Queued]:
         """Return the next runs to be trained together: the first one that waits, and those like it.
@@ -111,7 +113,7 @@ class Fusing:
         most = self.sizes.get(name, self.unseen)
         if most == 1 or not name or why_not(waiting[0][1].config):
             return [waiting[0]]
-        alike = [one for one in waiting if self.key(one[1]) == name]
+        alike = [pair for pair in waiting if self.key(pair[1]) == name]
         return alike[: min(most, math.ceil((len(waiting) + busy) / places))]
 
     @staticmethod
@@ -122,7 +124,7 @@ class Fusing:
 
     def __str__(self) -> str:
         """Return in a line for each what is trained together, and what is not and why."""
-        measured = self.gains if self.wanted == "auto" else {}
+        measured = self.gains if self.setting == "auto" else {}
         lines = [
             f"trained together, at most {size}" + (f": {measured[name]:.2g} times faster" if name in measured else "")
             for name, size in self.sizes.items()
@@ -148,9 +150,9 @@ def why_not(config: RunConfig) -> str | None:
     if optimizer is None or not optimizer.path.startswith("torch.optim.") or optimizer.name not in ELEMENTWISE:
         name = _path(values["optimizer"]).rpartition(".")[2]
         return f"the steps of {name} are not known to treat every weight by itself"
-    for name, known in TRAINER.items():
+    for name, defaults in TRAINER.items():
         value = values["trainer"].get(name)
-        if value is not None and value not in known:
+        if value is not None and value not in defaults:
             return f"trainer.{name}={value} is for runs alone"
     for name, node in _callbacks(config).items():
         if _path(node) not in CALLBACKS:

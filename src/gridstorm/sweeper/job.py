@@ -29,16 +29,16 @@ def carry_out(directories: Sequence[str], planned: Sequence[str]) -> None:
     """
     from gridstorm.run import quiet, train
 
-    found = [RunRecord(Path(directory)) for directory in directories]
-    with output_to(found[0].directory / OUTPUT), quiet():
-        if len(found) > 1:
+    records = [RunRecord(Path(directory)) for directory in directories]
+    with output_to(records[0].directory / OUTPUT), quiet():
+        if len(records) > 1:
             from gridstorm.fusion import train_together
 
-            for record, signature in zip(found, planned, strict=True):
+            for record, signature in zip(records, planned, strict=True):
                 as_planned(record, signature)
-            train_together(found)
+            train_together(records)
             return
-        [record] = found
+        [record] = records
         try:
             train(as_planned(record, planned[0]), lambda: record, alone=False)
         except Exception as error:

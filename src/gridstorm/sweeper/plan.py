@@ -66,37 +66,41 @@ class Plan:
         self.choices = {group: str(first.whole.hydra.runtime.choices.get(group)) for group in GROUPS}
         self.leaves = dict(leaves(self.values))
         zipped = [list(map(str, keys)) for keys in self.settings["zip"]]
-        found = axes(self.loader, self.texts, self.settings["params"], zipped, self.leaves)
-        seeds = [one for one in found if one.keys == ("seed",) and one.points]
+        spanned = axes(self.loader, self.texts, self.settings["params"], zipped, self.leaves)
+        seeds = [axis for axis in spanned if axis.keys == ("seed",) and axis.points]
         first_seed, repeats = self.values["seed"], self.settings["repeats"]
-        self.seeds = [row[0] for one in seeds for row in one.points] or [first_seed + n for n in range(repeats)]
+        self.seeds = [row[0] for axis in seeds for row in axis.points] or [first_seed + n for n in range(repeats)]
         if seeds and repeats > 1:
             fact, remedy = "The seeds are listed already.", "Leave out one of the two."
             raise UserError([Problem(f"sweep.repeats={repeats}", fact, remedy)])
-        self.axes = [one for one in found if one not in seeds]
+        self.axes = [axis for axis in spanned if axis not in seeds]
         self._remember(first)
         self.axes += self._conditional() if self.settings["conditional"] else []
 
     def _remember(self, first: Composition) -> None:
         """Keep what was composed as that of its choice of groups, where the command line makes these choices."""
-        given = {one.key_or_group for one in self.parsed}
+        keys = {override.key_or_group for override in self.parsed}
         chosen = {
             key: value
             for axis in self.axes
             for key, value in zip(axis.keys, axis.ends()[0], strict=True)
             if key in GROUPS or isinstance(value, dict)
         }
-        if given.issuperset(chosen):
+        if keys.issuperset(chosen):
             self._bases[tuple((key, str(value)) for key, value in chosen.items())] = first
 
     def _refuse_what_no_sweep_has(self) -> None:
-        given = {one.key_or_group: one for one in self.parsed}
+        by_key = {override.key_or_group: override for override in self.parsed}
         problems = []
         for key in (key for key in OF_ONE_RUN if self.values[key]):
-            text = str(given[key].input_line) if key in given else f"{key}={shown(self.values[key])}"
-            problems.append(Problem(text, *OF_ONE_RUN[key] if key in given else IN_A_PRESET))
-        single = [one for key, one in given.items() if re.split("[./]", key)[0] in ONE and one.is_sweep_override()]
-        problems += [Problem(str(one.input_line), SINGLE, "Give one value.") for one in single]
+            text = str(by_key[key].input_line) if key in by_key else f"{key}={shown(self.values[key])}"
+            problems.append(Problem(text, *OF_ONE_RUN[key] if key in by_key else IN_A_PRESET))
+        single = [
+            override
+            for key, override in by_key.items()
+            if re.split("[./]", key)[0] in ONE and override.is_sweep_override()
+        ]
+        problems += [Problem(str(override.input_line), SINGLE, "Give one value.") for override in single]
         listed = [key for key in self.settings["params"] if re.split("[./]", str(key))[0] in ONE]
         problems += [Problem(f"sweep.params.{key}", SINGLE, "Take it out.") for key in listed]
         if problems:
@@ -108,41 +112,41 @@ class Plan:
         Raises:
             UserError: What the sweep reads differs from what it is for the first of all points.
         """
-        given = {one.key_or_group for one in self.parsed} | {key for axis in self.axes for key in axis.keys}
-        read = [key for key in (*ONE, "seed", "name", "resume", "explain") if key not in given]
+        keys = {override.key_or_group for override in self.parsed} | {key for axis in self.axes for key in axis.keys}
+        read = [key for key in (*ONE, "seed", "name", "resume", "explain") if key not in keys]
         here, there = ({key: config[key] for key in read} for config in (self.values, config.values))
         own, others = dict(leaves(here)), dict(leaves(there))
         other = [key for key in {**own, **others} if own.get(key, ABSENT) != others.get(key, ABSENT)]
         if other:
             place = ", ".join(f"{key}={as_text(value)}" for key, value in chosen.items())
-            told = [
+            texts = [
                 f"{key}={shown(values[key])}" if key in values else f"no {key}"
                 for key in other[:1]
                 for values in (others, own)
             ]
-            fact = f"It has {told[0]}, and the first point {told[1]}: a sweep has one."
+            fact = f"It has {texts[0]}, and the first point {texts[1]}: a sweep has one."
             remedy = "Set it on the command line, where it holds for every point, or start a sweep for each."
             raise UserError([Problem(place, fact, remedy)])
 
     def _conditional(self) -> list[Axis]:
         """Return the axes that the choices' own files name, of every choice that the space holds."""
-        given = {one.key_or_group for one in self.parsed} | {key for axis in self.axes for key in axis.keys}
-        found: dict[str, Axis] = {}
+        keys = {override.key_or_group for override in self.parsed} | {key for axis in self.axes for key in axis.keys}
+        by_key: dict[str, Axis] = {}
         for combination in self._combinations():
             base = self._base(combination)
             for group, choice in base.run.choices.items():
                 section = base.unresolved.get(group)
                 ranges = section.get(CONDITIONAL) if isinstance(section, DictConfig) else None
                 for axis in conditional(self.loader, group, choice, ranges or {}, self.leaves):
-                    if axis.keys[0] not in given:
-                        found[axis.name] = axis
-        return [*found.values()]
+                    if axis.keys[0] not in keys:
+                        by_key[axis.name] = axis
+        return [*by_key.values()]
 
     def _combinations(self) -> Iterator[Point]:
         """Yield every distinct choice of groups in the space."""
         from gridstorm.sampler.grid import Grid
 
-        grouped = [one for one in self.axes if set(one.keys) & {*GROUPS}]
+        grouped = [axis for axis in self.axes if set(axis.keys) & {*GROUPS}]
         seen: dict[tuple[Any, ...], Point] = {}
         for point in Grid()(grouped, self.choices):
             chosen = {key: value for key, value in point.items() if key in GROUPS}
@@ -167,8 +171,8 @@ class Plan:
     def ends(self) -> Iterator[Point]:
         """Yield points that together hold every listed value and both ends of every interval."""
         for chosen in self._combinations():
-            present = [one for one in self.axes if one.exists(chosen, self.choices)]
-            points = [[dict(zip(one.keys, row, strict=True)) for row in one.ends()] for one in present]
+            present = [axis for axis in self.axes if axis.exists(chosen, self.choices)]
+            points = [[dict(zip(axis.keys, row, strict=True)) for row in axis.ends()] for axis in present]
             rows = [[point for point in listed if {**point, **chosen} == {**chosen, **point}] for listed in points]
             first = {key: value for row in rows for key, value in row[0].items()}
             yield first
@@ -178,12 +182,12 @@ class Plan:
         """Return where a configuration lies in the space, None if it does not."""
         held = {**dict(leaves(config.values)), **config.choices}
         point: Point = {}
-        for one in sorted(self.axes, key=lambda one: one.condition is not None):
-            if one.exists(point, self.choices):
-                row = tuple(held.get(key) for key in one.keys)
-                if not one.holds(row):
+        for axis in sorted(self.axes, key=lambda axis: axis.condition is not None):
+            if axis.exists(point, self.choices):
+                row = tuple(held.get(key) for key in axis.keys)
+                if not axis.holds(row):
                     return None
-                point |= dict(zip(one.keys, row, strict=True))
+                point |= dict(zip(axis.keys, row, strict=True))
         return point
 
     def trial(self, point: Point) -> Trial:
@@ -215,24 +219,24 @@ class Plan:
     def overrides(self, point: Point) -> list[str]:
         """Return the command line of a single run at this point."""
         texts = [
-            f"{one.get_key_element()}={as_text(point[one.key_or_group])}"
-            if one.key_or_group in point
-            else str(one.input_line)
-            for one in self.parsed
-            if not one.is_hydra_override() and re.split("[./]", one.key_or_group)[0] not in OF_SWEEPS
+            f"{override.get_key_element()}={as_text(point[override.key_or_group])}"
+            if override.key_or_group in point
+            else str(override.input_line)
+            for override in self.parsed
+            if not override.is_hydra_override() and re.split("[./]", override.key_or_group)[0] not in OF_SWEEPS
         ]
-        given = {one.key_or_group for one in self.parsed}
-        return texts + [f"{key}={as_text(value)}" for key, value in point.items() if key not in given]
+        keys = {override.key_or_group for override in self.parsed}
+        return texts + [f"{key}={as_text(value)}" for key, value in point.items() if key not in keys]
 
     def _base(self, chosen: Point, point: Mapping[str, Any] | None = None) -> Composition:
         """Return the composition of a choice of groups, made once; the other keys take the point's values."""
         key = tuple((name, str(value)) for name, value in chosen.items())
         if key not in self._bases:
-            hydra = [str(one.input_line) for one in self.parsed if one.is_hydra_override()]
+            hydra = [str(override.input_line) for override in self.parsed if override.is_hydra_override()]
             settings = [
-                str(one.input_line)
-                for one in self.parsed
-                if re.split("[./]", one.key_or_group)[0] in OF_SWEEPS and not one.is_hydra_override()
+                str(override.input_line)
+                for override in self.parsed
+                if re.split("[./]", override.key_or_group)[0] in OF_SWEEPS and not override.is_hydra_override()
             ]
             own = {name: value for name, value in {**(point or {}), **chosen}.items() if name != "seed"}
             texts = [*hydra, *settings, *self.overrides(own)]
@@ -246,11 +250,11 @@ class Plan:
         if self.settings["name"]:
             return str(self.settings["name"])
         swept = [key.rpartition(".")[2] for axis in self.axes for key in axis.keys] or ["seeds"]
-        told = [text for text in self.texts if re.split("[./=]", text.lstrip("+~"))[0] not in SETTINGS]
-        told += [f"{name}={self.settings[name]}" for name in ("params", "zip", "conditional")]
-        told.append(str(self.values["sampler"]["_target_"]))
+        texts = [text for text in self.texts if re.split("[./=]", text.lstrip("+~"))[0] not in SETTINGS]
+        texts += [f"{name}={self.settings[name]}" for name in ("params", "zip", "conditional")]
+        texts.append(str(self.values["sampler"]["_target_"]))
         return (
-            f"{component('-'.join(swept)[:40])}-{hashlib.sha256(chr(10).join(sorted(told)).encode()).hexdigest()[:6]}"
+            f"{component('-'.join(swept)[:40])}-{hashlib.sha256(chr(10).join(sorted(texts)).encode()).hexdigest()[:6]}"
         )
 
 
@@ -271,6 +275,6 @@ def checked(plan: Plan, points: Iterator[Point]) -> list[Trial]:
             same = trials.setdefault(trial.signature, trial)
             same.merged += [] if same is trial else [trial.label]
     if problems:
-        many = {one: f" (in {count} trials)" if count > 1 else "" for one, count in problems.items()}
-        raise UserError([replace(one, fact=f"{one.fact[:-1]}{many[one]}.") for one in problems])
+        many = {problem: f" (in {count} trials)" if count > 1 else "" for problem, count in problems.items()}
+        raise UserError([replace(problem, fact=f"{problem.fact[:-1]}{many[problem]}.") for problem in problems])
     return [*trials.values()]

@@ -56,14 +56,14 @@ class Preflight:
             UserError: Some cannot be built; every problem is in it.
         """
         distinct = {_shape(run.config): run.config for trial in trials for run in trial.runs[:1]}
-        new = {key: one for key, one in distinct.items() if key not in self._built}
+        new = {key: config for key, config in distinct.items() if key not in self._built}
         for _ in range(self.launcher.places - len(new) if new else 0):
             self.launcher.submit(tryout.probe, next(iter(distinct.values())))  # an idle place imports what data need
-        found = dict(zip(new, self._answers(tryout.probe, new.values()), strict=True))
-        problems = [problem for built in found.values() for problem in built.get("problems", ())]
+        answers = dict(zip(new, self._answers(tryout.probe, new.values()), strict=True))
+        problems = [problem for built in answers.values() for problem in built.get("problems", ())]
         if problems:
             raise UserError(problems)
-        self._built |= {key: Built(**built) for key, built in found.items()}
+        self._built |= {key: Built(**built) for key, built in answers.items()}
 
     def _answers(self, question: Callable[[Any], Any], about: Iterable[Any]) -> list[Any]:
         """Ask workers the same of several things, once more where a process died; return what they answer.
@@ -71,8 +71,8 @@ class Preflight:
         Raises:
             UserError: One fails, or its process dies again and again.
         """
-        asked = [(one, self.launcher.submit(question, one)) for one in about]
-        return [self._answer(question, one, future) for one, future in asked]
+        asked = [(item, self.launcher.submit(question, item)) for item in about]
+        return [self._answer(question, item, future) for item, future in asked]
 
     def _answer(self, question: Callable[[Any], Any], about: Any, future: "Future[Any]", retries: int = 2) -> Any:
         try:
@@ -80,8 +80,8 @@ class Preflight:
         except Exception as error:  # of the user's own code, of its process, or of the server that workers come from
             if isinstance(error, Died) and retries:
                 return self._answer(question, about, self.launcher.submit(question, about), retries - 1)
-            said = f"its process ended: {error}" if isinstance(error, Died) else f"{type(error).__name__}: {error}"
-            fact, remedy = f"It cannot be built; {said.rstrip('.')}.", "Try one configuration alone, without -m."
+            message = f"its process ended: {error}" if isinstance(error, Died) else f"{type(error).__name__}: {error}"
+            fact, remedy = f"It cannot be built; {message.rstrip('.')}.", "Try one configuration alone, without -m."
             raise UserError([Problem("configuration", fact, remedy)]) from error
 
     def speedups(self, groups: Sequence[list[RunConfig]], measured: bool) -> list[Any]:
@@ -89,9 +89,9 @@ class Preflight:
         question = partial(tryout.time_group, measured=measured)
         # An idle place does so too: it loads what a first stacked step needs.
         idle = [self.launcher.submit(question, groups[0]) for _ in range(self.launcher.places - len(groups)) if groups]
-        found = self._answers(question, groups)
+        answers = self._answers(question, groups)
         wait(idle)
-        return found
+        return answers
 
     def estimate(self, trials: Sequence[Trial], fusing: Fusing, drawn: int | None = None) -> "Estimate":
         """Train each configuration of another pace for a few steps, and estimate the whole sweep.

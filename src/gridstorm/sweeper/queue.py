@@ -133,17 +133,19 @@ class SearchQueue(TrialQueue):
 
     def recalled(self, history: SweepRecord) -> list[Trial]:
         """Return the trials of the directory that the sampler proposed, in the order in which it did."""
-        asked: dict[int, KnownRun] = {one.trial["ask"]: one for one in history.known if one.trial["ask"] is not None}
-        found = []
+        asked: dict[int, KnownRun] = {
+            known.trial["ask"]: known for known in history.known if known.trial["ask"] is not None
+        }
+        trials = []
         for ask in sorted(asked):
             try:
                 trial = self.plan.trial(dict(asked[ask].trial["values"]))
             except UserError:
                 continue
-            if trial.signature in {one.signature for one in history.known}:
+            if trial.signature in {known.signature for known in history.known}:
                 trial.ask, trial.attrs = ask, asked[ask].trial["attrs"]
-                found.append(trial)
-        return found
+                trials.append(trial)
+        return trials
 
     def recall(self) -> None:
         """Tell the sampler of the trials that it proposed before; one that pauses is not over for it."""
@@ -246,7 +248,7 @@ def drawn(plan: Plan, study: Study) -> list[Trial]:
         UserError: Some are wrong.
     """
     asked: dict[str, tuple[int, Mapping[str, Any]]] = {}
-    wanted, trials = int(plan.settings["n_trials"]), dict[str, Trial]()
+    limit, trials = int(plan.settings["n_trials"]), dict[str, Trial]()
 
     def points(count: int) -> Iterator[Point]:
         """Yield so many points that were not drawn before, or those that are left."""
@@ -259,11 +261,11 @@ def drawn(plan: Plan, study: Study) -> list[Trial]:
                 count -= 1
                 yield point
 
-    while len(trials) < wanted:
-        found = checked(plan, points(wanted - len(trials)))
-        for trial in found:
+    while len(trials) < limit:
+        fresh = checked(plan, points(limit - len(trials)))
+        for trial in fresh:
             trial.ask = asked[str(trial.point)][0]
             trials.setdefault(trial.signature, trial)
-        if not found:
+        if not fresh:
             break
     return [*trials.values()]

@@ -72,5 +72,9 @@ def is_grid(plan: Plan) -> bool:
 
 def is_a(path: str, base: str) -> bool:
     """Tell whether a target is a class, or a subclass of it, by whatever path either is named."""
-    target, wanted = find(path), find(base)
-    return target is not None and wanted is not None and any(one.path == wanted.path for one in target.ancestry())
+    target, parent = find(path), find(base)
+    return (
+        target is not None
+        and parent is not None
+        and any(ancestor.path == parent.path for ancestor in target.ancestry())
+    )

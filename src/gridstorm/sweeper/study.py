@@ -57,8 +57,8 @@ class Study:
         from optuna import create_study, samplers, storages
         from optuna.study import StudyDirection
 
-        self._axes = sorted(axes, key=lambda one: one.condition is not None)  # a condition is decided before its axis
-        self._space = {one.name: _distribution(one) for one in self._axes}
+        self._axes = sorted(axes, key=lambda axis: axis.condition is not None)  # a condition is decided before its axis
+        self._space = {axis.name: _distribution(axis) for axis in self._axes}
         self._choices, self._seed, self._max_epochs = choices, seed, max_epochs
         self._worst = math.inf if mode == "min" else -math.inf
         with _quietly():
@@ -92,9 +92,9 @@ class Study:
             trial = self._study.ask()
             self._count += 1
             point: Point = {}
-            for one in self._axes:
-                if one.exists(point, self._choices):
-                    point |= self._suggested(trial, one)
+            for axis in self._axes:
+                if axis.exists(point, self._choices):
+                    point |= self._suggested(trial, axis)
             return trial.number, point, self._kept(trial.number)
 
     def place(self, point: Point) -> int:
@@ -120,8 +120,8 @@ class Study:
 
         if number < self._count:
             raise ValueError(f"Trial {number} is recalled after trial {self._count - 1}.")
-        here = [one for one in self._axes if one.exists(point, self._choices)]
-        params = {one.name: code for one in here if (code := _code(one, point)) is not None}
+        here = [axis for axis in self._axes if axis.exists(point, self._choices)]
+        params = {axis.name: code for axis in here if (code := _code(axis, point)) is not None}
         spaces = {name: self._space[name] for name in params}
         for _ in range(self._count, number):
             self._study.add_trial(create_trial(state=TrialState.FAIL))
@@ -159,16 +159,16 @@ class Study:
         from optuna.trial import TrialState
 
         curve = self._storage.get_trial(self._id(number)).intermediate_values
-        told, value = "FAIL", None
+        outcome, value = "FAIL", None
         if state in (Status.DONE, Status.DIVERGED):
             finite = state == Status.DONE and score is not None and math.isfinite(score)
-            told, value = "COMPLETE", score if finite else self._worst
+            outcome, value = "COMPLETE", score if finite else self._worst
         elif state == Status.PRUNED:
             last = curve[max(curve)] if curve else math.nan
-            told = self._prune_as
-            value = (self._worst if math.isnan(last) else last) if told == "COMPLETE" else None
+            outcome = self._prune_as
+            value = (self._worst if math.isnan(last) else last) if outcome == "COMPLETE" else None
         with _quietly():
-            self._study.tell(number, value, state=TrialState[told])
+            self._study.tell(number, value, state=TrialState[outcome])
 
     def _fresh(self, number: int) -> "BaseSampler":
         """Return the sampler of an ask."""
@@ -176,13 +176,13 @@ class Study:
         from optuna.trial import TrialState
 
         seed = crc32(f"{self._seed}/{number}".encode())
-        last = [self._storage.get_trial(self._id(one)).state for one in range(max(number - STUCK, 0), number)]
+        last = [self._storage.get_trial(self._id(earlier)).state for earlier in range(max(number - STUCK, 0), number)]
         # Without this it would propose the same known point forever, since no result changes what it has learned.
         if last == [TrialState.FAIL] * STUCK and not self.upfront:
             return RandomSampler(seed=seed)
-        given = {"seed": seed, "sweep_seed": self._seed, "space": self._space}
+        arguments = {"seed": seed, "sweep_seed": self._seed, "space": self._space}
         taken = inspect.signature(self._sampler).parameters
-        sampler: BaseSampler = self._sampler(**{name: value for name, value in given.items() if name in taken})
+        sampler: BaseSampler = self._sampler(**{name: value for name, value in arguments.items() if name in taken})
         return sampler
 
     def _kept(self, number: int) -> dict[str, Any]:
@@ -193,21 +193,21 @@ class Study:
             self._storage.set_trial_system_attr(self._id(number), name, "")
         return _plain(attrs)
 
-    def _suggested(self, trial: "Trial", one: Axis) -> Point:
-        if one.points:
-            ordered, last = _ordinal(one), len(one.points) - 1
+    def _suggested(self, trial: "Trial", axis: Axis) -> Point:
+        if axis.points:
+            ordered, last = _ordinal(axis), len(axis.points) - 1
             code = (
-                trial.suggest_int(one.name, 0, last)
+                trial.suggest_int(axis.name, 0, last)
                 if ordered
-                else trial.suggest_categorical(one.name, range(last + 1))
+                else trial.suggest_categorical(axis.name, range(last + 1))
             )
-            return dict(zip(one.keys, one.points[code], strict=True))
-        if one.whole:
-            return {one.keys[0]: trial.suggest_int(one.name, int(one.low), int(one.high), log=one.log)}
-        value = legible(trial.suggest_float(one.name, one.low, one.high, log=one.log), one)
+            return dict(zip(axis.keys, axis.points[code], strict=True))
+        if axis.whole:
+            return {axis.keys[0]: trial.suggest_int(axis.name, int(axis.low), int(axis.high), log=axis.log)}
+        value = legible(trial.suggest_float(axis.name, axis.low, axis.high, log=axis.log), axis)
         # The study remembers what is trained, as a study rebuilt from the directories does.
-        self._storage.set_trial_param(self._id(trial.number), one.name, value, self._space[one.name])
-        return {one.keys[0]: value}
+        self._storage.set_trial_param(self._id(trial.number), axis.name, value, self._space[axis.name])
+        return {axis.keys[0]: value}
 
     def _id(self, number: int) -> int:
         study = self._storage.get_study_id_from_name("sweep")

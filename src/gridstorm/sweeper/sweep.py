@@ -149,12 +149,12 @@ def train(plan: Plan, strategy: Strategy, queue: TrialQueue, history: SweepRecor
 
 def fusing_for(plan: Plan, strategy: Strategy, trials: Sequence[Trial], preflight: Preflight) -> Fusing:
     """Return which runs are trained together: of trials that are drawn one by one as many as are asked for at once."""
-    wanted = plan.settings["fuse"]
-    if wanted in ("off", False, 1):  # YAML reads off as false
+    setting = plan.settings["fuse"]
+    if setting in ("off", False, 1):  # YAML reads off as false
         return Fusing()
     if not trials:
-        return Fusing() if wanted == "auto" else Fusing(wanted, horizon=int(wanted), unseen=int(wanted))
-    fusing = Fusing(wanted)
+        return Fusing() if setting == "auto" else Fusing(setting, horizon=int(setting), unseen=int(setting))
+    fusing = Fusing(setting)
     runs = [run for trial in trials for run in trial.runs if to_go(run, strategy.prunes)]
     fusing.look(runs, preflight.launcher.sharing, preflight.speedups)
     return fusing
@@ -181,11 +181,11 @@ def refuse_what_is_ignored(plan: Plan) -> None:
     Raises:
         UserError: There are some.
     """
-    given = {one.key_or_group: str(one.input_line) for one in plan.parsed}
+    by_key = {override.key_or_group: str(override.input_line) for override in plan.parsed}
     problems = []
     if is_grid(plan):
         fact, remedy = "A grid has as many trials as points, and draws nothing.", "Leave it out, or choose sampler=tpe."
-        problems += [Problem(given[key], fact, remedy) for key in OF_SAMPLERS if key in given]
+        problems += [Problem(by_key[key], fact, remedy) for key in OF_SAMPLERS if key in by_key]
     if plan.settings["trim"] and not plan.settings["budget"]:
         problems.append(Problem("sweep.trim=true", "There is no budget to trim to.", "Add sweep.budget=30m."))
     if problems:
@@ -215,5 +215,5 @@ def refuse_what_no_launcher_can(plan: Plan, launcher: Launcher) -> None:
     seconds("sweep.timeout", plan.settings["timeout"])
     if plan.settings["timeout"] and not launcher.can_kill:
         fact = "A run in this process cannot be ended by force."
-        given = f"sweep.timeout={plan.settings['timeout']}"
-        raise UserError([Problem(given, fact, "Add launcher=processes.")])
+        text = f"sweep.timeout={plan.settings['timeout']}"
+        raise UserError([Problem(text, fact, "Add launcher=processes.")])

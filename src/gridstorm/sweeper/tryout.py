@@ -79,9 +79,9 @@ def time_group(configs: Sequence[RunConfig], measured: bool = True) -> dict[str,
 
     with quiet():
         why = fusible(configs[0])
-        found = {"why": why, "gain": 1.0} | ({} if why else needs(configs[0]))
+        answer = {"why": why, "gain": 1.0} | ({} if why else needs(configs[0]))
     if why or not measured:
-        return found
+        return answer
     limits: tuple[int, int | None] = PILOT_STEPS, None
     [alone], _ = _trained_briefly(configs[:1], *limits)
     most = int(TRY_SECONDS / (len(configs) * _epoch(alone) / PILOT_STEPS))
@@ -89,7 +89,7 @@ def time_group(configs: Sequence[RunConfig], measured: bool = True) -> dict[str,
         limits = steps, steps
         [alone], _ = _trained_briefly(configs[:1], *limits)
     together, _ = _trained_briefly(configs, *limits)
-    return found | {"gain": len(configs) * _epoch(alone) / _epoch(together[0])}
+    return answer | {"gain": len(configs) * _epoch(alone) / _epoch(together[0])}
 
 
 def _trained_briefly(
@@ -101,12 +101,12 @@ def _trained_briefly(
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, quiet():
         made = [
-            RunRecord.create(Path(folder), str(number), _short(one, steps, val_steps), "")
-            for number, one in enumerate(configs)
+            RunRecord.create(Path(folder), str(number), _short(config, steps, val_steps), "")
+            for number, config in enumerate(configs)
         ]
         carry_out([str(record.directory) for record in made], [record.config.signature for record in made])
         whole = time.monotonic() - started
-        found = [
+        outcomes = [
             {
                 "seconds": [*{row["epoch"]: row["seconds"] for row in record.rows()}.values()],
                 "bytes": float(sum(file.stat().st_size for file in (record.directory / CHECKPOINTS).iterdir())),
@@ -114,9 +114,9 @@ def _trained_briefly(
             }
             for record in made
         ]
-    if wrong := next((one["error"] for one in found if one["error"]), None):
+    if wrong := next((run["error"] for run in outcomes if run["error"]), None):
         raise RuntimeError(wrong)
-    return found, whole
+    return outcomes, whole
 
 
 def _short(config: RunConfig, steps: int, val_steps: int | None) -> RunConfig:

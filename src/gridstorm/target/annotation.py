@@ -56,7 +56,7 @@ def _accepts_items(option: ast.expr, value: list[Any]) -> bool:
     items = _items(option)
     if _is_fixed(option):
         return len(value) == len(items) and all(map(accepts, items, value))
-    return all(any(accepts(item, one) for item in items) for one in value) if items else True
+    return all(any(accepts(item, entry) for item in items) for entry in value) if items else True
 
 
 def describe(annotation: ast.expr) -> str:

@@ -8,7 +8,7 @@ from gridstorm.error import Problem, UserError, refused, said
 from gridstorm.target.target import SPECIAL, problem, targets
 
 
-def build(node: Mapping[str, Any], **given: Any) -> Any:
+def build(node: Mapping[str, Any], **arguments: Any) -> Any:
     """Build what a plain node describes, after `problem` was asked of every target in it.
 
     It means what `hydra.utils.instantiate` means by `_target_`, `_args_`, `_partial_` and `_recursive_`, of plain data
@@ -18,10 +18,10 @@ def build(node: Mapping[str, Any], **given: Any) -> Any:
     Raises:
         UserError: A target is missing or not allowed, or its constructor raises.
     """
-    problems = [found for key, part in targets(node) if (found := problem(key, part["_target_"]))]
+    problems = [wrong for key, part in targets(node) if (wrong := problem(key, part["_target_"]))]
     if problems:
         raise UserError(problems)
-    return build_all({**node, **given}, recursive=True)
+    return build_all({**node, **arguments}, recursive=True)
 
 
 def build_all(node: Any, recursive: bool) -> Any:

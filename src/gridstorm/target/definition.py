@@ -35,15 +35,15 @@ def definition(module: str, name: str, seen: frozenset[str] = frozenset()) -> tu
             return definition(origin, alias.name, seen)
         if alias.name == "*":
             stars.append(origin)
-    return next((found for origin in stars if (found := definition(origin, name, seen))), None)
+    return next((match for origin in stars if (match := definition(origin, name, seen))), None)
 
 
 def names_in(module: str) -> set[str]:
     """Return the classes that a module defines, and all that it imports by name."""
-    found = {node.name for node in _statements(_tree(module)) if isinstance(node, ast.ClassDef)}
+    names = {node.name for node in _statements(_tree(module)) if isinstance(node, ast.ClassDef)}
     for origin, alias in _imports(module):
-        found |= names_in(origin) if alias.name == "*" else {alias.asname or alias.name}
-    return found
+        names |= names_in(origin) if alias.name == "*" else {alias.asname or alias.name}
+    return names
 
 
 @cache
@@ -60,14 +60,14 @@ def source_file(module: str) -> Path | None:
     if spec is None:
         return None
     folders = [Path(place) for place in spec.submodule_search_locations or ()]
-    found = Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
+    file = Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
     for name in rest:
         places = [place for folder in folders for place in (folder / name / "__init__.py", folder / f"{name}.py")]
-        found = next((place for place in places if place.is_file()), None)
-        if found is None:
+        file = next((place for place in places if place.is_file()), None)
+        if file is None:
             return None
-        folders = [found.parent] if found.name == "__init__.py" else []
-    return found
+        folders = [file.parent] if file.name == "__init__.py" else []
+    return file
 
 
 @cache
@@ -80,7 +80,9 @@ def _read_definition(module: str, name: str) -> Definition | None:
     try:
         node = ast.parse(block.group()).body[0]
     except SyntaxError:  # a line of a text stands at the margin
-        node = next((one for one in _tree(module).body if getattr(one, "name", None) == name), ast.Pass())
+        node = next(
+            (statement for statement in _tree(module).body if getattr(statement, "name", None) == name), ast.Pass()
+        )
     if isinstance(node, ast.Assign | ast.AnnAssign):
         return node.value
     return node if isinstance(node, ast.ClassDef | ast.FunctionDef) else None

@@ -61,8 +61,8 @@ class Argument:
     def type(self) -> ast.expr | None:
         """The annotation, or what it stands for where it is a name for a type, such as `Activation`."""
         named = isinstance(self.annotation, ast.Name) and self.annotation.id not in vars(builtins)
-        found = definition(self.module, ast.unparse(self.annotation)) if self.annotation and named else None
-        return found[1] if found and isinstance(found[1], ast.expr) else self.annotation
+        named_type = definition(self.module, ast.unparse(self.annotation)) if self.annotation and named else None
+        return named_type[1] if named_type and isinstance(named_type[1], ast.expr) else self.annotation
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Target:
             for node in owner.definition.body:
                 bound = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
                 value = getattr(node, "value", None)
-                if value and any(isinstance(one, ast.Name) and one.id == name for one in bound):
+                if value and any(isinstance(target, ast.Name) and target.id == name for target in bound):
                     return _literal(value)
         return None
 
@@ -112,9 +112,9 @@ class Target:
         """Yield the class and its bases, nearest first, as far as they can be read."""
         yield self
         for base in getattr(self.definition, "bases", ()):
-            found = _defined(self.module, ast.unparse(base).split("[")[0])
-            if found and found.path != self.path:
-                yield from found.ancestry()
+            parent = _defined(self.module, ast.unparse(base).split("[")[0])
+            if parent and parent.path != self.path:
+                yield from parent.ancestry()
 
 
 @cache
@@ -150,9 +150,9 @@ def allowed(target: Target) -> bool:
 
 def problem(key: str, path: Any) -> Problem | None:
     """Return why the `_target_` at `key` may not be built, None if it may."""
-    given = f"{key}._target_={shown(path)}".lstrip(".")
+    text = f"{key}._target_={shown(path)}".lstrip(".")
     if not isinstance(path, str) or not re.fullmatch(r"\w+(\.\w+)+", path):
-        return Problem(given, "A target is the dotted path of a class.", "Give one, such as torch.optim.AdamW.")
+        return Problem(text, "A target is the dotted path of a class.", "Give one, such as torch.optim.AdamW.")
     target = find(path)
     if target and allowed(target) and (is_a_librarys(path) or path.startswith(own_packages())):
         return None  # the second since building imports what leads there too
@@ -160,16 +160,16 @@ def problem(key: str, path: Any) -> Problem | None:
     if not target and package in LIBRARIES:
         close = [name for name in closest(path, names_beside(path)) if (other := find(name)) and allowed(other)]
         remedy = did_you_mean(path, close) if close else "Give the path of one, such as torch.optim.AdamW."
-        return Problem(given, "There is no such class.", remedy)
+        return Problem(text, "There is no such class.", remedy)
     if not target and path.startswith(own_packages()):
-        return Problem(given, *_missing(path))
+        return Problem(text, *_missing(path))
     remedy = "Name one of these, such as torch.optim.AdamW."
     if package not in LIBRARIES | set(sys.stdlib_module_names):
         remedy = (
             f"If {package} is your own code and you trust it, allow it: {ALLOW_VARIABLE}={package} python train.py ..."
         )
     fact = "Configuration may only build classes of gridstorm's choices, torch and Lightning"
-    return Problem(given, f"{fact}, and this is from {target.module}." if target else f"{fact}.", remedy)
+    return Problem(text, f"{fact}, and this is from {target.module}." if target else f"{fact}.", remedy)
 
 
 def _missing(path: str) -> tuple[str, str]:
@@ -180,7 +180,7 @@ def _missing(path: str) -> tuple[str, str]:
         return f"{package} cannot be found.", "Is it installed, or its folder on PYTHONPATH?"
     while not source_file(module):
         module, _, name = module.rpartition(".")
-    beside = [one for one in names_in(module) if one[:1].isupper()] if name == path.rpartition(".")[2] else []
+    beside = [entry for entry in names_in(module) if entry[:1].isupper()] if name == path.rpartition(".")[2] else []
     kind = "class" if name[:1].isupper() else "function" if beside else "module"
     return f"{module} has no {kind} {name}.", did_you_mean(
         name, beside
@@ -217,13 +217,15 @@ def _takes_nothing(owner: Target) -> bool:
         for base in map(ast.unparse, getattr(owner.definition, "bases", ()))
         if base.split("[")[0].rpartition(".")[2] not in INITLESS and not _defined(owner.module, base.split("[")[0])
     ]
-    made = any(isinstance(one, ast.FunctionDef) and one.name == "__new__" for one in owner.definition.body)
+    made = any(
+        isinstance(statement, ast.FunctionDef) and statement.name == "__new__" for statement in owner.definition.body
+    )
     return not (unknown or made or owner.definition.decorator_list or [*getattr(owner.definition, "keywords", [])])
 
 
 def _defined(module: str, name: str) -> Target | None:
-    found = definition(module, name)
-    return Target(found[0], found[1]) if found and not isinstance(found[1], ast.expr) else None
+    match = definition(module, name)
+    return Target(match[0], match[1]) if match and not isinstance(match[1], ast.expr) else None
 
 
 def _arguments(module: str, function: ast.FunctionDef, skip: int) -> Signature:
