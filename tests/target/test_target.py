@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from composing import problems
 from gridstorm.error import UserError
 from gridstorm.target import definition as source
 from gridstorm.target.annotation import describe
@@ -169,3 +170,12 @@ def test_what_may_be_built_is_built() -> None:
 
     assert isinstance(build({"_target_": "torch.nn.HuberLoss", "delta": 2.0}), torch.nn.HuberLoss)
     assert build({"_target_": "torch.optim.SGD", "_partial_": True}, lr=0.5).keywords == {"lr": 0.5}
+
+
+def test_the_fields_of_a_dataclass_are_its_arguments() -> None:
+    asha = find("gridstorm.pruner.asha.Asha")
+    assert asha is not None
+    assert [argument.name for argument in asha.signature().arguments] == ["min_resource", "reduction_factor"]
+    assert not asha.signature().open
+    [wrong] = problems("pruner=asha", "pruner.min_resource=two", "optimizer.lr=1,2", sweep=True)
+    assert "It must be a whole number" in wrong

@@ -19,8 +19,8 @@ class Asha:
 
     min_resource: int = 2
     reduction_factor: int = 3
-    _scores: dict[int, dict[str, float]] = field(default_factory=dict, repr=False)
-    _gone_on: dict[int, set[str]] = field(default_factory=dict, repr=False)
+    _scores: dict[int, dict[str, float]] = field(default_factory=dict, init=False, repr=False)
+    _gone_on: dict[int, set[str]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check the numbers.

@@ -74,7 +74,8 @@ def source_file(module: str) -> Path | None:
 def _read_definition(module: str, name: str) -> Definition | None:
     """Return what `name` is in `module` itself, parsed alone: some of torch's modules take 10 ms to parse."""
     head = rf"(?:class|def) {name}\b|{name}(?:: \w+)? = (?=[A-Z])"
-    block = re.search(rf"^(?:{head}).*?(?=^[^\s#)\]}}]|\Z)", _text(module), re.MULTILINE | re.DOTALL)
+    decorators = r"(?:@[^\n]*\n(?:[ \t)][^\n]*\n)*)*"
+    block = re.search(rf"^{decorators}(?:{head}).*?(?=^[^\s#)\]}}]|\Z)", _text(module), re.MULTILINE | re.DOTALL)
     if not block:
         return None
     try:

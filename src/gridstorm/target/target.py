@@ -207,7 +207,32 @@ def _signature(target: Target) -> Signature:
         for node in owner.definition.body:
             if isinstance(node, ast.FunctionDef) and node.name == "__init__":
                 return _arguments(owner.module, node, skip=1)
+    fields: dict[str, Argument] = {}
+    for field in (field for owner in target.ancestry() if _is_dataclass(owner) for field in _fields(owner)):
+        fields.setdefault(field.name, field)  # the class's own before those of its bases
+    if fields:
+        return Signature(tuple(fields.values()))
     return Signature((), open=not all(map(_takes_nothing, target.ancestry())))
+
+
+def _is_dataclass(owner: Target) -> bool:
+    names = (ast.unparse(getattr(one, "func", one)) for one in owner.definition.decorator_list)
+    return any(name.rpartition(".")[2] == "dataclass" for name in names)
+
+
+def _fields(owner: Target) -> Iterator[Argument]:
+    """Yield the fields of a dataclass that its `__init__` takes."""
+    for node in owner.definition.body:
+        if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
+            continue
+        settings = {word.arg: word.value for word in getattr(node.value, "keywords", ())}
+        is_field = isinstance(node.value, ast.Call) and ast.unparse(node.value.func).rpartition(".")[2] == "field"
+        default = settings.get("default", settings.get("default_factory")) if is_field else node.value
+        init = settings.get("init") if is_field else None
+        if not ast.unparse(node.annotation).startswith(("ClassVar", "typing.ClassVar")) and not (
+            isinstance(init, ast.Constant) and init.value is False
+        ):
+            yield Argument(node.target.id, node.annotation, default, owner.module)
 
 
 def _takes_nothing(owner: Target) -> bool:
