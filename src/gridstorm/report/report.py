@@ -8,9 +8,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
-from gridstorm.command import again, as_preset, fixed
 from gridstorm.config import number
 from gridstorm.record import PRESET, TABLE, Trial, ranked, write_whole
 from gridstorm.report.leaderboard import best, cause, causes, leaderboard, name, swept, warnings_told
@@ -28,6 +25,8 @@ def report(directory: Path, trials: Sequence[Trial], monitor: str, mode: str) ->
         monitor: The name of the score.
         mode: Whether it is better when it is smaller (`min`) or larger (`max`).
     """
+    from gridstorm.command import again  # which loads Hydra, and a worker does without
+
     results = write_results(directory, trials, mode)
     file = write_best(directory, trials, monitor, mode)
     write_board(directory, trials, monitor, mode)
@@ -108,6 +107,10 @@ def write_best(directory: Path, trials: Sequence[Trial], monitor: str, mode: str
         monitor: The name of the score.
         mode: Whether it is better when it is smaller (`min`) or larger (`max`).
     """
+    from omegaconf import OmegaConf
+
+    from gridstorm.command import again, as_preset, fixed
+
     file, trial = directory / PRESET, best(trials, mode)
     if trial is None:
         file.unlink(missing_ok=True)

@@ -98,7 +98,7 @@ def trainer_for(config: RunConfig, bar: bool = True) -> pl.Trainer:
 
 def made_by(config: RunConfig, data: Any) -> dict[str, str]:
     """Return what a run is made by, beside its recipe; it is asked before the training, which it could not undo."""
-    return {"code": code(config.recipe), "data": fingerprint(config, data), "torch": torch.__version__}
+    return {"code": code(config.recipe), "data": fingerprint(config, data), "torch": str(torch.__version__)}
 
 
 def fingerprint(config: RunConfig, data: Any) -> str:

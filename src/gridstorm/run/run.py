@@ -11,7 +11,6 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from gridstorm.command import pasted
 from gridstorm.config import CONFIG, RunConfig
 from gridstorm.error import Problem, RunFailed, UserError, refused, said, status
 from gridstorm.record import DIFFERENCE, ERROR, Result, RunRecord, Status, environment, uncommitted
@@ -184,6 +183,8 @@ def fit(trainer: pl.Trainer, module: Module, data: Any, curve: Curve, alone: boo
             if not stopped:
                 raise
             record.close()
+            from gridstorm.command import pasted  # which loads Hydra, and a worker does without
+
             again = pasted("resume", record.directory)
             print(f"\nStopped in epoch {trainer.current_epoch + 1}. Go on: python train.py {again}")
             raise SystemExit(128 + stopped[0]) from error

@@ -42,7 +42,8 @@ def probe(config: RunConfig) -> dict[str, Any]:
     except UserError as refusal:
         return {"problems": refusal.problems}
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    return {"data": fingerprint(config, data), "torch": torch.__version__, "parameters": parameters}
+    # A plain text: to read a TorchVersion, the process that plans would load torch.
+    return {"data": fingerprint(config, data), "torch": str(torch.__version__), "parameters": parameters}
 
 
 def time_run(config: RunConfig) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pkgutil import resolve_name
 from typing import Any
 
 from gridstorm.error import Problem, UserError, refused, said
@@ -41,10 +42,8 @@ def build_all(node: Any, recursive: bool) -> Any:
 
 
 def _called(path: str, is_partial: bool, positional: Sequence[Any], named: Mapping[str, Any]) -> Any:
-    from hydra.utils import get_object
-
     try:
-        target = get_object(path)
+        target = resolve_name(path)
         return partial(target, *positional, **named) if is_partial else target(*positional, **named)
     except UserError:  # of a section inside it
         raise
