@@ -3,6 +3,7 @@
 import ctypes
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
 
@@ -35,9 +36,10 @@ def train_together(records: Sequence[RunRecord]) -> None:
         try:
             fit(group)
         except Exception as error:
-            print(f"{len(group)} runs could not go on together; their halves do. {said(error)}", flush=True)
             for record in group:
                 record.close()
+            with suppress(OSError):  # of a full disk, on which the output is
+                print(f"{len(group)} runs could not go on together; their halves do. {said(error)}", flush=True)
             left = [RunRecord(record.directory) for record in group if record.result is None]
             train_together(left[: len(left) // 2])
             train_together(left[len(left) // 2 :])

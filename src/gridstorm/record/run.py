@@ -10,7 +10,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
 from itertools import count
@@ -377,10 +377,10 @@ class RunRecord:
 
     def close(self) -> None:
         """Close the files of a run that ends or is interrupted."""
-        with ExitStack() as files:  # the lock last, and in any case: on a full disk the others raise
-            for file in filter(None, (self._lock, self._events, self._metrics)):
-                files.callback(file.close)
-            self._lock = None
+        for file in filter(None, (self._metrics, self._events, self._lock)):
+            with suppress(OSError):  # a full disk was told when a point was written; the lock is let go in any case
+                file.close()
+        self._lock = None
 
     def discard(self) -> None:
         """Remove the directory of a run that was made just now, and refused before its first point."""
