@@ -21,6 +21,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from gridstorm.command import class_choice
+from gridstorm.command.class_choice import OF_CLASSES, is_class
 from gridstorm.command.hydra import NO_IMPORT, apply, as_text, dirname, may_import, raw_value, rounded, values_of
 from gridstorm.command.preset import ENDING, PRESETS, problem
 from gridstorm.command.suggestion import misplaced_key
@@ -225,6 +227,10 @@ class Overrides:
         for name in (name for value in values for name in (value if isinstance(value, list) else [value])):
             if group == PRESETS and str(name).endswith(ENDING):
                 if wrong := problem(name):
+                    return wrong
+                continue
+            if group in OF_CLASSES and is_class(name):
+                if wrong := class_choice.problem(group, name):
                     return wrong
                 continue
             folder, _, last = f"{group}/{name}".rpartition("/")

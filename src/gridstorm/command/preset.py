@@ -17,6 +17,7 @@ from hydra.plugins.config_source import ConfigLoadError, ConfigResult
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 
+from gridstorm.command.class_choice import OF_CLASSES
 from gridstorm.command.hydra import FileConfigSource, as_text
 from gridstorm.command.yaml_file import unreadable_yaml
 from gridstorm.config import GROUPS, OF_SWEEPS, RunConfig, is_file
@@ -112,10 +113,11 @@ def _harmless(entry: Any) -> bool:
         return bool(entry == "_self_")
     [(key, choice)] = entry.items()
     names = choice if isinstance(choice, list) else [choice]
+    dotted = r"\w[\w-]*" if str(key).removeprefix("override /") not in OF_CLASSES else r"\w[\w.-]*"
     group = re.fullmatch(r"override /(\w+)", str(key))
     return bool(
         (key == f"/{PRESETS}" or (group and group[1] != "hydra"))
-        and all(name is None or re.fullmatch(r"\w[\w-]*", str(name)) for name in names)
+        and all(name is None or re.fullmatch(dotted, str(name)) for name in names)
     )
 
 

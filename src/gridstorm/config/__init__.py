@@ -1,7 +1,7 @@
 """A configuration: its keys, what is wrong with its values, its recipe and signature."""
 
 from gridstorm.config.check import check_values, checked_again, resolved, told_once
-from gridstorm.config.group import COUNTED, GROUPS, LISTS, NOT_A_SWEEP, OF_SWEEPS
+from gridstorm.config.group import COUNTED, GROUPS, LISTS, NOT_A_SWEEP, OF_SWEEPS, PARTIAL, given
 from gridstorm.config.limit import CONFIG, LONGEST, MANIFEST, component, is_file, misnamed
 from gridstorm.config.recipe import CONDITIONAL, RunConfig, default_name, named_files
 from gridstorm.config.resolve import as_written, copies, interpolated, keys, leaves, no_data, original, plainly_written
@@ -19,6 +19,7 @@ __all__ = [
     "METRICS",
     "NOT_A_SWEEP",
     "OF_SWEEPS",
+    "PARTIAL",
     "Point",
     "RunConfig",
     "as_written",
@@ -29,6 +30,7 @@ __all__ = [
     "copies",
     "default_name",
     "duration",
+    "given",
     "interpolated",
     "is_file",
     "keys",

@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from gridstorm.config.compatibility import compatible
-from gridstorm.config.group import COUNTED, GIVEN, PARTIAL, SECTIONS
+from gridstorm.config.group import COUNTED, PARTIAL, SECTIONS, given
 from gridstorm.config.limit import ADDED, ANY, CONFIG, MANIFEST, RANGES, TRAINER_TYPES, TYPES, Range, is_file, misnamed
 from gridstorm.config.recipe import RunConfig
 from gridstorm.config.resolve import copies, interpolated, no_data, original, resolve
@@ -176,7 +176,7 @@ def _partial(key: str, node: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _arguments(key: str, node: Mapping[str, Any], target: Target) -> Iterator[Problem]:
     """The keys of a section are the arguments of its target, each of the right type and in its range."""
-    signature, supplied = target.signature(), GIVEN.get(key, {})
+    signature, supplied = target.signature(), given(key, target)
     limits = RANGES if is_a_librarys(target.path) else {}  # a name of your own may mean anything
     for name, value in node.items():
         argument, dotted = signature.get(name), f"{key}.{name}"

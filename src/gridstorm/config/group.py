@@ -1,5 +1,10 @@
 """The groups of choices: which sections a run has, and what the run itself gives them."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from gridstorm.target import Target, find
+
 SECTIONS = ("data", "model", "loss", "optimizer", "scheduler", "trainer", "sampler", "pruner", "launcher")
 PARTIAL = ("model", "optimizer", "scheduler", "sampler")  # the run builds these when it has the arguments that it gives
 
@@ -16,7 +21,32 @@ GIVEN = {
     },
 }
 COUNTED = ("total_steps", "T_max")
+MODULE = "pytorch_lightning.core.module.LightningModule"
+OF_MODULES = ("loss", "optimizer", "scheduler")  # sections that a LightningModule has if it takes them
 NOT_A_SWEEP = "This key only applies to a sweep (-m)."
 OF_SWEEPS = ("sweep", "sampler", "pruner", "launcher")
 GROUPS = (*SECTIONS, "callbacks", "sweep", "experiment")
 LISTS = ("callbacks", "experiment")  # the groups of which a run can have several choices
+
+
+def is_module(path: Any) -> bool:
+    """Tell whether a target is a whole LightningModule, which brings its own training step."""
+    target = find(path) if isinstance(path, str) else None
+    return target is not None and any(base.path == MODULE for base in target.ancestry())
+
+
+def given(key: str, target: Target) -> Mapping[str, str]:
+    """Return what the run gives a target at this key, each with what to do instead of setting it."""
+    if key == "model" and is_module(target.path):
+        return GIVEN["model"] | {name: f"Leave it out, and choose {name}=NAME." for name in OF_MODULES}
+    return GIVEN.get(key, {})
+
+
+def left_out(plain: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the sections of a configuration that its model does not take: a LightningModule has its own."""
+    path = plain["model"].get("_target_") if isinstance(plain.get("model"), dict) else None
+    if not is_module(path):
+        return ()
+    target = find(str(path))
+    signature = target.signature() if target else None
+    return tuple(name for name in OF_MODULES if signature and not signature.get(name))

@@ -86,7 +86,7 @@ class RunConfig:
 
 def default_name(config: RunConfig) -> str:
     """Return `yymmdd-hhmmss-DATA-MODEL`, of the choices' names."""
-    choices = [config.choices.get(group, group) for group in ("data", "model")]
+    choices = [config.choices.get(group, group).rpartition(".")[2] for group in ("data", "model")]  # a class's name
     return component("-".join([now(), *choices]))
 
 

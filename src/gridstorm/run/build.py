@@ -1,6 +1,7 @@
 """The objects that a configuration names: data, network, LightningModule, Trainer."""
 
 import hashlib
+import inspect
 import os
 import warnings
 from typing import Any
@@ -38,10 +39,17 @@ def prepared(config: RunConfig) -> Any:
 def network_for(config: RunConfig, data: Any) -> nn.Module:
     """Return the model, built for the data's shape."""
     partial = build(config.values["model"])
+    shape = {name: getattr(data, name) for name in ("input_shape", "num_outputs") if takes(partial.func, name)}
     try:
-        return partial(input_shape=data.input_shape, num_outputs=data.num_outputs)  # type: ignore[no-any-return]
+        return partial(**shape)  # type: ignore[no-any-return]
     except ValueError as error:
         raise refused(f"model={config.choices.get('model')}", error) from error
+
+
+def takes(function: Any, name: str) -> bool:
+    """Tell whether a class or a function takes an argument."""
+    arguments = inspect.signature(function).parameters
+    return name in arguments or any(argument.kind == argument.VAR_KEYWORD for argument in arguments.values())
 
 
 def module_for(config: RunConfig, network: nn.Module, data: Any) -> Module:
