@@ -31,6 +31,7 @@ from gridstorm.record.run import RunRecord
 from gridstorm.report.table import table
 from gridstorm.run.build import curve_for, module_for, network_for, prepared, trainer_for
 from gridstorm.run.lightning import Recorder
+from gridstorm.run.module import Module
 from gridstorm.run.run import begin
 from gridstorm.run.warning import quiet
 from gridstorm.target.build import build
@@ -108,6 +109,7 @@ def ours(setting: Setting, directory: Path, *overrides: str, recorded: bool = Tr
     record = RunRecord.create(directory, "run", one, "bench")
     begin(one, record, trainer, data)
     curve = curve_for(one, record, module)
+    assert isinstance(module, Module)
     trainer.callbacks.insert(0, curve)  # type: ignore[attr-defined]  # the Trainer has it
     trainer.loggers = [Recorder(record, lambda: curve.counters(trainer))] if recorded else []
     seconds = timed(trainer, module, datamodule=data)

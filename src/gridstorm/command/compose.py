@@ -18,12 +18,15 @@ from gridstorm.config import (
     CONDITIONAL,
     GROUPS,
     NOT_A_SWEEP,
+    OF_MODULES,
     OF_SWEEPS,
     RunConfig,
+    as_written,
     check_values,
     copies,
     interpolated,
     leaves,
+    left_out,
     plainly_written,
     resolved,
     told_once,
@@ -157,7 +160,8 @@ def _run(plain: dict[str, Any], config: DictConfig, hydra: DictConfig) -> RunCon
             section.pop(CONDITIONAL, None)  # what a sweep may vary is no argument
     callbacks = plain.get("callbacks") or {}
     plain["callbacks"] = {name: node for name, node in callbacks.items() if node is not None}  # null is Hydra's "off"
-    return RunConfig(plain, _given(hydra), _choices(hydra), _origins(plain, config, hydra), interpolated(config))
+    chosen = {group: choice for group, choice in _choices(hydra).items() if group in plain or group not in OF_MODULES}
+    return RunConfig(plain, _given(hydra), chosen, _origins(plain, config, hydra), interpolated(config))
 
 
 @contextmanager
@@ -182,8 +186,25 @@ def _checked(
 ) -> tuple[dict[str, Any], list[Problem]]:
     """Return a configuration's plain values and what is wrong with them, saying of a preset's or a choice's whose."""
     plain, problems = resolved(config, folders(hydra), unknown)
+    problems += _of_no_use(plain, config, hydra)
     origins = _origins(plain, config, hydra) if problems else {}
     return plain, [replace(problem, key=f"{problem.key}{_place(problem, origins)}") for problem in problems]
+
+
+def _of_no_use(plain: Mapping[str, Any], config: DictConfig, hydra: DictConfig) -> list[Problem]:
+    """Return what sets a section that the model, a whole LightningModule, does not take: it would be ignored."""
+    sections = {name: as_written(config).get(name) for name in left_out(plain)}
+    set_there = {key: origin for key, origin in _origins(sections, config, hydra).items() if origin != "default"}
+    first = {key.partition(".")[0]: (key, origin) for key, origin in reversed(set_there.items())}
+    name = str(plain["model"]["_target_"]).rpartition(".")[2] if sections else ""
+    return [
+        Problem(
+            origin.removeprefix("choice ") if origin.startswith("choice") else key,
+            f"{name} is a LightningModule that takes no {section}.",
+            "Leave it out, or let its class take it.",
+        )
+        for section, (key, origin) in first.items()
+    ]
 
 
 def _place(problem: Problem, origins: Mapping[str, str]) -> str:

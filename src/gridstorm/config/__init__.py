@@ -1,7 +1,18 @@
 """A configuration: its keys, what is wrong with its values, its recipe and signature."""
 
 from gridstorm.config.check import check_values, checked_again, resolved, told_once
-from gridstorm.config.group import COUNTED, GROUPS, LISTS, NOT_A_SWEEP, OF_SWEEPS, PARTIAL, given
+from gridstorm.config.group import (
+    COUNTED,
+    GROUPS,
+    LISTS,
+    NOT_A_SWEEP,
+    OF_MODULES,
+    OF_SWEEPS,
+    PARTIAL,
+    given,
+    is_module,
+    left_out,
+)
 from gridstorm.config.limit import CONFIG, LONGEST, MANIFEST, component, is_file, misnamed
 from gridstorm.config.recipe import CONDITIONAL, RunConfig, default_name, named_files
 from gridstorm.config.resolve import as_written, copies, interpolated, keys, leaves, no_data, original, plainly_written
@@ -18,6 +29,7 @@ __all__ = [
     "MANIFEST",
     "METRICS",
     "NOT_A_SWEEP",
+    "OF_MODULES",
     "OF_SWEEPS",
     "PARTIAL",
     "Point",
@@ -33,9 +45,11 @@ __all__ = [
     "given",
     "interpolated",
     "is_file",
+    "is_module",
     "keys",
     "label",
     "leaves",
+    "left_out",
     "metrics",
     "misnamed",
     "misshapen",

@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from gridstorm.config.compatibility import compatible
-from gridstorm.config.group import COUNTED, PARTIAL, SECTIONS, given
+from gridstorm.config.group import COUNTED, PARTIAL, SECTIONS, given, left_out
 from gridstorm.config.limit import ADDED, ANY, CONFIG, MANIFEST, RANGES, TRAINER_TYPES, TYPES, Range, is_file, misnamed
 from gridstorm.config.recipe import RunConfig
 from gridstorm.config.resolve import copies, interpolated, no_data, original, resolve
@@ -42,6 +42,8 @@ def resolved(
         unknown: Groups whose choice is not known, so that nothing is said of their sections.
     """
     plain, unresolved = resolve(config)
+    for name in left_out(plain):
+        plain.pop(name, None)
     problems = check_values(plain, folders, unknown)
     if not problems:
         return plain, unresolved
@@ -98,7 +100,8 @@ def told_once(
 
 def _shape(plain: Mapping[str, Any]) -> Iterator[Problem]:
     """Every section is there and describes one object, and so does every callback."""
-    for name in SECTIONS:
+    without = left_out(plain)
+    for name in (name for name in SECTIONS if name not in without):
         if not _describes(plain.get(name)):
             remedy = f"Choose one: {name}=NAME (python train.py --help lists them)."
             yield Problem(name, "A run needs one, and there is none.", remedy)
@@ -118,7 +121,10 @@ def _describes(node: Any) -> bool:
 
 def _root(plain: Mapping[str, Any]) -> Iterator[Problem]:
     """The keys outside the sections are those that a run reads, each of the right type."""
+    without = left_out(plain)
     for key, annotation in {**TYPES, **TRAINER_TYPES}.items():
+        if key.partition(".")[0] in without:
+            continue
         section, _, name = key.rpartition(".")
         holder = plain.get(section) if section else plain
         if isinstance(holder, dict) and name in holder:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from gridstorm.config.group import is_module
 from gridstorm.config.task import METRICS, TORCH_LOSSES, monitors
 from gridstorm.error import Problem, did_you_mean
 from gridstorm.target import find
@@ -19,6 +20,9 @@ def compatible(plain: Mapping[str, Any], folders: Collection[Path], unknown: Col
         folders: Where the choices' files are, to name the choices that fit.
         unknown: Groups whose choice is not known, so that nothing is said of them.
     """
+    if is_module(plain["model"]["_target_"]):  # what it takes and logs is seen when a batch is tried
+        yield from _never_measured(plain)
+        return
     path = plain["data"]["_target_"]
     if "data" in unknown or not isinstance(path, str) or find(path) is None:
         return

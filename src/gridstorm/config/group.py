@@ -22,7 +22,7 @@ GIVEN = {
 }
 COUNTED = ("total_steps", "T_max")
 MODULE = "pytorch_lightning.core.module.LightningModule"
-OF_MODULES = ("loss", "optimizer", "scheduler")  # sections that a LightningModule has if it takes them
+OF_MODULES = ("loss", "optimizer", "scheduler")  # sections that a LightningModule is given if it takes them
 NOT_A_SWEEP = "This key only applies to a sweep (-m)."
 OF_SWEEPS = ("sweep", "sampler", "pruner", "launcher")
 GROUPS = (*SECTIONS, "callbacks", "sweep", "experiment")
@@ -43,10 +43,10 @@ def given(key: str, target: Target) -> Mapping[str, str]:
 
 
 def left_out(plain: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the sections of a configuration that its model does not take: a LightningModule has its own."""
+    """Return the sections of a configuration that its model has no use for: a LightningModule may bring its own."""
     path = plain["model"].get("_target_") if isinstance(plain.get("model"), dict) else None
     if not is_module(path):
         return ()
     target = find(str(path))
     signature = target.signature() if target else None
-    return tuple(name for name in OF_MODULES if signature and not signature.get(name))
+    return "regularization", *(name for name in OF_MODULES if signature and not signature.get(name))

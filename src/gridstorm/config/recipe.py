@@ -14,7 +14,8 @@ from gridstorm.target import find, is_a_librarys, targets
 
 # What cannot change a run's numbers, but for rounding; everything else is the recipe, whatever it is called.
 OUTSIDE = (
-    "name", "output_dir", "resume", "explain", "logger", "threads", "sweep", "sampler", "pruner", "launcher",
+    "name", "output_dir", "resume", "explain", "monitor_later",
+    "logger", "threads", "sweep", "sampler", "pruner", "launcher",
 )  # fmt: skip
 OUTSIDE_DATA = ("pin_memory", "pin_memory_device", "persistent_workers", "prefetch_factor")
 OUTSIDE_TRAINER = (

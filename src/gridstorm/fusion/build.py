@@ -28,4 +28,6 @@ def build_all(configs: Sequence[RunConfig]) -> Iterator[tuple[Module, Any]]:
             if torch.equal(before, torch.get_rng_state()):  # else it draws what the network's weights follow on
                 shared[same] = data
                 shared |= {alike: data} if isinstance(data, InMemory) else {}
-        yield module_for(config, network_for(config, data), data), data
+        module = module_for(config, network_for(config, data), data)
+        assert isinstance(module, Module), "a LightningModule trains alone"
+        yield module, data

@@ -87,4 +87,4 @@ def finite(value: float | None) -> float | None:
 
 def best_name(monitor: str) -> str:
     """Return the name under which the best score so far is logged: `best/loss` for `val/loss`."""
-    return f"best/{monitor.partition('/')[2]}"
+    return f"best/{monitor.partition('/')[2] or monitor}"

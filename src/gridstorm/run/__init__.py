@@ -1,7 +1,7 @@
 """One run: build, train, test, record."""
 
 import gridstorm.run.lightning  # isort: skip  # first: it imports Lightning in less time
-from gridstorm.run.build import curve_for, fingerprint, module_for, network_for, prepared, trainer_for
+from gridstorm.run.build import curve_for, fingerprint, module_for, network_for, prepared, sketched, trainer_for
 from gridstorm.run.checkpoint import loaded, mend
 from gridstorm.run.curve import epoch_seed
 from gridstorm.run.lightning import (
@@ -21,7 +21,7 @@ from gridstorm.run.optimizer import parameter_groups
 from gridstorm.run.process import threads
 from gridstorm.run.rerun import rerun
 from gridstorm.run.result import conclude
-from gridstorm.run.run import begin, run, train
+from gridstorm.run.run import begin, run, train, tried_out
 from gridstorm.run.shape import num_batches, try_one_batch
 from gridstorm.run.warning import quiet, warned
 
@@ -56,9 +56,11 @@ __all__ = [
     "quiet",
     "rerun",
     "run",
+    "sketched",
     "threads",
     "train",
     "trainer_for",
+    "tried_out",
     "try_one_batch",
     "warned",
 ]

@@ -4,13 +4,14 @@ import hashlib
 import inspect
 import os
 import warnings
+from contextlib import nullcontext
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from gridstorm.config import RunConfig, named_files
+from gridstorm.config import OF_MODULES, RunConfig, is_module, named_files
 from gridstorm.error import Problem, UserError, refused, said
 from gridstorm.record import RunRecord, code
 from gridstorm.run.curve import Curve
@@ -39,11 +40,28 @@ def prepared(config: RunConfig) -> Any:
 def network_for(config: RunConfig, data: Any) -> nn.Module:
     """Return the model, built for the data's shape."""
     partial = build(config.values["model"])
-    shape = {name: getattr(data, name) for name in ("input_shape", "num_outputs") if takes(partial.func, name)}
+    arguments = {name: _shape(data, name) for name in ("input_shape", "num_outputs") if takes(partial.func, name)}
+    if is_module(config.values["model"]["_target_"]):
+        arguments |= {name: build(config.values[name]) for name in OF_MODULES if name in config.values}
     try:
-        return partial(**shape)  # type: ignore[no-any-return]
+        return partial(**arguments)  # type: ignore[no-any-return]
     except ValueError as error:
         raise refused(f"model={config.choices.get('model')}", error) from error
+
+
+def sketched(config: RunConfig, data: Any) -> nn.Module:
+    """Return the model without memory for its weights; a LightningModule of a user's own may not bear that."""
+    where = nullcontext() if is_module(config.values["model"]["_target_"]) else torch.device("meta")
+    with where:
+        return network_for(config, data)
+
+
+def _shape(data: Any, name: str) -> Any:
+    try:
+        return getattr(data, name)
+    except AttributeError as error:
+        fact, remedy = f"{type(data).__name__} does not say its {name}, which the model takes.", f"Give it {name}."
+        raise UserError([Problem("data", fact, remedy)]) from error
 
 
 def takes(function: Any, name: str) -> bool:
@@ -52,8 +70,10 @@ def takes(function: Any, name: str) -> bool:
     return name in arguments or any(argument.kind == argument.VAR_KEYWORD for argument in arguments.values())
 
 
-def module_for(config: RunConfig, network: nn.Module, data: Any) -> Module:
-    """Return the LightningModule."""
+def module_for(config: RunConfig, network: nn.Module, data: Any) -> pl.LightningModule:
+    """Return the LightningModule: ours around the network, or the model itself where it is one."""
+    if isinstance(network, pl.LightningModule):
+        return network
     values = config.values
     return Module(
         network,
@@ -65,7 +85,7 @@ def module_for(config: RunConfig, network: nn.Module, data: Any) -> Module:
     )
 
 
-def curve_for(config: RunConfig, record: RunRecord, module: Module) -> Curve:
+def curve_for(config: RunConfig, record: RunRecord, module: pl.LightningModule) -> Curve:
     """Return what keeps the book of a run."""
     values = config.values
     return Curve(
@@ -74,8 +94,13 @@ def curve_for(config: RunConfig, record: RunRecord, module: Module) -> Curve:
         mode=values["mode"],
         seed=values["seed"],
         keep={"config": values, "signature": config.signature},
-        after_score=module.step_plateau,
+        after_score=module.step_plateau if isinstance(module, Module) else None,
     )
+
+
+def callbacks_for(config: RunConfig) -> list[pl.Callback]:
+    """Return the callbacks of a configuration."""
+    return [build(node) for node in (config.values["callbacks"] or {}).values()]
 
 
 def trainer_for(config: RunConfig, bar: bool = True) -> pl.Trainer:
@@ -85,7 +110,7 @@ def trainer_for(config: RunConfig, bar: bool = True) -> pl.Trainer:
         config: The configuration.
         bar: Whether to keep its progress bar, if it has one.
     """
-    callbacks = [build(node) for node in (config.values["callbacks"] or {}).values()]
+    callbacks = callbacks_for(config)
     callbacks = [callback for callback in callbacks if bar or not isinstance(callback, pl.callbacks.ProgressBar)]
     ours = {
         "enable_progress_bar": any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks),

@@ -4,6 +4,7 @@ import errno
 import pickle
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +68,22 @@ def _ends_an_epoch(file: Path) -> bool:
     """Tell whether a run can go on from a checkpoint: the best may be of a validation within an epoch."""
     progress = loaded(file)["loops"]["fit_loop"]["epoch_loop.batch_progress"]
     return bool(progress["is_last_batch"])
+
+
+def is_plain(value: Any) -> bool:
+    """Tell whether a value can be read from a checkpoint without running code."""
+    return not [*not_plain(value)]
+
+
+def not_plain(value: Any, key: str = "") -> Iterator[str]:
+    """Yield the places of what is neither a tensor nor plain."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from not_plain(item, f"{key}.{name}".lstrip("."))
+    elif isinstance(value, list | tuple | set):
+        for number, item in enumerate(value):
+            yield from not_plain(item, f"{key}.{number}")
+    elif not (value is None or isinstance(value, bool | int | float | complex | str | bytes | torch.Tensor)) and not (
+        isinstance(value, torch.Size | torch.dtype | torch.device)
+    ):
+        yield f"{key} ({type(value).__name__})"

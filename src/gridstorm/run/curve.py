@@ -1,16 +1,23 @@
 """The book-keeping of a run: the points of its curves, its best score, and when it is to stop."""
 
 import math
+import random
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any, Literal, Protocol, runtime_checkable
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.utilities.data import extract_batch_size
 from torch import nn
 from torch.optim import Optimizer
 
 from gridstorm.record import RunRecord, best_name
+from gridstorm.run.checkpoint import is_plain
+from gridstorm.run.lightning import restart_loader
 
 
 @runtime_checkable
@@ -63,6 +70,12 @@ class Curve(pl.Callback):
         self._started = time.monotonic()
         self._validated: dict[str, float] = {}
         self._score: float | None = None  # of this epoch
+        self._seen: dict[str, torch.Tensor] = {}
+        self._measures = self._resumed = False
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """See once whether the module measures by itself: asking at each step would cost a hundredth of it."""
+        self._measures = isinstance(pl_module, Measuring)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock, at what the run has taken already; one that goes on may have been asked to stop."""
@@ -77,6 +90,11 @@ class Curve(pl.Callback):
             pl_module.device.type != "cpu"
         ):  # torch.manual_seed formats a stack trace for accelerators that are not there
             torch.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed % 2**32)  # the generator that a user's own code draws from
+        if self._resumed and isinstance(trainer, pl.Trainer):  # not a run of a group, whose loaders are seeded
+            restart_loader(trainer)
+        self._resumed = False
 
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
@@ -85,29 +103,37 @@ class Curve(pl.Callback):
         if self.is_point(trainer):
             gradients = [parameter.grad for parameter in pl_module.parameters() if parameter.grad is not None]
             norm = float(nn.utils.get_total_norm(gradients))
-            self.step_info = {"lr": float(optimizer.param_groups[0]["lr"]), "opt/grad_norm": norm}
+            number = trainer.optimizers.index(optimizer) if len(trainer.optimizers) > 1 else 0
+            of = f"/{number + 1}" if number else ""  # the second optimizer of a GAN
+            self.step_info |= {f"lr{of}": float(optimizer.param_groups[0]["lr"]), f"opt/grad_norm{of}": norm}
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count the samples, and log a point within a long epoch."""
-        self.progress["samples"] += len(batch[0]) * trainer.world_size
+        size = len(batch[0]) if self._measures else batch_size(batch)
+        self.progress["samples"] += size * trainer.world_size
         if self.is_point(trainer) and not trainer.is_last_batch:
             self.log_step(trainer, pl_module)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take up the validation metrics; inside an epoch they are a point of the curves too."""
-        if trainer.sanity_checking:
+        if trainer.sanity_checking or not self._measures:
             return
-        self._validated = self._measured(trainer, pl_module, "val")
+        self._validated = self._measured(pl_module, "val")
         if not trainer.is_last_batch:
             self._update_best(trainer, self._validated)
             self._log(trainer, pl_module, {**self._validated, **self._best()})
             self._validated = {}
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Log the epoch's point and remember the best score; end a run that diverged, or is asked to stop."""
-        whole = self._measured(trainer, pl_module, "train")
+        """Log the epoch's point and remember the best score; end a run that diverged, or is asked to stop.
+
+        A module that logs by `self.log` may still do so after this: `AfterEpoch` follows it.
+        """
+        if not self._measures:
+            return
+        whole = self._measured(pl_module, "train")
         self.diverged = not math.isfinite(whole.get("train/loss", 0.0))
         if self.diverged:
             trainer.should_stop = True
@@ -118,16 +144,49 @@ class Curve(pl.Callback):
         self._validated, self._score = {}, None
         self._look(trainer, trainer.current_epoch + 1)
 
+    def after_epoch(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Do the same for a module that logged by `self.log`, whose values are written already."""
+        fresh = self._fresh(trainer)
+        self.diverged = any(not math.isfinite(value) for name, value in fresh.items() if self._is_training_loss(name))
+        if self.diverged:
+            trainer.should_stop = True
+        self._update_best(trainer, fresh)
+        self._log(trainer, pl_module, {**self.step_info, **self._best()})
+        self._score = None
+        self._look(trainer, trainer.current_epoch + 1)
+
+    def after_validation(self, trainer: pl.Trainer) -> None:
+        """Take up the score of a validation within an epoch."""
+        if not trainer.sanity_checking and not trainer.is_last_batch:
+            self._update_best(trainer, self._fresh(trainer))
+
+    def _fresh(self, trainer: pl.Trainer) -> dict[str, float]:
+        """Return what was logged since this was asked last: Lightning keeps the values of earlier epochs."""
+        logged = dict(trainer.callback_metrics)
+        fresh = {name: value for name, value in logged.items() if self._seen.get(name) is not value}
+        self._seen |= logged
+        return {name: float(value) for name, value in fresh.items()}
+
+    def _is_training_loss(self, name: str) -> bool:
+        return name == self.monitor or name.replace("/", "_") in ("loss", "train_loss", "train_loss_epoch")
+
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Add what resuming needs beside Lightning's own state: plain values only."""
+        """Add what resuming needs beside Lightning's own state, and leave out hyperparameters that are no plain values.
+
+        A module and its data are built again from the configuration.
+        """
+        for section in (checkpoint.get(name) for name in ("hyper_parameters", "datamodule_hyper_parameters")):
+            for name in [name for name, value in (section or {}).items() if not is_plain(value)]:
+                section.pop(name)  # type: ignore[union-attr]  # it is not empty
         checkpoint["gridstorm"] = {**self.keep, "progress": dict(self.progress)}
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Take up the run where the checkpoint left it."""
+        self._resumed = True
         self.progress = dict(checkpoint["gridstorm"]["progress"])
 
     def is_point(self, trainer: pl.Trainer) -> bool:
@@ -143,20 +202,18 @@ class Curve(pl.Callback):
         """Return where the training is: what each point of the curves begins with."""
         return {
             "step": trainer.global_step,
-            "epoch": trainer.current_epoch + 1,
+            "epoch": trainer.current_epoch + (trainer.state.fn == "fit"),  # a test comes after the last one
             "samples": self.progress["samples"],
             "seconds": round(self.progress["seconds"], 3),
         }
 
-    def _recent(self, module: pl.LightningModule) -> dict[str, float]:
-        return (module.recent() if isinstance(module, Measuring) else {}) | self.step_info
+    def _recent(self, module: Any) -> dict[str, float]:
+        return (module.recent() if self._measures else {}) | self.step_info
 
     @staticmethod
-    def _measured(trainer: pl.Trainer, module: pl.LightningModule, part: str) -> dict[str, float]:
-        if isinstance(module, Measuring):
-            return module.publish(part)
-        metrics = trainer.callback_metrics
-        return {name: float(value) for name, value in metrics.items() if name.startswith(f"{part}/")}
+    def _measured(module: Any, part: str) -> dict[str, float]:
+        values: dict[str, float] = module.publish(part)
+        return values
 
     def _update_best(self, trainer: pl.Trainer, values: dict[str, float]) -> None:
         """Remember the best score, in the precision in which the checkpoint compares it."""
@@ -185,6 +242,36 @@ class Curve(pl.Callback):
         """Stop where the run's directory asks so."""
         self.why = self.record.stops_after(epochs)
         trainer.should_stop = trainer.should_stop or self.why is not None
+
+
+class AfterEpoch(pl.callbacks.Checkpoint):
+    """Lets a run's book be kept when all that a module logs in an epoch is there: Lightning calls checkpoints last.
+
+    Args:
+        curve: The book.
+    """
+
+    def __init__(self, curve: Curve) -> None:
+        self.curve = curve
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take up the score of a validation within an epoch."""
+        if trainer.state.fn == "fit":
+            self.curve.after_validation(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take up the score of the epoch."""
+        self.curve.after_epoch(trainer, pl_module)
+
+
+def batch_size(batch: Any) -> int:
+    """Return how many samples a batch of any structure has: the length of its first tensor; 1 where it has none."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Lightning's, that tensors of several lengths leave a choice
+            return extract_batch_size(batch)
+    except MisconfigurationException:
+        return 1
 
 
 def epoch_seed(seed: int, epoch: int) -> int:

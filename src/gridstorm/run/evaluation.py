@@ -4,6 +4,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch import Tensor
 
 from gridstorm.record import EventFile, RunRecord, markdown
@@ -61,8 +62,10 @@ def write(module: Module, prompts: Tensor, generator: torch.Generator) -> Tensor
     return tokens[:, prompts.shape[1] :]
 
 
-def test(record: RunRecord, trainer: pl.Trainer, module: Module, data: Any) -> dict[str, float]:
-    """Load the best weights and return their test metrics."""
+def test(record: RunRecord, trainer: pl.Trainer, module: pl.LightningModule, data: Any) -> dict[str, float]:
+    """Load the best weights and return their test metrics; none where the module or its data have no test."""
+    if not (is_overridden("test_step", module) and is_overridden("test_dataloader", data)):
+        return {}
     if record.best_checkpoint:
         module.load_state_dict(loaded(record.best_checkpoint)["state_dict"])
     trainer.test(module, datamodule=data, verbose=False)

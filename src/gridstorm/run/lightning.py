@@ -153,6 +153,23 @@ def loops_of(trainer: pl.Trainer) -> dict[str, Any]:
     return trainer._checkpoint_connector._get_loops_state_dict()
 
 
+def logged_metrics(trainer: pl.Trainer) -> dict[str, Any]:
+    """Return what was logged in the last epochs of training and validation, each metric as it was given."""
+    loops = (trainer.fit_loop.epoch_loop, trainer.fit_loop.epoch_loop.val_loop)
+    given = {
+        result.meta.name: result.value
+        for loop in loops
+        for result in loop._results.values()
+        if not result.is_tensor  # of a number, the value says nothing more
+    }
+    return {name: given.get(name, value) for name, value in trainer.callback_metrics.items()}
+
+
+def restart_loader(trainer: pl.Trainer) -> None:
+    """Begin the epoch's pass over the training data anew: that of a resumed run was begun before its seed was set."""
+    iter(trainer.fit_loop._data_fetcher)  # type: ignore[arg-type]  # it is there once the training has begun
+
+
 def can_stop_early(trainer: pl.Trainer) -> bool:
     """Tell whether training has gone on for as long as `min_epochs` and `min_steps` ask."""
     return bool(trainer.fit_loop._can_stop_early)

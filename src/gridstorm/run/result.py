@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import pytorch_lightning as pl
+from torch import nn
+
 from gridstorm.config import RunConfig, number
 from gridstorm.record import COUNTERS, Result, RunRecord, Status
 from gridstorm.run.curve import Curve
@@ -31,8 +34,8 @@ def closing(record: RunRecord, result: Result) -> str:
     best = "no score"
     if result.score is not None:
         best = f"best {result.monitor} {number(result.score)} in epoch {result.best_epoch}"
-    tested = ", ".join(f"{name} {number(value)}" for name, value in result.metrics.items() if name.startswith("test/"))
-    lines = [f"{best} of {result.epochs}, after {result.seconds:.1f} s ({tested})"]
+    tested = ", ".join(f"{name} {number(value)}" for name, value in result.metrics.items() if name.startswith("test"))
+    lines = [f"{best} of {result.epochs}, after {result.seconds:.1f} s{f' ({tested})' if tested else ''}"]
     if result.status == Status.DIVERGED:
         lines.insert(
             0, "The training loss became NaN or infinite: try a smaller optimizer.lr, or trainer.gradient_clip_val=1."
@@ -44,7 +47,7 @@ def closing(record: RunRecord, result: Result) -> str:
 def conclude(
     config: RunConfig,
     curve: Curve,
-    module: Module,
+    module: pl.LightningModule,
     data: Any,
     tested: dict[str, float],
     early: str | None = None,
@@ -67,7 +70,9 @@ def conclude(
     metrics: dict[str, float | None] = {**at_best(record, result), **tested}
     totals = {"fit/ok": float(not curve.diverged), "fit/params": float(result.parameters or 0)}
     record.events.scalars(curve.progress["samples"], {**totals, "fit/seconds": result.seconds, **tested})
-    if math.isfinite(tested.get("test/loss", math.nan)):  # weights that are no numbers predict nothing
+    if isinstance(module, Module) and math.isfinite(
+        tested.get("test/loss", math.nan)
+    ):  # weights that are no numbers predict nothing
         tried("It is not shown in pictures or text", review, record.events, curve.progress["samples"], module, data)
     result = replace(result, metrics=metrics, warnings=[*record.warnings, *alerts])
     record.finish(result)
@@ -77,7 +82,7 @@ def conclude(
 def outcome(
     config: RunConfig,
     curve: Curve,
-    module: Module,
+    module: pl.LightningModule,
     status: Status,
     error: str | None = None,
     alerts: Sequence[str] = (),
@@ -93,8 +98,13 @@ def outcome(
         best_epoch=progress["best_epoch"],
         epochs=module.current_epoch,
         seconds=round(progress["seconds"], 3),
-        parameters=sum(parameter.numel() for parameter in module.network.parameters()),
+        parameters=sum(parameter.numel() for parameter in network_of(module).parameters()),
         error=error,
         warnings=[*curve.record.warnings, *alerts],
         made_by=curve.record.environment.get("made_by"),
     )
+
+
+def network_of(module: pl.LightningModule) -> nn.Module:
+    """Return what has the parameters that are counted: the network of ours, or all of a user's own module."""
+    return module.network if isinstance(module, Module) else module

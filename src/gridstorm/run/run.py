@@ -14,13 +14,14 @@ import torch
 from gridstorm.config import CONFIG, RunConfig
 from gridstorm.error import Problem, RunFailed, UserError, refused, said, status
 from gridstorm.record import DIFFERENCE, ERROR, Result, RunRecord, Status, environment, uncommitted
-from gridstorm.run.build import curve_for, made_by, module_for, network_for, prepared, trainer_for
+from gridstorm.run.build import curve_for, made_by, module_for, network_for, prepared, sketched, trainer_for
 from gridstorm.run.checkpoint import loaded, mend
-from gridstorm.run.curve import Curve
+from gridstorm.run.curve import AfterEpoch, Curve
 from gridstorm.run.evaluation import test
 from gridstorm.run.lightning import Recorder
 from gridstorm.run.module import Module
 from gridstorm.run.process import stopped_by_signals, threads
+from gridstorm.run.rehearsal import rehearse
 from gridstorm.run.result import closing, conclude, outcome
 from gridstorm.run.shape import refuse_a_single_sample, try_one_batch
 from gridstorm.run.summary import card
@@ -46,11 +47,10 @@ def run(config: RunConfig) -> Result | None:
             return resume(config)
         if config.values["explain"]:
             data = build(config.values["data"])
-            with torch.device("meta"):
-                network = network_for(config, data)
-                if config.values["data"].get("batch_size") == 1:
-                    refuse_a_single_sample(network, torch.empty(1, *data.input_shape))
-                print(card(config, network))
+            network = sketched(config, data)
+            if config.values["data"].get("batch_size") == 1 and not isinstance(network, pl.LightningModule):
+                refuse_a_single_sample(network, torch.empty(1, *data.input_shape, device="meta"))
+            print(card(config, network))
             return None
         command = shlex.join(["python", "train.py", *config.overrides])
         return train(
@@ -110,7 +110,7 @@ def _train(
     network = network_for(config, data)
     threads(values["threads"], network)
     module = module_for(config, network, data)
-    try_one_batch(config, module, data)
+    left_out = tried_out(config, module, data)
     trainer = trainer_for(config, alone)
     loggers = [build(values["logger"])] if values["logger"] else []
     first = trainer.is_global_zero
@@ -118,13 +118,13 @@ def _train(
     os.environ[DIRECTORY_VARIABLE] = str(record.directory)
     curve = curve_for(config, record, module)
     trainer.loggers = [Recorder(record, lambda: curve.counters(trainer)), *loggers]
-    trainer.callbacks.insert(0, curve)  # type: ignore[attr-defined]  # the Trainer has it
+    attach(trainer, curve, module)
     if first:
         begin(config, record, trainer, data, alone)
     if first and alone and record.fresh and values["name"] not in (None, record.directory.name):
         print(f"{values['name']} is taken: this run is {record.directory.name}.")
     if first and alone:
-        print(card(config, network), end="\n\n", flush=True)
+        print(card(config, network, left_out), end="\n\n", flush=True)
     try:
         fit(trainer, module, data, curve, alone)
         tested = tried("It was not tested", test, record, trainer, module, data) or {} if alone else {}
@@ -144,6 +144,24 @@ def _train(
     if result and alone:
         print(closing(record, result))
     return result
+
+
+def tried_out(config: RunConfig, module: pl.LightningModule, data: Any) -> list[str]:
+    """Pass one batch, and refuse what cannot be trained; return the hyperparameters that no checkpoint will hold."""
+    if isinstance(module, Module):
+        try_one_batch(config, module, data)
+        return []
+    seen = rehearse(config, data)
+    return seen.left_out if seen else []
+
+
+def attach(trainer: pl.Trainer, curve: Curve, module: pl.LightningModule) -> None:
+    """Put the book of a run before the other callbacks, and for what logs by `self.log` before its checkpoints too."""
+    callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]  # the Trainer has it
+    if not isinstance(module, Module):
+        savers = [number for number, one in enumerate(callbacks) if isinstance(one, pl.callbacks.Checkpoint)]
+        callbacks.insert(savers[0] if savers else len(callbacks), AfterEpoch(curve))
+    callbacks.insert(0, curve)
 
 
 def begin(config: RunConfig, record: RunRecord, trainer: pl.Trainer, data: Any, reopen: bool = False) -> None:
@@ -168,7 +186,7 @@ def begin(config: RunConfig, record: RunRecord, trainer: pl.Trainer, data: Any, 
     record.write(DIFFERENCE, uncommitted())
 
 
-def fit(trainer: pl.Trainer, module: Module, data: Any, curve: Curve, alone: bool = True) -> None:
+def fit(trainer: pl.Trainer, module: pl.LightningModule, data: Any, curve: Curve, alone: bool = True) -> None:
     """Train from the last checkpoint if there is one; Ctrl-C and SIGTERM end the process of a run alone, resumable."""
     record, checkpoint = curve.record, curve.record.last_checkpoint
     stoppable: AbstractContextManager[list[int]] = stopped_by_signals() if alone else nullcontext([])

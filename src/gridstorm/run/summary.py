@@ -1,6 +1,6 @@
 """What a run is, before it starts: the hyperparameters that were set, and the parameters that training will learn."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from torch import nn
 
@@ -11,12 +11,20 @@ from gridstorm.target import shown
 HIDDEN = ("_target_", "_partial_")
 
 
-def card(config: RunConfig, network: nn.Module) -> str:
-    """Return both tables as text; the network may be on the meta device."""
+def card(config: RunConfig, network: nn.Module, left_out: Sequence[str] = ()) -> str:
+    """Return both tables as text.
+
+    Args:
+        config: The configuration.
+        network: What is trained; it may be on the meta device.
+        left_out: The hyperparameters that no checkpoint will hold, since they are no plain values.
+    """
     set_by_you = "Hyperparameters: what you set\n" + table(hyperparameters(config))
     rows = list(parameters(network))
     total = sum(parameter.numel() for parameter in network.parameters())
     learned = "Parameters: what training learns\n" + table([*rows, ("total", "", "", f"{total:,}")], right=(3,))
+    if left_out:
+        learned += f"\nNot in its checkpoints, since they are built anew from config.yaml: {', '.join(left_out)}"
     return f"{set_by_you}\n\n{learned}"
 
 

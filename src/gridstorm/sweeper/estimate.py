@@ -85,7 +85,8 @@ def within(trials: list[Trial], estimate: Estimate, budget: float, trim: bool) -
 
 def pace(config: RunConfig) -> str:
     """Return what decides how long a run takes, as text: numbers of the optimizer do not."""
-    chosen = {name: config.values[name] for name in PACE} | {"optimizer": config.values["optimizer"]["_target_"]}
+    chosen = {name: config.values.get(name) for name in PACE}
+    chosen["optimizer"] = (chosen["optimizer"] or {}).get("_target_")
     return json.dumps(
         {key: value for key, value in leaves(chosen) if key.rpartition(".")[2] not in ("seed", "dropout")}
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gridstorm.config import RunConfig
+from gridstorm.config import RunConfig, is_module
 from gridstorm.record import Trial, TrialRun
 from gridstorm.target import find
 
@@ -146,6 +146,8 @@ def key(config: RunConfig) -> str:
 def why_not(config: RunConfig) -> str | None:
     """Return why a run trains alone, as far as its configuration says; None if nothing speaks against a group."""
     values = config.values
+    if is_module(values["model"]["_target_"]):
+        return "a LightningModule trains by steps of its own"
     optimizer = find(str(values["optimizer"]["_target_"]))
     if optimizer is None or not optimizer.path.startswith("torch.optim.") or optimizer.name not in ELEMENTWISE:
         name = _path(values["optimizer"]).rpartition(".")[2]

@@ -27,17 +27,17 @@ def probe(config: RunConfig) -> dict[str, Any]:
     """
     import torch
 
-    from gridstorm.run import fingerprint, module_for, network_for, prepared, quiet, trainer_for, try_one_batch
+    from gridstorm.run import fingerprint, module_for, prepared, quiet, sketched, trainer_for, tried_out
 
     try:
         with quiet():
             data = prepared(config)
+            network = sketched(config, data)
             with torch.device("meta"):
-                network = network_for(config, data)
                 module = module_for(config, network, data)
             # A network of the user's own may hang, or end its process: that is to cost its own run alone.
             if all(is_a_librarys(str(config.values[name]["_target_"])) for name in ("model", "loss")):
-                try_one_batch(config, module, data)
+                tried_out(config, module, data)
             trainer_for(config, bar=False)
     except UserError as refusal:
         return {"problems": refusal.problems}
