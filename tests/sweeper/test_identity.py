@@ -300,7 +300,7 @@ OTHER_VALUES = {
     "trainer.max_epochs": 3, "loss.reduction": "sum", "scheduler.anneal_strategy": "linear", "data.corpus": "stdlib",
     "data.path": str(CONF / "config.yaml"), "callbacks.progress_bar.score": "train/loss",
     "callbacks.checkpoint.monitor": "train/loss", "callbacks.early_stopping.monitor": "train/loss",
-    "model.heads": 1, "model.norm": "batch",
+    "model.heads": 1, "model.norm": "batch", "loss.weight": "balanced",
     "model.activation": "tanh", "scheduler.max_lr": 0.02, "scheduler.warmup_steps": 1,
 }  # fmt: skip
 

@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from gridstorm.config.compatibility import compatible
-from gridstorm.config.group import COUNTED, PARTIAL, SECTIONS, given, left_out
+from gridstorm.config.group import COUNTED, PARTIAL, SECTIONS, given, is_of_tensors, left_out
 from gridstorm.config.limit import ADDED, ANY, CONFIG, MANIFEST, RANGES, TRAINER_TYPES, TYPES, Range, is_file, misnamed
 from gridstorm.config.recipe import RunConfig
 from gridstorm.config.resolve import copies, interpolated, no_data, original, resolve
@@ -188,6 +188,8 @@ def _arguments(key: str, node: Mapping[str, Any], target: Target) -> Iterator[Pr
         argument, dotted = signature.get(name), f"{key}.{name}"
         if name in supplied:
             yield Problem(f"{dotted}={shown(value)}", "The run sets this itself.", supplied[name])
+        elif argument and key == "loss" and is_of_tensors(argument):
+            yield from _class_weights(dotted, value)
         elif argument:
             yield from _value(dotted, value, argument.type, limits)
         elif name in SPECIAL:
@@ -200,6 +202,17 @@ def _arguments(key: str, node: Mapping[str, Any], target: Target) -> Iterator[Pr
         if argument.required and argument.name not in {*supplied, *node} and not counted:
             dotted = f"{key}.{argument.name}"
             yield Problem(dotted, f"{target.name} cannot be built without it.", f"Write +{dotted}=VALUE.")
+
+
+def _class_weights(key: str, value: Any) -> Iterator[Problem]:
+    """A tensor that a loss takes is written as a list of numbers, and the weights of classes as `balanced` too."""
+    numbers = isinstance(value, list) and all(
+        isinstance(item, int | float) and not isinstance(item, bool) and math.isfinite(item) for item in value
+    )
+    balanced = key.endswith(".weight")
+    if not (value is None or numbers or (balanced and value == "balanced")):
+        fact = f"It must be null, {'balanced, ' if balanced else ''}or a list of numbers, and this is {kind(value)}."
+        yield Problem(f"{key}={shown(value)}", fact, f"Give one for each class: {key}=[1,2.5].")
 
 
 def _value(key: str, value: Any, annotation: ast.expr | None, limits: Mapping[str, Range]) -> Iterator[Problem]:

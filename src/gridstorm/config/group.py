@@ -1,9 +1,10 @@
 """The groups of choices: which sections a run has, and what the run itself gives them."""
 
+import ast
 from collections.abc import Mapping
 from typing import Any
 
-from gridstorm.target import Target, find
+from gridstorm.target import Argument, Target, find
 
 SECTIONS = ("data", "model", "loss", "optimizer", "scheduler", "trainer", "sampler", "pruner", "launcher")
 PARTIAL = ("model", "optimizer", "scheduler", "sampler")  # the run builds these when it has the arguments that it gives
@@ -27,6 +28,11 @@ NOT_A_SWEEP = "This key only applies to a sweep (-m)."
 OF_SWEEPS = ("sweep", "sampler", "pruner", "launcher")
 GROUPS = (*SECTIONS, "callbacks", "sweep", "experiment")
 LISTS = ("callbacks", "experiment")  # the groups of which a run can have several choices
+
+
+def is_of_tensors(argument: Argument) -> bool:
+    """Tell whether an argument is a tensor, which a configuration writes as a list of numbers."""
+    return argument.type is not None and "Tensor" in ast.unparse(argument.type)
 
 
 def is_module(path: Any) -> bool:

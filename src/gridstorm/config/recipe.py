@@ -38,6 +38,9 @@ CONDITIONAL = "_sweep_"  # in a choice: what its own keys can take in a sweep, `
 SHARES = ("overfit_batches", "limit_train_batches", "limit_val_batches", "limit_test_batches", "val_check_interval")
 
 
+LATER = ("weight", None)  # of a loss: a default that records of before have not
+
+
 @dataclass(frozen=True)
 class RunConfig:
     """A configuration that was checked, resolved to plain values, and where its values came from.
@@ -81,7 +84,11 @@ class RunConfig:
         recipe = self.recipe
         callbacks = sorted(json.dumps(node, sort_keys=True) for node in recipe["callbacks"].values())  # of any name
         files = named_files([node for key, node in targets({**recipe, "data": None}) if _may_read(key, node)])
-        text = _text({**recipe, "callbacks": callbacks} | ({"files": files} if files else {}))
+        loss = {key: value for key, value in recipe.get("loss", {}).items() if (key, value) != LATER}
+        whole = (
+            recipe | {"callbacks": callbacks} | ({"loss": loss} if loss else {}) | ({"files": files} if files else {})
+        )
+        text = _text(whole)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

@@ -77,12 +77,48 @@ def module_for(config: RunConfig, network: nn.Module, data: Any) -> pl.Lightning
     values = config.values
     return Module(
         network,
-        *(build(values[name]) for name in ("loss", "optimizer", "scheduler")),
+        loss_for(config, data),
+        *(build(values[name]) for name in ("optimizer", "scheduler")),
         task=data.task,
         seed=values["seed"],
         unit=getattr(data, "target_std", 1.0),
         **values["regularization"],
     )
+
+
+def loss_for(config: RunConfig, data: Any) -> nn.Module:
+    """Return the loss, its lists of numbers as tensors.
+
+    `weight=balanced` is n / (C * n_c) for a class with n_c of the n training samples, as in scikit-learn's
+    compute_class_weight (King and Zeng, Logistic Regression in Rare Events Data, 2001).
+
+    Raises:
+        UserError: There are more or fewer weights than classes, or a class has no sample to be balanced by.
+    """
+    node = config.values["loss"]
+    tensors = {name: torch.tensor(value, dtype=torch.float32) for name, value in node.items() if _is_numbers(value)}
+    if node.get("weight") == "balanced":
+        tensors["weight"] = balanced(data)
+    classes, weight = getattr(data, "num_outputs", None), tensors.get("weight")
+    if weight is not None and classes is not None and len(weight) != classes:
+        fact = f"It has {len(weight)} numbers, and there are {classes} classes."
+        raise UserError([Problem("loss.weight", fact, "Give one for each class, or loss.weight=balanced.")])
+    loss: nn.Module = build({**node, **dict.fromkeys(tensors)}, **tensors)
+    return loss
+
+
+def _is_numbers(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, int | float) for item in value)
+
+
+def balanced(data: Any) -> torch.Tensor:
+    """Return the weight of each class with which all of them count the same in training."""
+    y = torch.cat([batch[1].flatten().cpu() for batch in data.train_dataloader()])
+    counts = torch.bincount(y, minlength=data.num_outputs)
+    if missing := (counts == 0).nonzero().flatten().tolist():
+        fact = f"Class {missing[0]} has no training sample to be balanced by."
+        raise UserError([Problem("loss.weight=balanced", fact, "Give a list of weights.")])
+    return len(y) / (len(counts) * counts.float())
 
 
 def curve_for(config: RunConfig, record: RunRecord, module: pl.LightningModule) -> Curve:

@@ -53,7 +53,7 @@ def batch_metrics(task: str, logits: Tensor, y: Tensor, loss: Tensor, plain: boo
 def is_plain(loss: nn.Module) -> bool:
     """Tell whether a loss is the mean cross entropy and nothing else."""
     smoothing = getattr(loss, "label_smoothing", None)
-    plain = type(loss) is CrossEntropy
+    plain = type(loss) is CrossEntropy and loss.weight is None
     if type(loss) is nn.CrossEntropyLoss:
         plain = loss.weight is None and loss.reduction == "mean" and loss.ignore_index == -100
     return plain and isinstance(smoothing, float | int) and smoothing == 0
