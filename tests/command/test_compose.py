@@ -144,7 +144,7 @@ def test_early_stopping_counts_under_any_name() -> None:
 def test_the_recipe_leaves_out_only_what_cannot_change_a_number() -> None:
     config = composed().values
     recipe = composed().recipe
-    assert config.keys() - recipe.keys() == {*OUTSIDE}
+    assert config.keys() - recipe.keys() == {*OUTSIDE, "metric"}  # of which there is none by default
     assert config["trainer"].keys() - recipe["trainer"].keys() == {"accelerator", "log_every_n_steps"}
     assert config["data"] == recipe["data"]
     assert recipe["callbacks"] == {}

@@ -11,11 +11,11 @@ from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSou
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
-from gridstorm.config import COUNTED, PARTIAL, given
+from gridstorm.config import COUNTED, MAPPINGS, PARTIAL, given
 from gridstorm.target import find
 from gridstorm.target import problem as wrong_target
 
-OF_CLASSES = ("data", "model", "loss", "optimizer", "scheduler", "callbacks")  # groups of which a class is a choice
+OF_CLASSES = ("data", "model", "loss", "optimizer", "scheduler", *MAPPINGS)  # groups of which a class is a choice
 PLAIN = (bool, int, float, str, type(None))
 MISSING = "???"  # OmegaConf's, of what has no default
 
@@ -38,7 +38,7 @@ class Classes(ConfigSource):
         if wrong := problem(group, path):
             raise ConfigLoadError(" ".join(wrong))
         content = section(group, path)
-        whole = {snake_case(path): content} if group == "callbacks" else content
+        whole = {snake_case(path): content} if group in MAPPINGS else content
         return ConfigResult(
             provider=self.provider, path=f"{self.scheme()}://", config=OmegaConf.create(whole), header={"package": None}
         )
@@ -93,7 +93,9 @@ def section(group: str, path: str) -> dict[str, Any]:
     assert target is not None, "problem() was not asked"
     values: dict[str, Any] = {"_target_": path, **({"_partial_": True} if group in PARTIAL else {})}
     for argument in target.signature().arguments:
-        if argument.name in given(group, target) or (group == "scheduler" and argument.name in COUNTED):
+        if argument.name in given(f"{group}." if group in MAPPINGS else group, target) or (
+            group == "scheduler" and argument.name in COUNTED
+        ):
             continue
         if argument.default is None:
             values[argument.name] = MISSING

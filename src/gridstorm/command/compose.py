@@ -17,6 +17,7 @@ from gridstorm.command.preset import PRESETS
 from gridstorm.config import (
     CONDITIONAL,
     GROUPS,
+    MAPPINGS,
     NOT_A_SWEEP,
     OF_MODULES,
     OF_SWEEPS,
@@ -158,8 +159,10 @@ def _run(plain: dict[str, Any], config: DictConfig, hydra: DictConfig) -> RunCon
     for section in plain.values():
         if isinstance(section, dict):
             section.pop(CONDITIONAL, None)  # what a sweep may vary is no argument
-    callbacks = plain.get("callbacks") or {}
-    plain["callbacks"] = {name: node for name, node in callbacks.items() if node is not None}  # null is Hydra's "off"
+    for group in MAPPINGS:
+        if group in plain:
+            named = (plain[group] or {}).items()
+            plain[group] = {name: node for name, node in named if node is not None}  # null is Hydra's "off"
     chosen = {group: choice for group, choice in _choices(hydra).items() if group in plain or group not in OF_MODULES}
     return RunConfig(plain, _given(hydra), chosen, _origins(plain, config, hydra), interpolated(config))
 

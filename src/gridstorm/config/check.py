@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from gridstorm.config.compatibility import compatible
-from gridstorm.config.group import COUNTED, PARTIAL, SECTIONS, given, is_of_tensors, left_out
+from gridstorm.config.group import COUNTED, MAPPINGS, PARTIAL, SECTIONS, given, is_of_tensors, left_out
 from gridstorm.config.limit import ADDED, ANY, CONFIG, MANIFEST, RANGES, TRAINER_TYPES, TYPES, Range, is_file, misnamed
 from gridstorm.config.recipe import RunConfig
 from gridstorm.config.resolve import copies, interpolated, no_data, original, resolve
@@ -108,11 +108,12 @@ def _shape(plain: Mapping[str, Any]) -> Iterator[Problem]:
     if plain.get("logger") is not None and not _describes(plain["logger"]):
         remedy = "Write 'logger={_target_:pytorch_lightning.loggers.CSVLogger,save_dir:outputs}'."
         yield Problem(f"logger={shown(plain['logger'])}", "A logger is a section with a _target_.", remedy)
-    callbacks = plain.get("callbacks")
-    for name, node in callbacks.items() if isinstance(callbacks, dict) else ():
-        if node is not None and not _describes(node):
-            key, fact = f"callbacks.{name}", "A callback is a section with a _target_."
-            yield Problem(f"{key}={shown(node)}", fact, f"Leave it out with ~{key}.")
+    for group in MAPPINGS:
+        held = plain.get(group)
+        for name, node in held.items() if isinstance(held, dict) else ():
+            if node is not None and not _describes(node):
+                key, fact = f"{group}.{name}", f"A {group.rstrip('s')} is a section with a _target_."
+                yield Problem(f"{key}={shown(node)}", fact, f"Leave it out with ~{key}.")
 
 
 def _describes(node: Any) -> bool:
@@ -173,7 +174,7 @@ def _targets(plain: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _partial(key: str, node: Mapping[str, Any]) -> Iterator[Problem]:
     """The run completes some sections, and uses the others as they are."""
-    is_part = key in SECTIONS or key == "logger" or key.startswith("callbacks.")
+    is_part = key in SECTIONS or key == "logger" or key.partition(".")[0] in MAPPINGS
     if is_part and bool(node.get("_partial_")) != (key in PARTIAL):
         needed = "true: the run completes it" if key in PARTIAL else "false: the run takes it as it is"
         text = f"{key}._partial_={shown(node['_partial_'])}" if "_partial_" in node else f"{key}._partial_"

@@ -77,16 +77,22 @@ def _constant(path: Any, name: str) -> Any:
 
 def _monitored(plain: Mapping[str, Any], task: str) -> Iterator[Problem]:
     """Whatever monitors a metric names one that the task logs, in the direction in which it is better."""
-    directions = monitors(task)
+    directions: dict[str, str | None] = {**monitors(task), **dict(_of_metrics(plain))}
     for key, name, mode in _monitors(plain):
         if name not in directions and key != "scheduler.":
             words = f"A {task.replace('_', ' ')} run does not log it."
             yield Problem(f"{key}monitor={name}", words, did_you_mean(name, directions))
-        elif mode in ("min", "max") and mode != directions.get(name, mode):
-            words = "smaller" if directions[name] == "min" else "larger"
-            yield Problem(
-                f"{key}mode={mode}", f"{name} is better when it is {words}.", f"Write {key}mode={directions[name]}."
-            )
+        elif mode in ("min", "max") and (known := directions.get(name)) and mode != known:
+            words = "smaller" if known == "min" else "larger"
+            yield Problem(f"{key}mode={mode}", f"{name} is better when it is {words}.", f"Write {key}mode={known}.")
+
+
+def _of_metrics(plain: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
+    """Yield what the metrics of the user's choice are logged as, each with its direction where its class says so."""
+    held = plain.get("metric")
+    for name, node in held.items() if isinstance(held, Mapping) else ():
+        higher = _constant(node.get("_target_") if isinstance(node, Mapping) else None, "higher_is_better")
+        yield f"val/{name}", None if higher is None else "max" if higher else "min"
 
 
 def _never_measured(plain: Mapping[str, Any]) -> Iterator[Problem]:

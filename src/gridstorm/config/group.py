@@ -26,8 +26,9 @@ MODULE = "pytorch_lightning.core.module.LightningModule"
 OF_MODULES = ("loss", "optimizer", "scheduler")  # sections that a LightningModule is given if it takes them
 NOT_A_SWEEP = "This key only applies to a sweep (-m)."
 OF_SWEEPS = ("sweep", "sampler", "pruner", "launcher")
-GROUPS = (*SECTIONS, "callbacks", "sweep", "experiment")
-LISTS = ("callbacks", "experiment")  # the groups of which a run can have several choices
+GROUPS = (*SECTIONS, "callbacks", "metric", "sweep", "experiment")
+MAPPINGS = ("callbacks", "metric")  # the groups whose section holds several objects, by name
+LISTS = (*MAPPINGS, "experiment")  # the groups of which a run can have several choices
 
 
 def is_of_tensors(argument: Argument) -> bool:
@@ -45,6 +46,8 @@ def given(key: str, target: Target) -> Mapping[str, str]:
     """Return what the run gives a target at this key, each with what to do instead of setting it."""
     if key == "model" and is_module(target.path):
         return GIVEN["model"] | {name: f"Leave it out, and choose {name}=NAME." for name in OF_MODULES}
+    if key.startswith("metric."):
+        return dict.fromkeys(("num_classes", "num_labels", "task"), "Leave it out: it follows from the data.")
     return GIVEN.get(key, {})
 
 
@@ -55,4 +58,4 @@ def left_out(plain: Mapping[str, Any]) -> tuple[str, ...]:
         return ()
     target = find(str(path))
     signature = target.signature() if target else None
-    return "regularization", *(name for name in OF_MODULES if signature and not signature.get(name))
+    return "regularization", "metric", *(name for name in OF_MODULES if signature and not signature.get(name))

@@ -23,7 +23,7 @@ OUTSIDE_TRAINER = (
     "enable_progress_bar", "enable_checkpointing", "enable_model_summary",
 )  # fmt: skip
 ORDER = (
-    "data", "model", "loss", "optimizer", "scheduler", "regularization",
+    "data", "model", "loss", "optimizer", "scheduler", "regularization", "metric",
     "seed", "monitor", "mode", "trainer", "callbacks",
 )  # fmt: skip
 
@@ -62,7 +62,7 @@ class RunConfig:
     @property
     def recipe(self) -> dict[str, Any]:
         """The part of the configuration that decides the run's numbers."""
-        kept = {key: value for key, value in self.values.items() if key not in OUTSIDE}
+        kept = {key: value for key, value in self.values.items() if key not in OUTSIDE and (key != "metric" or value)}
         callbacks = self.values.get("callbacks") or {}
         return (
             {key: kept[key] for key in ORDER if key in kept}

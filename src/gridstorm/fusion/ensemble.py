@@ -21,10 +21,13 @@ class Pass(nn.Module):
     def __init__(self, module: Module) -> None:
         super().__init__()
         self.network, self.loss, self.task = copy.deepcopy(module.network), copy.deepcopy(module.loss), module.task
+        self.watching = module.watching
+        self.last: tuple[Tensor, ...] = ()  # predictions and targets of the last batch, where metrics are to see them
 
     def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Return the loss and what the batch adds to the metrics."""
         loss, logits, y = forward_loss(self.network, self.loss, (x, y))
+        self.last = (logits.detach(), y) if self.watching and not self.training else ()
         return loss, batch_metrics(self.task, logits.detach(), y, loss.detach(), is_plain(self.loss))
 
 
@@ -38,12 +41,14 @@ class Ensemble:
     Attributes:
         whole: The function; decides the device, the precision and the mode (training or not).
         stack: Their tensors, after `build`.
+        last: Predictions and targets [K, ...] of the last batch of a validation, where metrics are to see them.
 
     Raises:
         ValueError: They differ in something else.
     """
 
     stack: Stack
+    last: tuple[Tensor, ...] = ()
 
     def __init__(self, modules: Sequence[Module], sources: Sequence[int]) -> None:
         self.modules, self.sources = [*modules], [*sources]
@@ -110,7 +115,7 @@ class Ensemble:
         elif self.sources != [*range(len(x))]:
             x, y = x.index_select(0, self.source), y.index_select(0, self.source)
         stacked = vmap(self._one, in_dims=(0, 0, 0, 0, dim, dim))
-        losses, values, buffers = stacked(
+        losses, values, buffers, self.last = stacked(
             self.stack.parameters, self.stack.frozen, self.tensors, self.streams.every, x, y
         )
         for name, buffer in buffers.items():
@@ -128,7 +133,7 @@ class Ensemble:
         self.streams.mine = stream
         with self.streams:
             loss, values = functional_call(self.whole, tensors, (x, y))
-        return loss, values, {name: tensors[name] for name in self.buffers}
+        return loss, values, {name: tensors[name] for name in self.buffers}, self.whole.last
 
     def penalty(self) -> Tensor | float:
         """Return the sum of the networks' L1 penalties."""

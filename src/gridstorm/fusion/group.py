@@ -108,6 +108,8 @@ class Group(LightModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Add a batch to the validation metrics."""
         self._passed("val", batch)
+        for member, *seen in zip(self.members, *self.ensemble.last, strict=True) if self.ensemble.last else ():
+            member.module.watch("val", *seen)
 
     def _passed(self, part: str, batch: Batch) -> Tensor:
         losses, values = self.ensemble(batch)

@@ -1,9 +1,33 @@
 """What records say: tables, pages, comparisons."""
 
+from typing import TYPE_CHECKING, Any
+
 from gridstorm.report.difference import curves_differ, environments_differ
 from gridstorm.report.leaderboard import merged
 from gridstorm.report.progress import Display
 from gridstorm.report.report import report
 from gridstorm.report.table import table
 
-__all__ = ["Display", "curves_differ", "environments_differ", "merged", "report", "table"]
+if TYPE_CHECKING:
+    from gridstorm.report.picture import confusion_matrix, gallery, scatter
+
+__all__ = [
+    "Display",
+    "confusion_matrix",
+    "curves_differ",
+    "environments_differ",
+    "gallery",
+    "merged",
+    "report",
+    "scatter",
+    "table",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what draws where something is drawn: NumPy and Pillow take longer to import than all else here."""
+    if name in ("confusion_matrix", "gallery", "scatter"):
+        from gridstorm.report import picture
+
+        return getattr(picture, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

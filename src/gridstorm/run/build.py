@@ -5,6 +5,7 @@ import inspect
 import os
 import warnings
 from contextlib import nullcontext
+from pkgutil import resolve_name
 from typing import Any
 
 import pytorch_lightning as pl
@@ -16,6 +17,7 @@ from gridstorm.error import Problem, UserError, refused, said
 from gridstorm.record import RunRecord, code
 from gridstorm.run.curve import Curve
 from gridstorm.run.lightning import NoProfiler
+from gridstorm.run.metric import direction, refuse_a_wrong_direction
 from gridstorm.run.module import Module
 from gridstorm.run.warning import quiet
 from gridstorm.target import build, is_a_librarys, where
@@ -64,10 +66,11 @@ def _shape(data: Any, name: str) -> Any:
         raise UserError([Problem("data", fact, remedy)]) from error
 
 
-def takes(function: Any, name: str) -> bool:
-    """Tell whether a class or a function takes an argument."""
+def takes(function: Any, name: str, exactly: bool = False) -> bool:
+    """Tell whether a class or a function takes an argument, `exactly`: by its name, and not as one of any."""
     arguments = inspect.signature(function).parameters
-    return name in arguments or any(argument.kind == argument.VAR_KEYWORD for argument in arguments.values())
+    anything = not exactly and any(argument.kind == argument.VAR_KEYWORD for argument in arguments.values())
+    return name in arguments or anything
 
 
 def module_for(config: RunConfig, network: nn.Module, data: Any) -> pl.LightningModule:
@@ -82,8 +85,27 @@ def module_for(config: RunConfig, network: nn.Module, data: Any) -> pl.Lightning
         task=data.task,
         seed=values["seed"],
         unit=getattr(data, "target_std", 1.0),
+        shift=getattr(data, "target_mean", 0.0),
+        metrics=metrics_for(config, data),
         **values["regularization"],
     )
+
+
+def metrics_for(config: RunConfig, data: Any) -> dict[str, Any]:
+    """Return the metrics of the user's choice, by name, made for the data's classes.
+
+    Raises:
+        UserError: One gives several numbers, or is monitored in another direction than the one in which it is better.
+    """
+    found = {}
+    for name, node in (config.values.get("metric") or {}).items():
+        target = resolve_name(node["_target_"])
+        known = {"num_classes": data.num_outputs, "num_labels": data.num_outputs, "task": "multiclass"}
+        found[name] = build(node, **{key: value for key, value in known.items() if takes(target, key, exactly=True)})
+    monitor = config.values["monitor"].removeprefix("val/")
+    if monitor in found:
+        refuse_a_wrong_direction(config, direction(monitor, found[monitor]))
+    return found
 
 
 def loss_for(config: RunConfig, data: Any) -> nn.Module:

@@ -8,7 +8,7 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch import Tensor
 
 from gridstorm.record import EventFile, RunRecord, markdown
-from gridstorm.run import picture
+from gridstorm.report import confusion_matrix, gallery, scatter
 from gridstorm.run.checkpoint import loaded
 from gridstorm.run.module import Module
 
@@ -27,16 +27,16 @@ def review(events: EventFile, step: int, module: Module, data: Any) -> None:
             values.flatten() * getattr(data, "target_std", 1.0) + getattr(data, "target_mean", 0.0)
             for values in (y, logits)
         )
-        events.image("test/predicted against true", picture.scatter(true.numpy(), predicted.numpy()), step)
+        events.image("test/predicted against true", scatter(true.numpy(), predicted.numpy()), step)
         return
     names = getattr(data, "class_names", ()) or tuple(str(number) for number in range(data.num_outputs))
     predicted = logits.argmax(-1)
     counts = torch.bincount(y * len(names) + predicted, minlength=len(names) ** 2).view(len(names), len(names))
-    events.image("test/confusion matrix", picture.confusion_matrix(counts.numpy(), names), step)
+    events.image("test/confusion matrix", confusion_matrix(counts.numpy(), names), step)
     if data.inputs == "image" and "test" in getattr(data, "parts", ()):
         wrong = (predicted != y).nonzero().flatten()[:MISTAKES]
         captions = [f"{names[int(predicted[index])]} not {names[int(y[index])]}" for index in wrong]
-        events.image("test/mistakes", picture.gallery(data.parts["test"][0][wrong].cpu().numpy(), captions), step)
+        events.image("test/mistakes", gallery(data.parts["test"][0][wrong].cpu().numpy(), captions), step)
 
 
 def samples(module: Module, data: Any) -> str:

@@ -1,12 +1,17 @@
 """What each batch adds to the metrics of a task, and their means."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gridstorm.config import METRICS, RunConfig
+from gridstorm.error import Problem, UserError
 from gridstorm.loss.cross_entropy import CrossEntropy
 
 Batch = tuple[Tensor, Tensor]
+DIRECTIONS = {name: mode for metrics in METRICS.values() for name, mode in metrics.items()}
 
 
 class Meter:
@@ -69,3 +74,32 @@ def forward_loss(network: nn.Module, loss: nn.Module, batch: Batch) -> tuple[Ten
 def aligned(logits: Tensor, y: Tensor) -> Batch:
     """Return predictions [N, C] and targets [N] of every position of a text, and others as they are."""
     return (logits.flatten(0, 1), y.flatten()) if logits.dim() == 3 else (logits, y)
+
+
+def direction(name: str, metric: Any) -> str | None:
+    """Return whether a metric is better when smaller (`min`) or larger (`max`); None where nothing says so.
+
+    A torchmetrics object says so itself; of a number the last word of its name does, if it is one of ours.
+    """
+    if (higher := getattr(metric, "higher_is_better", None)) is not None:
+        return "max" if higher else "min"
+    return next((mode for word, mode in DIRECTIONS.items() if name.replace("/", "_").endswith(f"_{word}")), None)
+
+
+def refuse_a_wrong_direction(config: RunConfig, known: str | None) -> None:
+    """Refuse a score of which nobody says when it is better, or that is to get worse.
+
+    Args:
+        config: The configuration.
+        known: In which direction the score is known to be better, None where that is not known.
+
+    Raises:
+        UserError: So it is.
+    """
+    monitor, mode = config.values["monitor"], config.values["mode"]
+    if known and known != mode:
+        words = "smaller" if known == "min" else "larger"
+        raise UserError([Problem(f"mode={mode}", f"{monitor} is better when it is {words}.", f"Write mode={known}.")])
+    if not known and config.origins.get("mode") == "default":
+        fact = f"Nothing says whether {monitor} is better when it is smaller or larger."
+        raise UserError([Problem("mode", fact, "Write mode=min or mode=max.")])

@@ -4,13 +4,14 @@ A step logs nothing through Lightning: it keeps tensors, of which `Curve` makes 
 and at each epoch's end. Lightning's `self.log` alone would cost more than the step.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torchmetrics import Metric, MetricCollection
 
 from gridstorm.config import metrics
 from gridstorm.run.lightning import LightModule
@@ -32,7 +33,12 @@ class Module(LightModule):
         l1: Times the sum of the absolute weights is added to the loss.
         skip_norm_and_bias: Whether weight decay and `l1` leave normalisation layers and biases alone.
         unit: The standard deviation of the target in its own unit, for regression.
+        shift: Its mean.
+        metrics: Of torchmetrics, by the name under which they are logged for validation and test; those of a regression
+            see predictions and targets in their own unit.
     """
+
+    collections: Any  # the metrics of the user's choice, by part
 
     def __init__(
         self,
@@ -46,11 +52,17 @@ class Module(LightModule):
         l1: float = 0.0,
         skip_norm_and_bias: bool = False,
         unit: float = 1.0,
+        shift: float = 0.0,
+        metrics: Mapping[str, Metric] | None = None,
     ) -> None:
         super().__init__()
         self.network, self.loss = network, loss
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
-        self.task, self.seed, self.unit = task, seed, unit
+        self.task, self.seed, self.unit, self.shift = task, seed, unit, shift
+        self.watching = bool(metrics)
+        if metrics:
+            whole = MetricCollection({**metrics}, prefix="val/", compute_groups=False)
+            self.collections = nn.ModuleDict({"val": whole, "test": whole.clone(prefix="test/")})
         self.l1, self.skip_norm_and_bias = l1, skip_norm_and_bias
         self.l1_parameters = split_parameters(network)[0] if skip_norm_and_bias else list(network.parameters())
         self.meters = {"train": Meter(), "val": Meter(), "test": Meter()}
@@ -97,7 +109,19 @@ class Module(LightModule):
         loss, logits, y = forward_loss(self.network, self.loss, batch)
         values = batch_metrics(self.task, logits.detach(), y, loss.detach(), is_plain(self.loss))
         self.meters[part].add(len(batch[0]), values)
+        if self.watching and part != "train":
+            self.watch(part, logits.detach(), y)
         return loss, logits, y
+
+    def watch(self, part: str, logits: Tensor, y: Tensor) -> None:
+        """Add a batch to the metrics of the user's choice."""
+        self.collections[part].update(*self.in_own_unit(logits, y))
+
+    def in_own_unit(self, logits: Tensor, y: Tensor) -> Batch:
+        """Return predictions and targets as metrics see them: those of a regression [N], in their own unit."""
+        if self.task != "regression":
+            return logits, y
+        return logits.squeeze(-1) * self.unit + self.shift, y.squeeze(-1) * self.unit + self.shift
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss to minimise."""
@@ -123,6 +147,8 @@ class Module(LightModule):
     def on_validation_epoch_start(self) -> None:
         """Forget the validation before."""
         self.meters["val"] = Meter()
+        if self.watching:
+            self.collections["val"].reset()
 
     def on_test_epoch_end(self) -> None:
         """Tell Lightning the test metrics, and collect the predictions of all processes."""
@@ -144,6 +170,8 @@ class Module(LightModule):
             return {}
         means = metrics(self.task, self.meters[part].means(), self.unit)
         values = {f"{part}/{name}": value for name, value in means.items()}
+        if self.watching and part != "train":
+            values |= {name: float(value) for name, value in self.collections[part].compute().items()}
         # What `log_dict` would end in, without its millisecond.
         self.trainer.callback_metrics.update({name: torch.tensor(value) for name, value in values.items()})
         return values

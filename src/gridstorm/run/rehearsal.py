@@ -12,11 +12,12 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.seed import isolate_rng
 
-from gridstorm.config import METRICS, RunConfig
+from gridstorm.config import RunConfig
 from gridstorm.error import Problem, UserError, did_you_mean
 from gridstorm.run.build import callbacks_for, network_for
 from gridstorm.run.checkpoint import is_plain, not_plain
 from gridstorm.run.lightning import logged_metrics
+from gridstorm.run.metric import direction, refuse_a_wrong_direction
 from gridstorm.target import build
 
 SHORT = {
@@ -25,7 +26,6 @@ SHORT = {
     "check_val_every_n_epoch": 1, "val_check_interval": 1.0, "overfit_batches": 0.0, "accumulate_grad_batches": 1,
     "log_every_n_steps": 1,
 }  # fmt: skip
-DIRECTIONS = {name: mode for metrics in METRICS.values() for name, mode in metrics.items()}
 
 
 @dataclass(frozen=True)
@@ -79,23 +79,13 @@ def _trainer(config: RunConfig) -> pl.Trainer:
     return trainer
 
 
-def direction(name: str, metric: Any) -> str | None:
-    """Return whether a metric is better when smaller (`min`) or larger (`max`); None where nothing says so.
-
-    A torchmetrics object says so itself; of a number the last word of its name does, if it is one of ours.
-    """
-    if (higher := getattr(metric, "higher_is_better", None)) is not None:
-        return "max" if higher else "min"
-    return next((mode for word, mode in DIRECTIONS.items() if name.replace("/", "_").endswith(f"_{word}")), None)
-
-
 def refuse_what_is_not_logged(config: RunConfig, directions: Mapping[str, str | None], module: str) -> None:
     """Refuse a score that is not there, or of which nobody says when it is better.
 
     Raises:
         UserError: So it is.
     """
-    monitor, mode = config.values["monitor"], config.values["mode"]
+    monitor = config.values["monitor"]
     if monitor not in directions:
         if config.values.get("monitor_later"):
             return
@@ -103,13 +93,7 @@ def refuse_what_is_not_logged(config: RunConfig, directions: Mapping[str, str | 
         remedy = did_you_mean(monitor, directions) if directions else "Let it log one with self.log."
         remedy += " If it comes only later, add monitor_later=true."
         raise UserError([Problem(f"monitor={monitor}", fact, remedy)])
-    known = directions[monitor]
-    if known and known != mode:
-        words = "smaller" if known == "min" else "larger"
-        raise UserError([Problem(f"mode={mode}", f"{monitor} is better when it is {words}.", f"Write mode={known}.")])
-    if not known and config.origins.get("mode") == "default":
-        fact = f"Nothing says whether {monitor} is better when it is smaller or larger."
-        raise UserError([Problem("mode", fact, "Write mode=min or mode=max.")])
+    refuse_a_wrong_direction(config, directions[monitor])
 
 
 def _checkpoint(trainer: pl.Trainer) -> dict[str, Any]:

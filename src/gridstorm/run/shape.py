@@ -12,7 +12,7 @@ from torch import nn
 
 from gridstorm.config import RunConfig, misshapen
 from gridstorm.data import PARTS
-from gridstorm.error import Problem, UserError
+from gridstorm.error import Problem, UserError, said
 from gridstorm.run.lightning import TRANSFER, hooks
 from gridstorm.run.metric import Batch, aligned
 from gridstorm.run.module import Module
@@ -52,6 +52,33 @@ def try_one_batch(config: RunConfig, module: Module, data: Any) -> None:
         if shapes and (wrong := misshapen(module.task, *shapes)):
             fact, remedy = wrong
             raise UserError([Problem(f"loss={config.choices.get('loss')}" if shapes[2] else key, fact, remedy)])
+        if shapes and part == "val" and module.watching:
+            refuse_metrics_that_do_not_fit(module, batch)
+
+
+def refuse_metrics_that_do_not_fit(module: Module, batch: Batch) -> None:
+    """Refuse a metric that cannot take the predictions and targets, or that gives several numbers.
+
+    Raises:
+        UserError: There is one.
+    """
+    device = next((parameter.device for parameter in module.network.parameters()), torch.device("cpu"))
+    if device.type == "meta":  # nothing can be counted there
+        return
+    with torch.random.fork_rng(devices=[]), torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of classes that a single batch lacks
+        logits, y = aligned(copy.deepcopy(module.network).eval()(batch[0].to(device)), batch[1].to(device))
+        for name, metric in module.collections["val"].items(keep_base=True):
+            watched = copy.deepcopy(metric).to(device)
+            try:
+                watched.update(*module.in_own_unit(logits, y))
+                count = watched.compute().numel()
+            except Exception as error:
+                fact = f"It does not fit what the model predicts: {said(error).rstrip('.')}."
+                raise UserError([Problem(f"metric.{name}", fact, "Choose one that fits the task.")]) from error
+            if count != 1:
+                fact = f"It gives {count} numbers, and a curve has one."
+                raise UserError([Problem(f"metric.{name}", fact, "Let it average them, such as average=macro.")])
 
 
 def refuse_an_end_before_a_score(config: RunConfig, data: Any) -> None:

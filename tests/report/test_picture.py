@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gridstorm.run import picture
-from gridstorm.run.picture import confusion_matrix, gallery, scatter
+from gridstorm.report import picture
+from gridstorm.report.picture import confusion_matrix, gallery, scatter
 
 rng = np.random.default_rng(0)
 
