@@ -146,7 +146,7 @@ def test_a_picture_that_cannot_be_made_costs_no_result(
     def fail(*_: Any) -> None:
         raise KeyError("class_names")
 
-    monkeypatch.setattr("gridstorm.run.picture.confusion_matrix", fail)
+    monkeypatch.setattr("gridstorm.run.evaluation.confusion_matrix", fail)
     with pytest.warns(RuntimeWarning, match="It is not shown in pictures or text: KeyError: 'class_names'"):
         status, out, _ = command("output_dir=runs", "name=first", "trainer.max_epochs=1")
     assert (status, "best val/loss" in out) == (0, True)

@@ -301,6 +301,7 @@ OTHER_VALUES = {
     "data.path": str(CONF / "config.yaml"), "callbacks.progress_bar.score": "train/loss",
     "callbacks.checkpoint.monitor": "train/loss", "callbacks.early_stopping.monitor": "train/loss",
     "model.heads": 1, "model.norm": "batch", "loss.weight": "balanced",
+    **{f"metric.{name}.average": "weighted" for name in ("auroc", "f1", "precision", "recall")},
     "model.activation": "tanh", "scheduler.max_lr": 0.02, "scheduler.warmup_steps": 1,
 }  # fmt: skip
 
