@@ -4,13 +4,10 @@ import ast
 import re
 from typing import Any
 
-from hydra.core.config_search_path import ConfigSearchPath
-from hydra.core.object_type import ObjectType
-from hydra.core.plugins import Plugins
-from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
-from hydra.plugins.search_path_plugin import SearchPathPlugin
+from hydra.plugins.config_source import ConfigLoadError, ConfigResult
 from omegaconf import OmegaConf
 
+from gridstorm.command.source import Unlisted, register
 from gridstorm.config import COUNTED, MAPPINGS, PARTIAL, given
 from gridstorm.target import find
 from gridstorm.target import problem as wrong_target
@@ -20,7 +17,7 @@ PLAIN = (bool, int, float, str, type(None))
 MISSING = "???"  # OmegaConf's, of what has no default
 
 
-class Classes(ConfigSource):
+class Classes(Unlisted):
     """Where Hydra finds the choices that are classes."""
 
     @staticmethod
@@ -48,29 +45,8 @@ class Classes(ConfigSource):
         group, _, path = config_path.removesuffix(".yaml").partition("/")
         return group in OF_CLASSES and is_class(path)
 
-    def is_group(self, config_path: str) -> bool:
-        """Return false: no choices are listed here."""
-        return False
 
-    def available(self) -> bool:
-        """Return true: a class is looked for on the path of imports."""
-        return True
-
-    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-        """Return nothing: who names a class knows it."""
-        return []
-
-
-class ClassPath(SearchPathPlugin):
-    """Lets Hydra look there too."""
-
-    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Put the source into the search path."""
-        search_path.prepend("gridstorm", f"{Classes.scheme()}://")
-
-
-for plugin in (Classes, ClassPath):
-    Plugins.instance().register(plugin)
+register(Classes)
 
 
 def is_class(name: Any) -> bool:

@@ -9,16 +9,13 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from hydra.core.config_search_path import ConfigSearchPath
-from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.types import Quote, QuotedString
-from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult
-from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 
 from gridstorm.command.class_choice import OF_CLASSES
 from gridstorm.command.hydra import FileConfigSource, as_text
+from gridstorm.command.source import Unlisted, register
 from gridstorm.command.yaml_file import unreadable_yaml
 from gridstorm.config import GROUPS, OF_SWEEPS, RunConfig, is_file
 from gridstorm.error import closest
@@ -30,7 +27,7 @@ ENDING = ".yaml"  # a value of the group that ends so is a path, not the name of
 REMEDY = "Name one that a sweep wrote, such as outputs/NAME/best.yaml."
 
 
-class Presets(FileConfigSource):
+class Presets(Unlisted, FileConfigSource):
     """Where Hydra looks for the choices of `experiment` that end in .yaml: below the working directory."""
 
     @staticmethod
@@ -54,29 +51,8 @@ class Presets(FileConfigSource):
             config_path.startswith(f"{PRESETS}/") and config_path.endswith(ENDING) and is_file(Path(_path(config_path)))
         )
 
-    def is_group(self, config_path: str) -> bool:
-        """Return false: no choices are listed here."""
-        return False
 
-    def available(self) -> bool:
-        """Return true: a working directory is always there."""
-        return True
-
-    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-        """Return nothing: who names a path knows it."""
-        return []
-
-
-class PresetPath(SearchPathPlugin):
-    """Lets Hydra look there, before it looks into its folders."""
-
-    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
-        """Put the source into the search path."""
-        search_path.prepend("gridstorm", f"{Presets.scheme()}://")
-
-
-for plugin in (Presets, PresetPath):
-    Plugins.instance().register(plugin)
+register(Presets)
 
 
 def _path(config_path: str) -> str:

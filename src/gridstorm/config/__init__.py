@@ -1,6 +1,7 @@
 """A configuration: its keys, what is wrong with its values, its recipe and signature."""
 
 from gridstorm.config.check import check_values, checked_again, resolved, told_once
+from gridstorm.config.compatibility import wrong_direction
 from gridstorm.config.group import (
     COUNTED,
     GROUPS,
@@ -63,4 +64,5 @@ __all__ = [
     "resolved",
     "seconds",
     "told_once",
+    "wrong_direction",
 ]

@@ -83,8 +83,13 @@ def _monitored(plain: Mapping[str, Any], task: str) -> Iterator[Problem]:
             words = f"A {task.replace('_', ' ')} run does not log it."
             yield Problem(f"{key}monitor={name}", words, did_you_mean(name, directions))
         elif mode in ("min", "max") and (known := directions.get(name)) and mode != known:
-            words = "smaller" if known == "min" else "larger"
-            yield Problem(f"{key}mode={mode}", f"{name} is better when it is {words}.", f"Write {key}mode={known}.")
+            yield wrong_direction(name, mode, known, key)
+
+
+def wrong_direction(name: str, mode: str, known: str, key: str = "") -> Problem:
+    """Return the problem of a metric that is to get worse; `key`: what stands before `mode` in the configuration."""
+    words = "smaller" if known == "min" else "larger"
+    return Problem(f"{key}mode={mode}", f"{name} is better when it is {words}.", f"Write {key}mode={known}.")
 
 
 def _of_metrics(plain: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:

@@ -22,13 +22,12 @@ class Pass(nn.Module):
         super().__init__()
         self.network, self.loss, self.task = copy.deepcopy(module.network), copy.deepcopy(module.loss), module.task
         self.watching = module.watching
-        self.last: tuple[Tensor, ...] = ()  # predictions and targets of the last batch, where metrics are to see them
 
-    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return the loss and what the batch adds to the metrics."""
+    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Return the loss, what the batch adds to the task's metrics, and in validation what others are to see."""
         loss, logits, y = forward_loss(self.network, self.loss, (x, y))
-        self.last = (logits.detach(), y) if self.watching and not self.training else ()
-        return loss, batch_metrics(self.task, logits.detach(), y, loss.detach(), is_plain(self.loss))
+        seen = (logits.detach(), y) if self.watching and not self.training else ()
+        return loss, batch_metrics(self.task, logits.detach(), y, loss.detach(), is_plain(self.loss)), seen
 
 
 class Ensemble:
@@ -132,8 +131,8 @@ class Ensemble:
         tensors = {**parameters, **frozen}
         self.streams.mine = stream
         with self.streams:
-            loss, values = functional_call(self.whole, tensors, (x, y))
-        return loss, values, {name: tensors[name] for name in self.buffers}, self.whole.last
+            loss, values, seen = functional_call(self.whole, tensors, (x, y))
+        return loss, values, {name: tensors[name] for name in self.buffers}, seen
 
     def penalty(self) -> Tensor | float:
         """Return the sum of the networks' L1 penalties."""

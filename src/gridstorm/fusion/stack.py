@@ -141,10 +141,8 @@ class Stack:
             owns = [saved["state"].get(slot.number, {}) for slot in slots]
             for key, value in owns[0].items():
                 values = [own[key] for own in owns]
-                fits = all(
-                    getattr(value, "shape", None) == slot.shape for value, slot in zip(values, slots, strict=True)
-                )
-                merged = torch.cat([value.flatten() for value in values]) if fits and _any_dim(slots) else copied(value)
+                fits = all(getattr(own, "shape", None) == slot.shape for own, slot in zip(values, slots, strict=True))
+                merged = torch.cat([own.flatten() for own in values]) if fits and _any_dim(slots) else copied(value)
                 state.setdefault(group, {})[key] = merged
         groups = [{**group, **flags, "params": [number]} for number, group in enumerate(saved["param_groups"])]
         return {"state": state, "param_groups": groups}

@@ -5,14 +5,14 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import groupby
+from typing import Any
 
 from gridstorm.error import said
 from gridstorm.fusion.build import build_all
 from gridstorm.fusion.group import Group, Zipped
 from gridstorm.fusion.member import Member
 from gridstorm.record import RunRecord
-from gridstorm.run import HOOKS, begin, hooks, loaded, mend, threads, train, trainer_for, try_one_batch, warned
+from gridstorm.run import HOOKS, begin, hooks, last_state, threads, train, trainer_for, try_one_batch, warned
 
 MALLOC = {-1: 2**31 - 1, -3: 2**25}  # glibc's M_TRIM_THRESHOLD and M_MMAP_THRESHOLD (mallopt(3)), bytes
 
@@ -26,10 +26,10 @@ def train_together(records: Sequence[RunRecord]) -> None:
     Args:
         records: Of runs whose `gridstorm.sweeper.grouping.key` is equal.
     """
+    groups: dict[int, list[RunRecord]] = {}
     for record in records:
-        mend(record)  # before they are grouped by the epochs from which they go on
-    for _, same_epoch in groupby(sorted(records, key=_epoch), key=_epoch):
-        group = [*same_epoch]
+        groups.setdefault(_epoch(last_state(record)), []).append(record)
+    for _, group in sorted(groups.items()):
         if len(group) == 1:
             _train_alone(group[0])
             continue
@@ -52,10 +52,9 @@ def _train_alone(record: RunRecord) -> None:
         record.fail(said(error), traceback.format_exc())
 
 
-def _epoch(record: RunRecord) -> int:
+def _epoch(state: dict[str, Any] | None) -> int:
     """Return the number of the last epoch that is saved, -1 where none is."""
-    file = record.last_checkpoint
-    return int(loaded(file)["epoch"]) if file else -1
+    return int(state["epoch"]) if state else -1
 
 
 def fit(records: Sequence[RunRecord]) -> None:

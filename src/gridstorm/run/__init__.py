@@ -2,7 +2,7 @@
 
 import gridstorm.run.lightning  # isort: skip  # first: it imports Lightning in less time
 from gridstorm.run.build import curve_for, fingerprint, module_for, network_for, prepared, sketched, trainer_for
-from gridstorm.run.checkpoint import loaded, mend
+from gridstorm.run.checkpoint import last_state, loaded
 from gridstorm.run.curve import epoch_seed
 from gridstorm.run.lightning import (
     HOOKS,
@@ -44,10 +44,10 @@ __all__ = [
     "forward_loss",
     "hooks",
     "is_plain",
+    "last_state",
     "load_callbacks",
     "loaded",
     "loops_of",
-    "mend",
     "module_for",
     "network_for",
     "num_batches",

@@ -97,15 +97,15 @@ def metrics_for(config: RunConfig, data: Any) -> dict[str, Any]:
     Raises:
         UserError: One gives several numbers, or is monitored in another direction than the one in which it is better.
     """
-    found = {}
+    metrics = {}
     for name, node in (config.values.get("metric") or {}).items():
         target = resolve_name(node["_target_"])
         known = {"num_classes": data.num_outputs, "num_labels": data.num_outputs, "task": "multiclass"}
-        found[name] = build(node, **{key: value for key, value in known.items() if takes(target, key, exactly=True)})
+        metrics[name] = build(node, **{key: value for key, value in known.items() if takes(target, key, exactly=True)})
     monitor = config.values["monitor"].removeprefix("val/")
-    if monitor in found:
-        refuse_a_wrong_direction(config, direction(monitor, found[monitor]))
-    return found
+    if monitor in metrics:
+        refuse_a_wrong_direction(config, direction(monitor, metrics[monitor]))
+    return metrics
 
 
 def loss_for(config: RunConfig, data: Any) -> nn.Module:

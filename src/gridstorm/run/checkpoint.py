@@ -35,38 +35,45 @@ def loaded(file: Path) -> dict[str, Any]:
     return content
 
 
-def mend(record: RunRecord) -> None:
-    """Put a damaged last checkpoint aside, so that the run goes on from the best one, or from its start; say so.
+def last_state(record: RunRecord) -> dict[str, Any] | None:
+    """Return what the last checkpoint of a run holds, None where there is none.
+
+    A damaged one is put aside and said to be, so that the run goes on from the best one, or from its start.
 
     Raises:
         UserError: The file is there and whole, as far as one can tell, but this process may not read it.
     """
     last, best = record.last_checkpoint, record.best_checkpoint
-    if last is None or not (reason := _damage(last)):
-        return
+    if last is None:
+        return None
+    state, reason = _read(last)
+    if not reason:
+        return state
     last.replace(last.with_name(DAMAGED))
-    whole = best and not _damage(best) and _ends_an_epoch(best)
-    if best and whole:
-        shutil.copyfile(best, last)
+    state = _read(best)[0] if best else None
+    whole = best if state and _ends_an_epoch(state) else None
+    if whole:
+        shutil.copyfile(whole, last)
     start = "the best checkpoint" if whole else "the start"
     record.warnings.append(f"{reason} It was renamed to {DAMAGED}, and the run goes on from {start}.")
     print(record.warnings[-1], file=sys.stderr, flush=True)
+    return state if whole else None
 
 
-def _damage(file: Path) -> str | None:
+def _read(file: Path) -> tuple[dict[str, Any] | None, str]:
+    """Return what a checkpoint holds, or None and why it is damaged."""
     try:
-        loaded(file)
+        return loaded(file), ""
     except UserError as refusal:
         cause = refusal.__cause__
         if isinstance(cause, OSError) and cause.errno != errno.EINVAL:  # torch's, of a file that was cut short
             raise
-        return f"{file}: {refusal.problems[0].fact}"
-    return None
+        return None, f"{file}: {refusal.problems[0].fact}"
 
 
-def _ends_an_epoch(file: Path) -> bool:
+def _ends_an_epoch(state: dict[str, Any]) -> bool:
     """Tell whether a run can go on from a checkpoint: the best may be of a validation within an epoch."""
-    progress = loaded(file)["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+    progress = state["loops"]["fit_loop"]["epoch_loop.batch_progress"]
     return bool(progress["is_last_batch"])
 
 

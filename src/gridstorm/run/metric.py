@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gridstorm.config import METRICS, RunConfig
+from gridstorm.config import METRICS, RunConfig, wrong_direction
 from gridstorm.error import Problem, UserError
 from gridstorm.loss.cross_entropy import CrossEntropy
 
@@ -98,8 +98,7 @@ def refuse_a_wrong_direction(config: RunConfig, known: str | None) -> None:
     """
     monitor, mode = config.values["monitor"], config.values["mode"]
     if known and known != mode:
-        words = "smaller" if known == "min" else "larger"
-        raise UserError([Problem(f"mode={mode}", f"{monitor} is better when it is {words}.", f"Write mode={known}.")])
+        raise UserError([wrong_direction(monitor, mode, known)])
     if not known and config.origins.get("mode") == "default":
         fact = f"Nothing says whether {monitor} is better when it is smaller or larger."
         raise UserError([Problem("mode", fact, "Write mode=min or mode=max.")])

@@ -15,7 +15,7 @@ from gridstorm.config import CONFIG, RunConfig
 from gridstorm.error import Problem, RunFailed, UserError, refused, said, status
 from gridstorm.record import DIFFERENCE, ERROR, Result, RunRecord, Status, environment, uncommitted
 from gridstorm.run.build import curve_for, made_by, module_for, network_for, prepared, sketched, trainer_for
-from gridstorm.run.checkpoint import loaded, mend
+from gridstorm.run.checkpoint import last_state
 from gridstorm.run.curve import AfterEpoch, Curve
 from gridstorm.run.evaluation import test
 from gridstorm.run.lightning import Recorder
@@ -172,9 +172,8 @@ def begin(config: RunConfig, record: RunRecord, trainer: pl.Trainer, data: Any, 
     """
     record.hold()
     try:
-        mend(record)
-        checkpoint = record.last_checkpoint
-        step = loaded(checkpoint)["global_step"] if checkpoint else 0
+        state = last_state(record)
+        step = state["global_step"] if state else 0
         if reopen:
             record.reopen()
         device = trainer.strategy.root_device

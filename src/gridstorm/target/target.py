@@ -108,13 +108,9 @@ class Target:
                     return _literal(value)
         return None
 
-    def ancestry(self) -> Iterator["Target"]:
-        """Yield the class and its bases, nearest first, as far as they can be read."""
-        yield self
-        for base in getattr(self.definition, "bases", ()):
-            parent = _defined(self.module, ast.unparse(base).split("[")[0])
-            if parent and parent.path != self.path:
-                yield from parent.ancestry()
+    def ancestry(self) -> tuple["Target", ...]:
+        """Return the class and its bases, nearest first, as far as they can be read."""
+        return _ancestry(self)
 
 
 @cache
@@ -197,6 +193,14 @@ def targets(node: Any, key: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]
     elif isinstance(node, list):
         for index, value in enumerate(node):
             yield from targets(value, f"{key}.{index}" if key else str(index))
+
+
+@cache
+def _ancestry(target: Target) -> tuple[Target, ...]:
+    bases = getattr(target.definition, "bases", ())
+    parents = [_defined(target.module, ast.unparse(base).split("[")[0]) for base in bases]
+    above = (parent.ancestry() for parent in parents if parent and parent.path != target.path)
+    return target, *(owner for owners in above for owner in owners)
 
 
 @cache
