@@ -27,11 +27,11 @@ from bench.bare import Bare
 from bench.compare import composed, machine, medians
 from bench.template import template
 from gridstorm.config.recipe import RunConfig
+from gridstorm.module.lightning import Recorder
+from gridstorm.module.module import Module
 from gridstorm.record.run import RunRecord
 from gridstorm.report.table import table
 from gridstorm.run.build import curve_for, module_for, network_for, prepared, trainer_for
-from gridstorm.run.lightning import Recorder
-from gridstorm.run.module import Module
 from gridstorm.run.run import begin
 from gridstorm.run.warning import quiet
 from gridstorm.target.build import build

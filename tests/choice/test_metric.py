@@ -96,7 +96,7 @@ def test_what_is_wrong_is_said_before_it_trains(
 
 
 def test_the_directions_of_the_choices_are_those_of_torchmetrics(composed: Compose) -> None:
-    from gridstorm.run.metric import direction
+    from gridstorm.module.metric import direction
 
     f1 = torchmetrics.classification.MulticlassF1Score(3)
     assert (direction("f1", f1), direction("mae", torchmetrics.MeanAbsoluteError())) == ("max", "min")

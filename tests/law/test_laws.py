@@ -14,7 +14,7 @@ from gridstorm.config.limit import TYPES
 from gridstorm.target.target import find, targets
 from house import CONF, FAMILIES, ORDER, PACKAGES, ROOT, SOURCE
 
-TRAINING = ("run", "fusion")  # the packages that load torch
+TRAINING = ("module", "run", "fusion")  # the packages that load torch
 PRELOAD = SOURCE / "sweeper" / "preload.py"  # what workers import before there is anything to do
 LINES = 2_200  # of a package at most
 FACE = ("main", "compose", "train", "sweep", "Run", "Sweep")  # what `import gridstorm` gives

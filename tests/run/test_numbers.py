@@ -155,7 +155,7 @@ def test_a_picture_that_cannot_be_made_costs_no_result(
 
 
 def test_a_test_that_fails_costs_no_result(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gridstorm.run.module.Module.on_test_epoch_end", lambda *_: 1 / 0)
+    monkeypatch.setattr("gridstorm.module.module.Module.on_test_epoch_end", lambda *_: 1 / 0)
     with pytest.warns(RuntimeWarning, match="It was not tested: ZeroDivisionError"):
         status, _, _ = command("output_dir=runs", "name=first", "trainer.max_epochs=1")
     assert status == 0

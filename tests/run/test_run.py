@@ -210,7 +210,7 @@ def test_l1_and_weight_decay_shrink_the_weights(train: Train) -> None:
 
 
 def test_regularization_leaves_norms_and_biases_alone_where_asked(composed: Compose) -> None:
-    from gridstorm.run.optimizer import parameter_groups
+    from gridstorm.module.optimizer import parameter_groups
 
     whole = composed("model=cnn")
     network = network_for(whole, build(whole.values["data"]))

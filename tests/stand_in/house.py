@@ -5,6 +5,19 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SOURCE, CONF = ROOT / "src" / "gridstorm", ROOT / "conf"
 # A package, or a file beside them, imports only what stands before it.
-ORDER = ("error", "target", "config", "command", "record", "diagnosis", "report", "run", "fusion", "sweeper", "cli")
+ORDER = (
+    "error",
+    "target",
+    "config",
+    "command",
+    "record",
+    "diagnosis",
+    "report",
+    "module",
+    "run",
+    "fusion",
+    "sweeper",
+    "cli",
+)
 PACKAGES = [name for name in ORDER if (SOURCE / name).is_dir()]
 FAMILIES = sorted({file.parent.name for file in SOURCE.glob("*/*.py")} - {*ORDER})  # the folders of choices

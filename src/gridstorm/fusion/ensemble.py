@@ -10,7 +10,7 @@ from torch.func import functional_call, vmap
 
 from gridstorm.fusion.randomness import Rates, Streams
 from gridstorm.fusion.stack import Stack
-from gridstorm.run import Batch, Module, batch_metrics, forward_loss, is_plain
+from gridstorm.module import Batch, Module, batch_metrics, forward_loss, is_plain
 
 Numbers = dict[tuple[str, str], list[float]]  # (module, attribute): the networks' values [K], where they differ
 

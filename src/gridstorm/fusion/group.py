@@ -16,7 +16,8 @@ from torch.optim import Optimizer
 from gridstorm.fusion.ensemble import Ensemble
 from gridstorm.fusion.member import Column, Member, Meters
 from gridstorm.fusion.stack import adopt_groups, merged
-from gridstorm.run import Batch, LightModule, can_stop_early, epoch_seed, loops_of
+from gridstorm.module import Batch, LightModule, can_stop_early, loops_of
+from gridstorm.run import epoch_seed
 
 SAVE_SECONDS = 2.0  # between two checkpoints of each run at least: what a group that is killed trains again
 SAVE_SHARE = 0.05  # of its time that a group may take to save

@@ -14,7 +14,8 @@ from gridstorm.config import RunConfig
 from gridstorm.error import UserError, said
 from gridstorm.fusion.build import build_all
 from gridstorm.fusion.ensemble import Ensemble
-from gridstorm.run import HOOKS, Batch, Module, epoch_seed, forward_loss, hooks, trainer_for, try_one_batch
+from gridstorm.module import HOOKS, Batch, Module, forward_loss, hooks
+from gridstorm.run import epoch_seed, trainer_for, try_one_batch
 
 PROBE = 8  # samples that are passed to see whether a network can be stacked
 TOLERANCE = 1e-3  # relative: between its losses in a stack and alone

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gridstorm.run import Module, parameter_groups
+from gridstorm.module import Module, parameter_groups
 
 
 @dataclass(frozen=True)

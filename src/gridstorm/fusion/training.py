@@ -11,8 +11,9 @@ from gridstorm.error import said
 from gridstorm.fusion.build import build_all
 from gridstorm.fusion.group import Group, Zipped
 from gridstorm.fusion.member import Member
+from gridstorm.module import HOOKS, hooks
 from gridstorm.record import RunRecord
-from gridstorm.run import HOOKS, begin, hooks, last_state, threads, train, trainer_for, try_one_batch, warned
+from gridstorm.run import begin, last_state, threads, train, trainer_for, try_one_batch, warned
 
 MALLOC = {-1: 2**31 - 1, -3: 2**25}  # glibc's M_TRIM_THRESHOLD and M_MMAP_THRESHOLD (mallopt(3)), bytes
 

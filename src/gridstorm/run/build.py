@@ -14,11 +14,9 @@ from torch import nn
 
 from gridstorm.config import OF_MODULES, RunConfig, is_module, named_files
 from gridstorm.error import Problem, UserError, refused, said
+from gridstorm.module import Module, NoProfiler, direction, refuse_a_wrong_direction
 from gridstorm.record import RunRecord, code
 from gridstorm.run.curve import Curve
-from gridstorm.run.lightning import NoProfiler
-from gridstorm.run.metric import direction, refuse_a_wrong_direction
-from gridstorm.run.module import Module
 from gridstorm.run.warning import quiet
 from gridstorm.target import build, is_a_librarys, where
 

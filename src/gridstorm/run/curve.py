@@ -15,9 +15,9 @@ from pytorch_lightning.utilities.data import extract_batch_size
 from torch import nn
 from torch.optim import Optimizer
 
+from gridstorm.module import restart_loader
 from gridstorm.record import RunRecord, best_name
 from gridstorm.run.checkpoint import is_plain
-from gridstorm.run.lightning import restart_loader
 
 
 @runtime_checkable

@@ -7,10 +7,10 @@ import torch
 from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch import Tensor
 
+from gridstorm.module import Module
 from gridstorm.record import EventFile, RunRecord, markdown
 from gridstorm.report import confusion_matrix, gallery, scatter
 from gridstorm.run.checkpoint import loaded
-from gridstorm.run.module import Module
 
 MISTAKES = 32
 SAMPLES, SAMPLE_BYTES, PROMPT_BYTES, TEMPERATURE = 3, 200, 32, 0.8

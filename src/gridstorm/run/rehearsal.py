@@ -14,10 +14,9 @@ from pytorch_lightning.utilities.seed import isolate_rng
 
 from gridstorm.config import RunConfig
 from gridstorm.error import Problem, UserError, did_you_mean
+from gridstorm.module import direction, logged_metrics, refuse_a_wrong_direction
 from gridstorm.run.build import callbacks_for, network_for
 from gridstorm.run.checkpoint import is_plain, not_plain
-from gridstorm.run.lightning import logged_metrics
-from gridstorm.run.metric import direction, refuse_a_wrong_direction
 from gridstorm.target import build
 
 SHORT = {

@@ -10,10 +10,10 @@ import pytorch_lightning as pl
 from torch import nn
 
 from gridstorm.config import RunConfig, number
+from gridstorm.module import Module
 from gridstorm.record import COUNTERS, Result, RunRecord, Status
 from gridstorm.run.curve import Curve
 from gridstorm.run.evaluation import review
-from gridstorm.run.module import Module
 from gridstorm.run.warning import tried
 
 

@@ -13,13 +13,12 @@ import torch
 
 from gridstorm.config import CONFIG, RunConfig
 from gridstorm.error import Problem, RunFailed, UserError, refused, said, status
+from gridstorm.module import Module, Recorder
 from gridstorm.record import DIFFERENCE, ERROR, Result, RunRecord, Status, environment, uncommitted
 from gridstorm.run.build import curve_for, made_by, module_for, network_for, prepared, sketched, trainer_for
 from gridstorm.run.checkpoint import last_state
 from gridstorm.run.curve import AfterEpoch, Curve
 from gridstorm.run.evaluation import test
-from gridstorm.run.lightning import Recorder
-from gridstorm.run.module import Module
 from gridstorm.run.process import stopped_by_signals, threads
 from gridstorm.run.rehearsal import rehearse
 from gridstorm.run.result import closing, conclude, outcome

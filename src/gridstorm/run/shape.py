@@ -13,9 +13,7 @@ from torch import nn
 from gridstorm.config import RunConfig, misshapen
 from gridstorm.data import PARTS
 from gridstorm.error import Problem, UserError, said
-from gridstorm.run.lightning import TRANSFER, hooks
-from gridstorm.run.metric import Batch, aligned
-from gridstorm.run.module import Module
+from gridstorm.module import TRANSFER, Batch, Module, aligned, hooks
 
 Shapes = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 

@@ -14,9 +14,9 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torchmetrics import Metric, MetricCollection
 
 from gridstorm.config import metrics
-from gridstorm.run.lightning import LightModule
-from gridstorm.run.metric import Batch, Meter, batch_metrics, forward_loss, is_plain
-from gridstorm.run.optimizer import built, counts_steps, parameter_groups, split_parameters
+from gridstorm.module.lightning import LightModule
+from gridstorm.module.metric import Batch, Meter, batch_metrics, forward_loss, is_plain
+from gridstorm.module.optimizer import built, counts_steps, parameter_groups, split_parameters
 
 
 class Module(LightModule):

@@ -1,0 +1,56 @@
+"""The one LightningModule around any network, what it measures and steps with, and Lightning's private names."""
+
+import gridstorm.module.lightning  # isort: skip  # first: it imports Lightning in less time
+from gridstorm.module.lightning import (
+    HOOKS,
+    TRANSFER,
+    CheckpointWriter,
+    LightModule,
+    NoProfiler,
+    Recorder,
+    call_callbacks,
+    can_stop_early,
+    hooks,
+    load_callbacks,
+    logged_metrics,
+    loops_of,
+    restart_loader,
+)
+from gridstorm.module.metric import (
+    Batch,
+    Meter,
+    aligned,
+    batch_metrics,
+    direction,
+    forward_loss,
+    is_plain,
+    refuse_a_wrong_direction,
+)
+from gridstorm.module.module import Module
+from gridstorm.module.optimizer import parameter_groups
+
+__all__ = [
+    "HOOKS",
+    "TRANSFER",
+    "Batch",
+    "CheckpointWriter",
+    "LightModule",
+    "Meter",
+    "Module",
+    "NoProfiler",
+    "Recorder",
+    "aligned",
+    "batch_metrics",
+    "call_callbacks",
+    "can_stop_early",
+    "direction",
+    "forward_loss",
+    "hooks",
+    "is_plain",
+    "load_callbacks",
+    "logged_metrics",
+    "loops_of",
+    "parameter_groups",
+    "refuse_a_wrong_direction",
+    "restart_loader",
+]
