@@ -24,7 +24,8 @@ from gridstorm.config.recipe import RunConfig
 from gridstorm.fusion import training as fused
 from gridstorm.record.run import RunRecord
 from gridstorm.report.table import table
-from gridstorm.run.build import network_for, prepared
+from gridstorm.run.build import network_for
+from gridstorm.run.data import prepared
 from gridstorm.run.run import train
 from gridstorm.run.warning import quiet
 from gridstorm.target.build import build

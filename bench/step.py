@@ -31,7 +31,8 @@ from gridstorm.module.lightning import Recorder
 from gridstorm.module.module import Module
 from gridstorm.record.run import RunRecord
 from gridstorm.report.table import table
-from gridstorm.run.build import curve_for, module_for, network_for, prepared, trainer_for
+from gridstorm.run.build import curve_for, module_for, network_for, trainer_for
+from gridstorm.run.data import prepared
 from gridstorm.run.run import begin
 from gridstorm.run.warning import quiet
 from gridstorm.target.build import build

@@ -16,7 +16,8 @@ import torch
 
 from bench.compare import composed, machine, turns
 from gridstorm.report.table import table
-from gridstorm.run.build import network_for, prepared
+from gridstorm.run.build import network_for
+from gridstorm.run.data import prepared
 from gridstorm.target.build import build
 
 REPETITIONS, SECONDS = 25, 0.02

@@ -205,13 +205,19 @@ def test_choices_that_do_not_fit_are_refused_with_those_that_do(overrides: list[
     assert problems(*overrides) == [words]
 
 
-def test_a_dataset_of_your_own_has_to_say_its_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dataset_of_your_own_may_leave_its_task_to_its_first_batch_and_a_wrong_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "my_data.py").write_text("class Mine:\n    def __init__(self) -> None: ...\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("GRIDSTORM_ALLOW", "my_data")
     loader = written(tmp_path, {"data/mine.yaml": "_target_: my_data.Mine\n"})
+    assert problems("data=mine", loader=loader) == []
+    (tmp_path / "data_of_another.py").write_text("class Mine:\n    task = 'clasification'\n")
+    monkeypatch.setenv("GRIDSTORM_ALLOW", "data_of_another")
+    loader = written(tmp_path, {"data/mine.yaml": "_target_: data_of_another.Mine\n"})
     (said,) = problems("data=mine", loader=loader)
-    assert "It does not say which kind of task it is. Let its class say task = 'classification' or" in said
+    assert "There is no task called 'clasification'. Let its class say task = 'classification' or" in said
 
 
 def test_a_name_in_your_own_class_may_mean_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,7 +274,9 @@ def test_a_record_is_checked_without_its_choices() -> None:
     config = OmegaConf.create(composed().values)
     assert resolved(config)[1] == []
     config.loss._target_ = "torch.nn.MSELoss"
-    assert [one.remedy for one in resolved(config)[1]][-1] == "Choose another loss."
+    assert [one.remedy for one in resolved(config)[1]][-1].startswith(
+        "Choose one that does: loss=torch.nn.CrossEntropyLoss"
+    )
 
 
 GARBAGE: list[Any] = [None, 3, -1, "x", "", "???", "${nope}", [], [1], {}, {"a": None}, True, float("nan")]

@@ -275,6 +275,8 @@ def keys_of_choices() -> Iterator[tuple[str, str, Any, Any]]:
         group, choice = file.parent.name, file.stem
         if group in ("hydra", "experiment", "sampler", "pruner", "launcher", "sweep", "trainer"):
             continue
+        if file.stem == "loaders":  # of a user's own sets (tests/own/test_loaders.py)
+            continue
         for key, value in leaves(yaml.safe_load(file.read_text()) or {}):
             together = key.endswith("mode")  # which has to be that of the monitor beside it
             if not together and not key.startswith(("defaults", "_")) and "._" not in key:

@@ -10,7 +10,17 @@ from typing import Any
 from omegaconf import DictConfig
 
 from gridstorm.config.compatibility import compatible
-from gridstorm.config.group import COUNTED, MAPPINGS, PARTIAL, SECTIONS, given, is_of_tensors, left_out
+from gridstorm.config.group import (
+    COUNTED,
+    MAPPINGS,
+    OF_BATCHES,
+    OF_RUNS,
+    PARTIAL,
+    SECTIONS,
+    given,
+    is_of_tensors,
+    left_out,
+)  # fmt: skip
 from gridstorm.config.limit import ADDED, ANY, CONFIG, MANIFEST, RANGES, TRAINER_TYPES, TYPES, Range, is_file, misnamed
 from gridstorm.config.recipe import RunConfig
 from gridstorm.config.resolve import copies, interpolated, no_data, original, resolve
@@ -193,16 +203,30 @@ def _arguments(key: str, node: Mapping[str, Any], target: Target) -> Iterator[Pr
             yield from _class_weights(dotted, value)
         elif argument:
             yield from _value(dotted, value, argument.type, limits)
+        elif name in OF_RUNS.get(key, {}):
+            yield from _of_the_run(key, name, value)
         elif name in SPECIAL:
             yield from _value(dotted, value, written(SPECIAL[name]), limits)
         elif name == "_args_" or (name != "_target_" and not signature.open):
             names = [argument.name for argument in signature.arguments if argument.name not in supplied]
             yield Problem(f"{dotted}={shown(value)}", f"{target.name} takes no {name!r}.", did_you_mean(name, names))
-    for argument in signature.arguments:
+    for argument in () if node.get("_partial_") and key not in PARTIAL else signature.arguments:
         counted = key == "scheduler" and argument.name in COUNTED
         if argument.required and argument.name not in {*supplied, *node} and not counted:
             dotted = f"{key}.{argument.name}"
             yield Problem(dotted, f"{target.name} cannot be built without it.", f"Write +{dotted}=VALUE.")
+
+
+def _of_the_run(key: str, name: str, value: Any) -> Iterator[Problem]:
+    """What the run itself reads of a section is of its type, and of a batch it names what there is to name."""
+    yield from _value(f"{key}.{name}", value, written(OF_RUNS[key][name]), {})
+    for inner, item in value.items() if name == "batch" and isinstance(value, dict) else ():
+        dotted = f"{key}.{name}.{inner}"
+        if inner in OF_BATCHES:
+            yield from _value(dotted, item, written(OF_BATCHES[inner]), {"num_outputs": Range(10, low=1)})
+        else:
+            fact = "A batch has an input x and a target y, and num_outputs classes."
+            yield Problem(f"{dotted}={shown(item)}", fact, did_you_mean(str(inner), OF_BATCHES))
 
 
 def _class_weights(key: str, value: Any) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gridstorm.config.group import is_module
-from gridstorm.config.task import METRICS, TORCH_LOSSES, monitors
+from gridstorm.config.task import AUTO, METRICS, TORCH_LOSSES, monitors, task_of
 from gridstorm.error import Problem, did_you_mean
 from gridstorm.target import find
 
@@ -26,24 +26,40 @@ def compatible(plain: Mapping[str, Any], folders: Collection[Path], unknown: Col
     path = plain["data"]["_target_"]
     if "data" in unknown or not isinstance(path, str) or find(path) is None:
         return
-    task, inputs = (_constant(path, name) for name in ("task", "inputs"))
-    if task not in METRICS:
+    task = task_of(plain)
+    if task in METRICS:
+        yield from fitting(plain, task, _constant(path, "inputs"), folders, unknown)
+    elif task is not None and plain.get("task") == AUTO:
         remedy = f"Let its class say task = {' or '.join(map(repr, METRICS))}."
-        yield Problem(f"data._target_={path}", "It does not say which kind of task it is.", remedy)
-        return
+        yield Problem(f"data._target_={path}", f"There is no task called {task!r}.", remedy)
+    yield from _never_measured(plain)  # where only the data can tell their task, the rest is seen when they are built
+
+
+def fitting(
+    plain: Mapping[str, Any], task: str, inputs: Any, folders: Collection[Path] = (), unknown: Collection[str] = ()
+) -> Iterator[Problem]:
+    """Yield the choices that do not fit a task and what the data yield."""
     needs = {
-        "loss": ("tasks", task, f"is {task.replace('_', ' ')}"),
+        "loss": ("tasks", task, f"is {task.replace('_', ' ')}" if plain.get("task", AUTO) == AUTO else f"task={task}"),
         "model": ("inputs", inputs, f"yields {YIELDS.get(inputs, inputs)}"),
     }
     for group, (constant, need, words) in needs.items():
         if group not in unknown and not _takes(plain[group]["_target_"], constant, need):
             named = choices(folders, group).items()
             good = [f"{group}={name}" for name, path in named if _takes(path, constant, need)]
-            fact = f"It does not fit {choice(plain, 'data', folders)}, which {words}."
+            if (
+                group == "loss" and not folders
+            ):  # the choices' files are not at hand, and torch's losses are choices too
+                good = [
+                    f"loss=torch.nn.{path.rpartition('.')[2]}" for path, tasks in TORCH_LOSSES.items() if need in tasks
+                ]
+            other = choice(plain, "data", folders)
+            fact = (
+                f"It does not fit {words}." if words.startswith("task=") else f"It does not fit {other}, which {words}."
+            )
             remedy = f"Choose one that does: {', '.join(good)}." if good else f"Choose another {group}."
             yield Problem(choice(plain, group, folders), fact, remedy)
     yield from _monitored(plain, task)
-    yield from _never_measured(plain)
 
 
 def choice(plain: Mapping[str, Any], group: str, folders: Collection[Path]) -> str:
@@ -78,6 +94,8 @@ def _constant(path: Any, name: str) -> Any:
 def _monitored(plain: Mapping[str, Any], task: str) -> Iterator[Problem]:
     """Whatever monitors a metric names one that the task logs, in the direction in which it is better."""
     directions: dict[str, str | None] = {**monitors(task), **dict(_of_metrics(plain))}
+    if task == "language_modelling" and _constant(plain["data"]["_target_"], "bytes_per_token") is None:
+        directions = {name: mode for name, mode in directions.items() if not name.endswith("bits_per_byte")}
     for key, name, mode in _monitors(plain):
         if name not in directions and key != "scheduler.":
             words = f"A {task.replace('_', ' ')} run does not log it."

@@ -21,6 +21,9 @@ GIVEN = {
         "default_root_dir": "Leave it out, and set output_dir=DIRECTORY.",
     },
 }
+# Keys of a section that the run reads itself, with their types, unless its target takes an argument of that name.
+OF_RUNS: dict[str, dict[str, str]] = {"data": {"batch": "dict | None"}}
+OF_BATCHES = {"x": "str | int | None", "y": "str | int | None", "num_outputs": "int | None"}  # what data.batch says
 COUNTED = ("total_steps", "T_max")
 MODULE = "pytorch_lightning.core.module.LightningModule"
 OF_MODULES = ("loss", "optimizer", "scheduler")  # sections that a LightningModule is given if it takes them
@@ -29,6 +32,20 @@ OF_SWEEPS = ("sweep", "sampler", "pruner", "launcher")
 GROUPS = (*SECTIONS, "callbacks", "metric", "sweep", "experiment")
 MAPPINGS = ("callbacks", "metric")  # the groups whose section holds several objects, by name
 LISTS = (*MAPPINGS, "experiment")  # the groups of which a run can have several choices
+
+
+def of_runs(key: str, node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a section the run reads itself."""
+    target = find(str(node.get("_target_")))
+    signature = target.signature() if target else None
+    names = [name for name in OF_RUNS.get(key, {}) if not (signature and signature.get(name))]
+    return {name: node[name] for name in names if name in node}
+
+
+def of_target(key: str, node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a section its target is given."""
+    apart = of_runs(key, node)
+    return {name: value for name, value in node.items() if name not in apart}
 
 
 def is_of_tensors(argument: Argument) -> bool:

@@ -24,6 +24,10 @@ TYPES = {
     "logger": "Any",
     "callbacks": "dict | None",
     "metric": "dict | None",
+    "task": (
+        "Literal['auto', 'classification', 'multilabel', 'regression', 'segmentation', 'reconstruction', "
+        "'language_modelling']"
+    ),
     "sweep": "dict",
     "sweep.name": "str | None",
     "sweep.params": "dict",
@@ -45,7 +49,7 @@ TYPES = {
 NAMES = {"name": "Write output_dir=DIRECTORY name=NAME.", "sweep.name": "Write output_dir=DIRECTORY sweep.name=NAME."}
 CONFIG, MANIFEST = "config.yaml", "sweep.json"  # the files that make a directory a run's and a sweep's
 LONGEST = 100  # bytes of the name of a directory that is made of values
-ADDED = ("sweep.max_runs", "monitor_later", "metric")  # keys that records of before have not
+ADDED = ("sweep.max_runs", "monitor_later", "metric", "task")  # keys that records of before have not
 TRAINER_TYPES = {
     "trainer.accelerator": "Literal['auto', 'cpu', 'gpu', 'cuda', 'mps', 'tpu']",
     "trainer.precision": (

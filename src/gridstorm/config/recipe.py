@@ -3,13 +3,13 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache, cached_property
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
-from gridstorm.config.limit import component, is_file
+from gridstorm.config.file import named_files
+from gridstorm.config.limit import component
 from gridstorm.target import find, is_a_librarys, targets
 
 # What cannot change a run's numbers, but for rounding; everything else is the recipe, whatever it is called.
@@ -17,13 +17,13 @@ OUTSIDE = (
     "name", "output_dir", "resume", "explain", "monitor_later",
     "logger", "threads", "sweep", "sampler", "pruner", "launcher",
 )  # fmt: skip
-OUTSIDE_DATA = ("pin_memory", "pin_memory_device", "persistent_workers", "prefetch_factor")
+OUTSIDE_DATA = ("pin_memory", "pin_memory_device", "prefetch_factor")
 OUTSIDE_TRAINER = (
     "accelerator", "log_every_n_steps", "profiler",
     "enable_progress_bar", "enable_checkpointing", "enable_model_summary",
 )  # fmt: skip
 ORDER = (
-    "data", "model", "loss", "optimizer", "scheduler", "regularization", "metric",
+    "data", "task", "model", "loss", "optimizer", "scheduler", "regularization", "metric",
     "seed", "monitor", "mode", "trainer", "callbacks",
 )  # fmt: skip
 
@@ -38,7 +38,8 @@ CONDITIONAL = "_sweep_"  # in a choice: what its own keys can take in a sweep, `
 SHARES = ("overfit_batches", "limit_train_batches", "limit_val_batches", "limit_test_batches", "val_check_interval")
 
 
-LATER = ("weight", None)  # of a loss: a default that records of before have not
+ADDED: tuple[tuple[str, Any], ...] = (("metric", {}), ("metric", None), ("task", "auto"))
+LATER = ("weight", None)  # of a loss; both are defaults that records of before have not
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,13 @@ class RunConfig:
     @property
     def recipe(self) -> dict[str, Any]:
         """The part of the configuration that decides the run's numbers."""
-        kept = {key: value for key, value in self.values.items() if key not in OUTSIDE and (key != "metric" or value)}
+        kept = {key: value for key, value in self.values.items() if key not in OUTSIDE and (key, value) not in ADDED}
         callbacks = self.values.get("callbacks") or {}
         return (
             {key: kept[key] for key in ORDER if key in kept}
             | kept
             | {
-                "data": _without(self.values["data"], OUTSIDE_DATA),
+                "data": _without(self.values["data"], (*OUTSIDE_DATA, *_kept_workers(self.values["data"]))),
                 "trainer": _without(self.values["trainer"], OUTSIDE_TRAINER),
                 "callbacks": {name: node for name, node in callbacks.items() if not watches(node)},
             }
@@ -92,6 +93,11 @@ class RunConfig:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def _kept_workers(data: Any) -> tuple[str, ...]:
+    """Return the key of workers that live on, where they draw the same: torch seeds a worker only where it starts."""
+    return ("persistent_workers",) if isinstance(data, dict) and is_a_librarys(str(data.get("_target_"))) else ()
+
+
 def default_name(config: RunConfig) -> str:
     """Return `yymmdd-hhmmss-DATA-MODEL`, of the choices' names."""
     choices = [config.choices.get(group, group).rpartition(".")[2] for group in ("data", "model")]  # a class's name
@@ -109,34 +115,9 @@ def watches(node: Mapping[str, Any]) -> bool:
     return target is not None and target.path.startswith(WATCHING)
 
 
-def named_files(node: Any) -> dict[str, str]:
-    """Return each file that stands anywhere in a plain configuration, with a digest of its content."""
-    return {text: digest(Path(text)) for text in sorted({*_paths(node)})}
-
-
-def digest(file: Path) -> str:
-    """Return twelve hexadecimal digits that name a file's content, read once until the file is written again."""
-    state = file.stat()
-    return _digest(file.resolve(), state.st_size, state.st_mtime_ns)
-
-
-@cache
-def _digest(file: Path, size: int, changed: int) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()[:12]
-
-
 def _may_read(key: str, node: Mapping[str, Any]) -> bool:
     """Tell whether a text in a section may be the name of a file: in callbacks, and in what is no library's."""
     return key.startswith("callbacks.") or not is_a_librarys(str(node["_target_"]))
-
-
-def _paths(node: Any) -> Iterator[str]:
-    if isinstance(node, dict | list):
-        for value in node.values() if isinstance(node, dict) else node:
-            yield from _paths(value)
-    elif isinstance(node, str) and is_file(Path(node)):
-        yield node
 
 
 def _without(node: Any, names: tuple[str, ...]) -> Any:

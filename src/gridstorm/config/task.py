@@ -1,26 +1,50 @@
 """The kinds of task, what each of them logs, which of torch's losses fit it, and which shapes."""
 
 import math
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, get_args
 
-Task = Literal["classification", "regression", "language_modelling"]
+from gridstorm.target import find
+
+Task = Literal["classification", "multilabel", "regression", "segmentation", "reconstruction", "language_modelling"]
+AUTO = "auto"  # what the data say, or their first batch
 
 # The direction in which each metric is better; a run logs it as train/NAME, val/NAME and test/NAME.
 METRICS: dict[str, dict[str, str]] = {
     "classification": {"loss": "min", "accuracy": "max"},
+    "multilabel": {"loss": "min", "accuracy": "max"},
     "regression": {"loss": "min", "rmse": "min", "r2": "max"},
+    "segmentation": {"loss": "min", "accuracy": "max"},
+    "reconstruction": {"loss": "min", "rmse": "min"},
     "language_modelling": {"loss": "min", "perplexity": "min", "bits_per_byte": "min"},
 }
+assert get_args(Task) == (*METRICS,)
 
-# Our own losses say in their class which tasks they fit; torch's cannot.
+# Our own losses say in their class which tasks they fit; torch's cannot. Others are tried with a batch.
+OF_CLASSES = ("classification", "segmentation", "language_modelling")
+OF_NUMBERS = ("regression", "reconstruction")
 TORCH_LOSSES: dict[str, tuple[str, ...]] = {
-    "torch.nn.modules.loss.CrossEntropyLoss": ("classification", "language_modelling"),
-    "torch.nn.modules.loss.MSELoss": ("regression",),
-    "torch.nn.modules.loss.HuberLoss": ("regression",),
-    "torch.nn.modules.loss.SmoothL1Loss": ("regression",),
-    "torch.nn.modules.loss.L1Loss": ("regression",),
+    "torch.nn.modules.loss.CrossEntropyLoss": OF_CLASSES,
+    "torch.nn.modules.loss.NLLLoss": OF_CLASSES,
+    "torch.nn.modules.loss.MultiMarginLoss": ("classification",),
+    "torch.nn.modules.loss.BCEWithLogitsLoss": ("multilabel", "reconstruction"),
+    "torch.nn.modules.loss.MultiLabelSoftMarginLoss": ("multilabel",),
+    "torch.nn.modules.loss.MSELoss": OF_NUMBERS,
+    "torch.nn.modules.loss.HuberLoss": OF_NUMBERS,
+    "torch.nn.modules.loss.SmoothL1Loss": OF_NUMBERS,
+    "torch.nn.modules.loss.L1Loss": OF_NUMBERS,
 }
+
+
+def task_of(plain: Mapping[str, Any]) -> str | None:
+    """Return the task of a configuration, None where only the data themselves can tell."""
+    asked = plain.get("task", AUTO)
+    if asked != AUTO:
+        return str(asked)
+    data = plain.get("data")
+    target = find(str(data.get("_target_"))) if isinstance(data, Mapping) else None
+    says = target.constant("task") if target else None
+    return says if isinstance(says, str) else None
 
 
 def monitors(task: str) -> dict[str, str]:
@@ -28,21 +52,40 @@ def monitors(task: str) -> dict[str, str]:
     return {f"{part}/{name}": mode for part in ("train", "val") for name, mode in METRICS[task].items()}
 
 
-def metrics(task: str, means: Sequence[float], unit: float = 1.0) -> dict[str, float]:
+def metrics(task: str, means: Sequence[Any], unit: float | Sequence[float] = 1.0) -> dict[str, float]:
     """Return the metrics of `task` from the means of its quantities.
 
-    RMSE is in the target's own unit, `unit` being its standard deviation in training; R2 is one minus the squared
-    error over the variance of the targets; perplexity is exp(cross entropy), bits per byte the cross entropy / ln 2.
+    RMSE is in the target's own unit, of several targets over all of them. R2 is one minus the squared error over the
+    variance of the targets, of several the mean of theirs, as in scikit-learn's r2_score. Perplexity is
+    exp(cross entropy), bits per byte the cross entropy / ln 2.
+
+    Args:
+        task: A key of METRICS.
+        means: The loss, and what `batch_metrics` returns beside it; of several targets a list of each.
+        unit: Of a regression, the standard deviation of the target in training, of several targets a list. Of a
+            language model, the bytes of a token; 0 where they are not known, and bits per byte are left out.
     """
     loss, rest = means[0], means[1:]
-    if task == "classification":
-        return {"loss": loss, "accuracy": rest[0]}
     if task == "regression":
-        error, mean, square = rest
-        variance = square - mean**2
-        return {"loss": loss, "rmse": math.sqrt(error) * unit, "r2": 1 - error / variance if variance > 0 else math.nan}
+        return {"loss": loss, **_of_regression(*rest, unit=unit)}
+    if task == "reconstruction":
+        return {"loss": loss, "rmse": math.sqrt(rest[0])}
+    if task != "language_modelling":
+        return {"loss": loss, "accuracy": rest[0]}
     nats = rest[0]
-    return {"loss": loss, "perplexity": math.exp(min(nats, 700.0)), "bits_per_byte": nats / math.log(2)}
+    bits = {"bits_per_byte": nats / math.log(2) / float(unit)} if unit else {}  # type: ignore[arg-type]  # one number
+    return {"loss": loss, "perplexity": math.exp(min(nats, 700.0)), **bits}
+
+
+def _of_regression(error: Any, mean: Any, square: Any, *, unit: Any) -> dict[str, float]:
+    columns = [*zip(*(value if isinstance(value, list) else [value] for value in (error, mean, square)), strict=True)]
+    units = [*unit] if isinstance(unit, list | tuple) else [unit] * len(columns)
+    squares = [error * unit**2 for (error, *_), unit in zip(columns, units, strict=True)]
+    shares = [
+        1 - error / variance if (variance := square - mean**2) > 0 else math.nan for error, mean, square in columns
+    ]
+    rmse = math.sqrt(columns[0][0]) * units[0] if len(columns) == 1 else math.sqrt(sum(squares) / len(squares))
+    return {"rmse": rmse, "r2": sum(shares) / len(shares)}
 
 
 def misshapen(task: str, logits: tuple[int, ...], y: tuple[int, ...], loss: tuple[int, ...]) -> tuple[str, str] | None:
@@ -56,11 +99,18 @@ def misshapen(task: str, logits: tuple[int, ...], y: tuple[int, ...], loss: tupl
         y: That of the targets.
         loss: That of the loss.
     """
-    shapes = f"The predictions are {[*logits]} and the targets {[*y]}"
-    if task == "regression" and logits != y:
-        return f"{shapes}, and a regression compares equal shapes.", "Give targets [N, 1], such as y.unsqueeze(1)."
-    if task != "regression" and not (len(logits) == 2 and y == logits[:1]):
-        words = task.replace("_", " ")
+    shapes, words = f"The predictions are {[*logits]} and the targets {[*y]}", task.replace("_", " ")
+    if task in ("regression", "multilabel", "reconstruction") and logits != y:
+        remedy = {
+            "regression": "Give targets [N, 1], such as y.unsqueeze(1).",
+            "multilabel": "Give targets [N, L], 1 for each of the L labels that a sample has and 0 for the others.",
+            "reconstruction": "Let the model return as many numbers as its input has: num_outputs of them.",
+        }[task]
+        return f"{shapes}, and a {words} compares equal shapes.", remedy
+    if task == "segmentation" and (len(logits) < 3 or y != (*logits[:1], *logits[2:])):
+        remedy = "Let the model return C numbers for each place, and give its class's number for each."
+        return f"{shapes}, and segmentation takes [N, C, H, W] and [N, H, W].", remedy
+    if task in ("classification", "language_modelling") and not (len(logits) == 2 and y == logits[:1]):
         return f"{shapes}, and {words} takes [N, C] and [N].", "Give the number of its class for each of the N."
     if loss:
         return f"The loss is {[*loss]}, and it has to be one number.", "Let it return its mean, such as reduction=mean."

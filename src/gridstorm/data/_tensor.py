@@ -11,11 +11,11 @@ class TensorData(InMemory):
 
     A split of classes is stratified: each has its share of every part, to within one sample. Images are standardised
     by one mean and deviation for each channel, tables by one for each column, regression targets likewise, with
-    `target_mean` and `target_std` in the target's unit.
+    `target_mean` and `target_std` in the target's unit, lists where there are several.
     """
 
-    target_mean: float = 0.0
-    target_std: float = 1.0
+    target_mean: float | list[float] = 0.0
+    target_std: float | list[float] = 1.0
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class TensorData(InMemory):
         self.standardize = standardize
 
     def load(self) -> tuple[Tensor, Tensor]:
-        """All samples: x [N, *input_shape] float, and y [N] int64 (classification) or [N, 1] float (regression)."""
+        """All samples: x [N, *input_shape] float, and y [N] int64 (classification) or [N, K] float (regression)."""
         raise NotImplementedError
 
     def read(self) -> dict[Part, tuple[Tensor, Tensor]]:
@@ -47,11 +47,17 @@ class TensorData(InMemory):
         if self.standardize:
             mean, std = moments(x, [0, 2, 3] if self.inputs == "image" else [0])
         if self.standardize and self.task == "regression":
-            self.target_mean, self.target_std = (float(moment) for moment in moments(y, [0]))
+            self.target_mean, self.target_std = (
+                moment.item() if moment.numel() == 1 else moment.flatten().tolist() for moment in moments(y, [0])
+            )
         return {part: (((x - mean) / std).float(), self._target(y)) for part, (x, y) in parts.items()}
 
     def _target(self, y: Tensor) -> Tensor:
-        return ((y - self.target_mean) / self.target_std).float() if self.task == "regression" else y
+        if self.task != "regression":
+            return y
+        dtype = y.dtype if y.is_floating_point() else None
+        mean, std = (torch.tensor(value, dtype=dtype) for value in (self.target_mean, self.target_std))
+        return ((y - mean) / std).float()
 
 
 def split(

@@ -17,6 +17,7 @@ class TextData(InMemory):
 
     task: ClassVar[str] = "language_modelling"
     inputs: ClassVar[str] = "tokens"
+    bytes_per_token: ClassVar[float] = 1.0
     num_outputs: int = 256
 
     def __init__(

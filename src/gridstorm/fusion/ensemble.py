@@ -25,7 +25,7 @@ class Pass(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Return the loss, what the batch adds to the task's metrics, and in validation what others are to see."""
-        loss, logits, y = forward_loss(self.network, self.loss, (x, y))
+        loss, logits, y = forward_loss(self.network, self.loss, (x, y), self.task)
         seen = (logits.detach(), y) if self.watching and not self.training else ()
         return loss, batch_metrics(self.task, logits.detach(), y, loss.detach(), is_plain(self.loss)), seen
 

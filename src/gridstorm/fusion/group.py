@@ -5,7 +5,7 @@ backward, and the optimizer's step.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -28,8 +28,9 @@ class Zipped:
 
     batch_sampler = None  # Lightning asks for it wherever there is a `sampler`.
 
-    def __init__(self, loaders: Sequence[Any]) -> None:
-        self.loaders = [*loaders]
+    def __init__(self, loaders: Sequence[Any], pair: Callable[[Any], Batch]) -> None:
+        """Take the loaders, and what finds input and target in one of their batches."""
+        self.loaders, self.pair = [*loaders], pair
 
     @property
     def sampler(self) -> Any:
@@ -47,7 +48,8 @@ class Zipped:
 
     def __iter__(self) -> Iterator[Batch]:
         for batches in zip(*self.loaders, strict=True):
-            x, y = (torch.stack(parts) if len(parts) > 1 else parts[0][None] for parts in zip(*batches, strict=True))
+            pairs = zip(*map(self.pair, batches), strict=True)
+            x, y = (torch.stack(parts) if len(parts) > 1 else parts[0][None] for parts in pairs)
             yield x, y
 
 

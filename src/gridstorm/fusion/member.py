@@ -23,15 +23,16 @@ class Meters(Meter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._known: tuple[tuple[int, int], list[list[float]]] = ((0, 0), [])
+        self._known: tuple[tuple[int, int], list[list[Any]]] = ((0, 0), [])
 
-    def table(self, first: int) -> list[list[float]]:
+    def table(self, first: int) -> list[list[Any]]:
         """Return the means of each run's quantities over the batches from number `first` on."""
         if self._known[0] != (first, len(self.sizes)):
             weights = torch.tensor(self.sizes[first:], dtype=torch.float64)
             columns = [torch.stack(column).double().cpu() for column in zip(*self.values[first:], strict=True)]
-            means = torch.stack([weights @ column for column in columns], 1) / weights.sum()
-            self._known = (first, len(self.sizes)), means.tolist()
+            sums = [(weights @ column.flatten(1)).view(column.shape[1:]) for column in columns]
+            means = [(total / weights.sum()).tolist() for total in sums]
+            self._known = (first, len(self.sizes)), [[*row] for row in zip(*means, strict=True)]
         return self._known[1]
 
 
@@ -42,7 +43,7 @@ class Column(Meter):
         self.meters, self.number = meters, number
         self.sizes = meters.sizes
 
-    def means(self, first: int = 0) -> list[float]:
+    def means(self, first: int = 0) -> list[Any]:
         """Return the run's means over the batches from number `first` on."""
         return self.meters.table(first)[self.number]
 

@@ -35,7 +35,11 @@ def fusible(config: RunConfig) -> str | None:
         try_one_batch(both[0], *built[0])
     except UserError as refusal:
         return said(refusal)
-    x, y = (part[:PROBE] for part in next(iter(built[0][1].train_dataloader())))
+    module, data = built[0]
+    before = torch.get_rng_state()
+    x, y = (part[:PROBE] for part in module.pair(next(iter(data.train_dataloader()))))
+    if not torch.equal(before, torch.get_rng_state()):  # as each DataLoader does: a run alone draws other ones
+        return "its data draw random numbers, which are each run's own"
     batch = torch.stack([x, x.flip(0)]), torch.stack([y, y.flip(0)])
     modules = [module for module, _ in built]
     try:
@@ -64,7 +68,7 @@ def needs(config: RunConfig) -> dict[str, float]:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        forward_loss(module.network, module.loss, next(iter(data.train_dataloader())))
+        forward_loss(module.network, module.loss, module.pair(next(iter(data.train_dataloader()))), module.task)
     weights = sum(parameter.numel() * parameter.element_size() for parameter in module.parameters())
     double = 2 if "64" in str(config.values["trainer"].get("precision")) else 1
     device = trainer_for(config, bar=False).strategy.root_device

@@ -85,9 +85,9 @@ def _fit(records: Sequence[RunRecord], alerts: Sequence[str]) -> None:
         members.append(Member(config, record, module, data, trainer))
     distinct = {id(data): data for _, data in built}
     sources = [[*distinct].index(id(data)) for _, data in built]
-    batches = Zipped([data.train_dataloader() for data in distinct.values()])
+    batches = Zipped([data.train_dataloader() for data in distinct.values()], built[0][0].pair)
     group, file = Group(members, batches, sources), records[0].last_checkpoint
-    val = Zipped([built[0][1].val_dataloader()])
+    val = Zipped([built[0][1].val_dataloader()], built[0][0].pair)
     group.alerts = alerts
     trainer.fit(group, batches, val, ckpt_path=file, weights_only=True if file else None)
     for member in members:

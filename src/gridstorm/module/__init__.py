@@ -1,6 +1,7 @@
 """The one LightningModule around any network, what it measures and steps with, and Lightning's private names."""
 
 import gridstorm.module.lightning  # isort: skip  # first: it imports Lightning in less time
+from gridstorm.module.batch import PLACES, Batch, picked
 from gridstorm.module.lightning import (
     HOOKS,
     TRANSFER,
@@ -17,7 +18,6 @@ from gridstorm.module.lightning import (
     restart_loader,
 )
 from gridstorm.module.metric import (
-    Batch,
     Meter,
     aligned,
     batch_metrics,
@@ -31,6 +31,7 @@ from gridstorm.module.optimizer import parameter_groups
 
 __all__ = [
     "HOOKS",
+    "PLACES",
     "TRANSFER",
     "Batch",
     "CheckpointWriter",
@@ -51,6 +52,7 @@ __all__ = [
     "logged_metrics",
     "loops_of",
     "parameter_groups",
+    "picked",
     "refuse_a_wrong_direction",
     "restart_loader",
 ]

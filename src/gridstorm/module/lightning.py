@@ -56,6 +56,7 @@ def hooks(data: Any, names: Sequence[str]) -> list[str]:
 class LightModule(pl.LightningModule):
     """A LightningModule that skips the per-step work Lightning does for features we do not use."""
 
+    has_pairs = True  # whether each batch is a pair of tensors
     _hooked: bool | None = None  # whether the data module has hooks on a batch's way
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -73,7 +74,7 @@ class LightModule(pl.LightningModule):
         self, batch: Any, device: torch.device | None = None, dataloader_idx: int = 0
     ) -> Any:
         """Move a batch that is not on the device yet, with the hooks that the data module has."""
-        if self._has_hooks():
+        if self._has_hooks() or not self.has_pairs:
             return super()._apply_batch_transfer_handler(batch, device, dataloader_idx)
         return tuple(tensor.to(device or self.device) for tensor in batch)
 

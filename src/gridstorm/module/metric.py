@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from gridstorm.config import METRICS, RunConfig, wrong_direction
 from gridstorm.error import Problem, UserError
 from gridstorm.loss.cross_entropy import CrossEntropy
+from gridstorm.module.batch import Batch
 
-Batch = tuple[Tensor, Tensor]
+IGNORED = -100  # the class of a place that does not count, as torch's losses have it
 DIRECTIONS = {name: mode for metrics in METRICS.values() for name, mode in metrics.items()}
 
 
@@ -26,32 +27,46 @@ class Meter:
         self.sizes.append(size)
         self.values.append(values)
 
-    def means(self, first: int = 0) -> list[float]:
-        """Return the mean of each quantity over the batches from number `first` on, of all processes."""
+    def means(self, first: int = 0) -> list[Any]:
+        """Return the mean of each quantity over the batches from number `first` on, of all processes.
+
+        That of a quantity of several targets is a list.
+        """
         weights = torch.tensor(self.sizes[first:], dtype=torch.float64)
         columns = [torch.stack(column).double().cpu() for column in zip(*self.values[first:], strict=True)]
-        sums = torch.stack([weights.sum(), *((column * weights).sum() for column in columns)])
+        sums = [weights.sum(), *((column.movedim(0, -1) * weights).sum(-1) for column in columns)]
         if torch.distributed.is_available() and torch.distributed.is_initialized():
-            shared = sums.to(self.values[0][0].device)
-            torch.distributed.all_reduce(shared)
-            sums = shared.cpu()
-        return (sums[1:] / sums[0]).tolist()
+            device = self.values[0][0].device
+            for number, total in enumerate(sums):
+                shared = total.to(device)
+                torch.distributed.all_reduce(shared)
+                sums[number] = shared.cpu()
+        return [(total / sums[0]).tolist() for total in sums[1:]]
 
 
 def batch_metrics(task: str, logits: Tensor, y: Tensor, loss: Tensor, plain: bool = False) -> tuple[Tensor, ...]:
     """Return what a batch adds to the metrics of `task`: means over the batch, the loss first.
 
     Args:
-        task: A key of `gridstorm.task.METRICS`.
-        logits: Predictions, [N, C] or [N, 1].
-        y: Targets, [N] int64 or [N, 1] float.
+        task: A key of `gridstorm.config.METRICS`.
+        logits: Predictions, as `aligned` returns them.
+        y: Targets, likewise.
         loss: The batch's loss, a scalar.
         plain: Whether that is the cross entropy itself.
     """
     if task == "classification":
         return loss, (logits.max(-1).indices == y).float().mean()  # argmax takes longer
-    if task == "regression":
+    if task == "segmentation":
+        kept = y != IGNORED
+        return loss, ((logits.max(1).indices == y) & kept).float().sum() / kept.float().sum().clamp(min=1)
+    if task == "multilabel":
+        return loss, ((logits > 0) == (y > 0.5)).float().mean()
+    if task == "reconstruction":
+        return loss, (logits - y).square().mean()
+    if task == "regression" and y.shape[-1] == 1:
         return loss, (logits - y).square().mean(), y.mean(), y.square().mean()
+    if task == "regression":
+        return loss, (logits - y).square().mean(0), y.mean(0), y.square().mean(0)
     return loss, loss if plain else F.cross_entropy(logits, y)
 
 
@@ -64,16 +79,26 @@ def is_plain(loss: nn.Module) -> bool:
     return plain and isinstance(smoothing, float | int) and smoothing == 0
 
 
-def forward_loss(network: nn.Module, loss: nn.Module, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the loss of a batch, a scalar, the logits [N, C] and the targets [N]; in text every position is one."""
+def forward_loss(network: nn.Module, loss: nn.Module, batch: Batch, task: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the loss of a batch, a scalar, and its predictions and targets, as `aligned` returns them."""
     x, y = batch
-    logits, y = aligned(network(x), y)
+    logits, y = aligned(task, network(x), y)
     return loss(logits, y), logits, y
 
 
-def aligned(logits: Tensor, y: Tensor) -> Batch:
-    """Return predictions [N, C] and targets [N] of every position of a text, and others as they are."""
-    return (logits.flatten(0, 1), y.flatten()) if logits.dim() == 3 else (logits, y)
+def aligned(task: str, logits: Tensor, y: Tensor) -> Batch:
+    """Return predictions and targets as the loss and the metrics of a task take them.
+
+    Of a language model [N, C] and [N], every position of a text being one sample; of a reconstruction in the input's
+    shape; of several labels the targets as numbers, 0 or 1.
+    """
+    if task == "language_modelling" and logits.dim() == 3:
+        return logits.flatten(0, 1), y.flatten()
+    if task == "reconstruction" and logits.shape != y.shape and logits[:1].numel() == y[:1].numel():
+        return logits.reshape(y.shape), y
+    if task == "multilabel":
+        return logits, y.to(logits.dtype)
+    return logits, y
 
 
 def direction(name: str, metric: Any) -> str | None:

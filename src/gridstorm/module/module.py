@@ -14,26 +14,31 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torchmetrics import Metric, MetricCollection
 
 from gridstorm.config import metrics
+from gridstorm.module.batch import Batch, picked
 from gridstorm.module.lightning import LightModule
-from gridstorm.module.metric import Batch, Meter, batch_metrics, forward_loss, is_plain
+from gridstorm.module.metric import Meter, batch_metrics, forward_loss, is_plain
 from gridstorm.module.optimizer import built, counts_steps, parameter_groups, split_parameters
+
+SHOWN = ("classification", "regression")  # tasks whose predictions in the test are shown as a whole
 
 
 class Module(LightModule):
     """Trains `network` on batches (x, y).
 
     Args:
-        network: Maps x [N, ...] to logits [N, C], or [N, T, C] for text.
-        loss: Maps logits [N, C] and y to a scalar; text comes as N times T samples.
+        network: Maps x [N, ...] to logits [N, C], or [N, T, C] for text, or [N, C, ...] with one class for each place.
+        loss: Maps predictions and targets to a scalar, as `aligned` returns them.
         optimizer: Makes the optimizer of parameter groups.
         scheduler: Makes the scheduler of the optimizer. If it takes `total_steps` or `T_max` and has none, it is given
             the number of steps and stepped at each of them; otherwise it is stepped at each epoch's end.
-        task: A key of `gridstorm.task.METRICS`.
+        task: A key of `gridstorm.config.METRICS`.
         seed: Of what each epoch draws.
         l1: Times the sum of the absolute weights is added to the loss.
         skip_norm_and_bias: Whether weight decay and `l1` leave normalisation layers and biases alone.
-        unit: The standard deviation of the target in its own unit, for regression.
+        unit: The standard deviation of the target in its own unit, for regression, of several targets a list; the bytes
+            of a token for a language model.
         shift: Its mean.
+        names: What a batch calls x and y, where it is not the pair of them.
         metrics: Of torchmetrics, by the name under which they are logged for validation and test; those of a regression
             see predictions and targets in their own unit.
     """
@@ -51,14 +56,16 @@ class Module(LightModule):
         seed: int = 0,
         l1: float = 0.0,
         skip_norm_and_bias: bool = False,
-        unit: float = 1.0,
-        shift: float = 0.0,
+        unit: float | list[float] = 1.0,
+        shift: float | list[float] = 0.0,
+        names: Mapping[str, Any] | None = None,
         metrics: Mapping[str, Metric] | None = None,
     ) -> None:
         super().__init__()
         self.network, self.loss = network, loss
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.task, self.seed, self.unit, self.shift = task, seed, unit, shift
+        self.names, self.has_pairs = names, not names and task != "reconstruction"
         self.watching = bool(metrics)
         if metrics:
             whole = MetricCollection({**metrics}, prefix="val/", compute_groups=False)
@@ -104,9 +111,14 @@ class Module(LightModule):
         """Return the network's logits."""
         return self.network(x)  # type: ignore[no-any-return]
 
-    def measured_step(self, part: str, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    def pair(self, batch: Any) -> Batch:
+        """Return the input and the target of a batch."""
+        return batch if self.has_pairs else picked(batch, self.names, self.task)  # type: ignore[return-value]  # it was tried
+
+    def measured_step(self, part: str, batch: Any) -> tuple[Tensor, Tensor, Tensor]:
         """Return the loss, the logits and the targets of a batch, and add it to the metrics of its part."""
-        loss, logits, y = forward_loss(self.network, self.loss, batch)
+        batch = self.pair(batch)
+        loss, logits, y = forward_loss(self.network, self.loss, batch, self.task)
         values = batch_metrics(self.task, logits.detach(), y, loss.detach(), is_plain(self.loss))
         self.meters[part].add(len(batch[0]), values)
         if self.watching and part != "train":
@@ -119,25 +131,28 @@ class Module(LightModule):
 
     def in_own_unit(self, logits: Tensor, y: Tensor) -> Batch:
         """Return predictions and targets as metrics see them: those of a regression [N], in their own unit."""
+        if self.task == "multilabel":
+            return logits, y.long()
         if self.task != "regression":
             return logits, y
-        return logits.squeeze(-1) * self.unit + self.shift, y.squeeze(-1) * self.unit + self.shift
+        unit, shift = (torch.as_tensor(value, dtype=y.dtype, device=y.device) for value in (self.unit, self.shift))
+        return logits.squeeze(-1) * unit + shift, y.squeeze(-1) * unit + shift
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Return the loss to minimise."""
         loss = self.measured_step("train", batch)[0]
         if self.l1:
             loss = loss + self.l1 * sum(parameter.abs().sum() for parameter in self.l1_parameters)
         return loss
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Add a batch to the validation metrics."""
         self.measured_step("val", batch)
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Add a batch to the test metrics and keep its predictions, except those of text."""
+    def test_step(self, batch: Any, batch_idx: int) -> None:
+        """Add a batch to the test metrics and keep its predictions, where something is shown of them."""
         _, logits, y = self.measured_step("test", batch)
-        if self.task != "language_modelling":
+        if self.task in SHOWN:
             self.predictions.append((logits.detach().cpu(), y.cpu()))
 
     def on_train_epoch_start(self) -> None:

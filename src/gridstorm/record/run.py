@@ -19,7 +19,17 @@ from typing import IO, TYPE_CHECKING, Any
 
 import yaml
 
-from gridstorm.config import CONFIG, METRICS, RunConfig, checked_again, default_name, is_file, misnamed, no_data
+from gridstorm.config import (
+    CONFIG,
+    METRICS,
+    RunConfig,
+    checked_again,
+    default_name,
+    is_file,
+    misnamed,
+    no_data,
+    task_of,
+)  # fmt: skip
 from gridstorm.error import Problem, UserError
 from gridstorm.record.file import (
     BEST,
@@ -44,7 +54,6 @@ from gridstorm.record.file import (
 )  # fmt: skip
 from gridstorm.record.point import COUNTERS, points_after
 from gridstorm.record.result import Result, Status, best_name, finite
-from gridstorm.target import find
 
 if TYPE_CHECKING:
     from gridstorm.record.tensorboard import EventFile
@@ -305,8 +314,7 @@ class RunRecord:
         self.events.hparams(hyperparameters(config.recipe, config.choices), group, environment["started"])
         text = markdown((self.directory / CONFIG).read_text(), "yaml")
         self.events.text("config", f"{markdown(origin.get('command', ''), 'sh')}\n\n{text}")
-        data = find(config.values["data"]["_target_"])
-        names = METRICS.get(data.constant("task") if data else "", {})
+        names = METRICS.get(environment.get("task") or task_of(config.values) or "", {})
         self.events.charts({"train against validation": {name: [f"train/{name}", f"val/{name}"] for name in names}})
 
     @property

@@ -1,9 +1,10 @@
 """One run: build, train, test, record."""
 
 import gridstorm.module  # isort: skip  # first: it imports Lightning in less time
-from gridstorm.run.build import curve_for, fingerprint, module_for, network_for, prepared, sketched, trainer_for
+from gridstorm.run.build import curve_for, module_for, network_for, sketched, trainer_for
 from gridstorm.run.checkpoint import last_state, loaded
 from gridstorm.run.curve import epoch_seed
+from gridstorm.run.data import fingerprint, prepared
 from gridstorm.run.process import threads
 from gridstorm.run.rerun import rerun
 from gridstorm.run.result import conclude

@@ -1,8 +1,6 @@
 """The objects that a configuration names: data, network, LightningModule, Trainer."""
 
-import hashlib
 import inspect
-import os
 import warnings
 from contextlib import nullcontext
 from pkgutil import resolve_name
@@ -12,29 +10,14 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from gridstorm.config import OF_MODULES, RunConfig, is_module, named_files
-from gridstorm.error import Problem, UserError, refused, said
-from gridstorm.module import Module, NoProfiler, direction, refuse_a_wrong_direction
+from gridstorm.config import OF_CLASSES, OF_MODULES, RunConfig, is_module
+from gridstorm.error import Problem, UserError, refused
+from gridstorm.module import Module, NoProfiler, direction, picked, refuse_a_wrong_direction
 from gridstorm.record import RunRecord, code
 from gridstorm.run.curve import Curve
+from gridstorm.run.data import batch_names, fingerprint
 from gridstorm.run.warning import quiet
-from gridstorm.target import build, is_a_librarys, where
-
-
-def prepared(config: RunConfig) -> Any:
-    """Return the data module with its parts read, split and standardised."""
-    data = build(config.values["data"])
-    try:
-        if os.environ.get("LOCAL_RANK", "0") == "0":
-            data.prepare_data()
-        data.setup("fit")
-    except Exception as error:
-        key, path = f"data={config.choices.get('data')}", str(config.values["data"]["_target_"])
-        if isinstance(error, ValueError | OSError) and is_a_librarys(path):  # ours say what to do
-            raise refused(key, error) from error
-        fact = f"{path} raised {' '.join(said(error).split()).rstrip('.')}{where(error)}."
-        raise UserError([Problem(key, fact, "Correct the class, or what it is given.")]) from error
-    return data
+from gridstorm.target import build
 
 
 def network_for(config: RunConfig, data: Any) -> nn.Module:
@@ -75,15 +58,16 @@ def module_for(config: RunConfig, network: nn.Module, data: Any) -> pl.Lightning
     """Return the LightningModule: ours around the network, or the model itself where it is one."""
     if isinstance(network, pl.LightningModule):
         return network
-    values = config.values
+    values, unit = config.values, 0.0 if data.task == "language_modelling" else 1.0
     return Module(
         network,
         loss_for(config, data),
         *(build(values[name]) for name in ("optimizer", "scheduler")),
         task=data.task,
         seed=values["seed"],
-        unit=getattr(data, "target_std", 1.0),
+        unit=getattr(data, "bytes_per_token" if data.task == "language_modelling" else "target_std", unit),
         shift=getattr(data, "target_mean", 0.0),
+        names=batch_names(config),
         metrics=metrics_for(config, data),
         **values["regularization"],
     )
@@ -98,7 +82,8 @@ def metrics_for(config: RunConfig, data: Any) -> dict[str, Any]:
     metrics = {}
     for name, node in (config.values.get("metric") or {}).items():
         target = resolve_name(node["_target_"])
-        known = {"num_classes": data.num_outputs, "num_labels": data.num_outputs, "task": "multiclass"}
+        count, kind = data.num_outputs, "multilabel" if data.task == "multilabel" else "multiclass"
+        known = {"num_classes": count, "num_labels": count, "num_outputs": count, "task": kind}
         metrics[name] = build(node, **{key: value for key, value in known.items() if takes(target, key, exactly=True)})
     monitor = config.values["monitor"].removeprefix("val/")
     if monitor in metrics:
@@ -118,7 +103,7 @@ def loss_for(config: RunConfig, data: Any) -> nn.Module:
     node = config.values["loss"]
     tensors = {name: torch.tensor(value, dtype=torch.float32) for name, value in node.items() if _is_numbers(value)}
     if node.get("weight") == "balanced":
-        tensors["weight"] = balanced(data)
+        tensors["weight"] = balanced(config, data)
     classes, weight = getattr(data, "num_outputs", None), tensors.get("weight")
     if weight is not None and classes is not None and len(weight) != classes:
         fact = f"It has {len(weight)} numbers, and there are {classes} classes."
@@ -131,9 +116,14 @@ def _is_numbers(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, int | float) for item in value)
 
 
-def balanced(data: Any) -> torch.Tensor:
+def balanced(config: RunConfig, data: Any) -> torch.Tensor:
     """Return the weight of each class with which all of them count the same in training."""
-    y = torch.cat([batch[1].flatten().cpu() for batch in data.train_dataloader()])
+    if data.task not in OF_CLASSES:
+        fact = f"It counts classes, and the task is {data.task.replace('_', ' ')}."
+        raise UserError([Problem("loss.weight=balanced", fact, "Give a list of numbers.")])
+    pairs = (picked(batch, batch_names(config), data.task) for batch in data.train_dataloader())
+    y = torch.cat([pair[1].flatten().cpu() for pair in pairs if pair])
+    y = y[y >= 0]  # what does not count has -100
     counts = torch.bincount(y, minlength=data.num_outputs)
     if missing := (counts == 0).nonzero().flatten().tolist():
         fact = f"Class {missing[0]} has no training sample to be balanced by."
@@ -188,11 +178,3 @@ def trainer_for(config: RunConfig, bar: bool = True) -> pl.Trainer:
 def made_by(config: RunConfig, data: Any) -> dict[str, str]:
     """Return what a run is made by, beside its recipe; it is asked before the training, which it could not undo."""
     return {"code": code(config.recipe), "data": fingerprint(config, data), "torch": str(torch.__version__)}
-
-
-def fingerprint(config: RunConfig, data: Any) -> str:
-    """Return the data module's name for its data, or one for the files that its section names; empty without any."""
-    if hasattr(data, "fingerprint"):
-        return str(data.fingerprint())
-    files = named_files(config.values["data"])
-    return hashlib.sha256(str(files).encode()).hexdigest() if files else ""

@@ -71,11 +71,12 @@ class Curve(pl.Callback):
         self._validated: dict[str, float] = {}
         self._score: float | None = None  # of this epoch
         self._seen: dict[str, torch.Tensor] = {}
-        self._measures = self._resumed = False
+        self._measures = self._counts = self._resumed = False
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """See once whether the module measures by itself: asking at each step would cost a hundredth of it."""
         self._measures = isinstance(pl_module, Measuring)
+        self._counts = self._measures and getattr(pl_module, "has_pairs", True)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock, at what the run has taken already; one that goes on may have been asked to stop."""
@@ -90,6 +91,8 @@ class Curve(pl.Callback):
             pl_module.device.type != "cpu"
         ):  # torch.manual_seed formats a stack trace for accelerators that are not there
             torch.manual_seed(seed)
+        if callable(tell := getattr(getattr(trainer, "datamodule", None), "set_epoch", None)):
+            tell(trainer.current_epoch)
         random.seed(seed)
         np.random.seed(seed % 2**32)  # the generator that a user's own code draws from
         if self._resumed and isinstance(trainer, pl.Trainer):  # not a run of a group, whose loaders are seeded
@@ -111,7 +114,7 @@ class Curve(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count the samples, and log a point within a long epoch."""
-        size = len(batch[0]) if self._measures else batch_size(batch)
+        size = len(batch[0]) if self._counts else batch_size(batch)
         self.progress["samples"] += size * trainer.world_size
         if self.is_point(trainer) and not trainer.is_last_batch:
             self.log_step(trainer, pl_module)

@@ -21,12 +21,11 @@ def review(events: EventFile, step: int, module: Module, data: Any) -> None:
     if module.task == "language_modelling":
         events.text("samples", samples(module, data), step)
         return
+    if not module.predictions:
+        return
     logits, y = (torch.cat(parts) for parts in zip(*module.predictions, strict=True))
     if module.task == "regression":
-        true, predicted = (
-            values.flatten() * getattr(data, "target_std", 1.0) + getattr(data, "target_mean", 0.0)
-            for values in (y, logits)
-        )
+        predicted, true = (values.flatten() for values in module.in_own_unit(logits, y))
         events.image("test/predicted against true", scatter(true.numpy(), predicted.numpy()), step)
         return
     names = getattr(data, "class_names", ()) or tuple(str(number) for number in range(data.num_outputs))

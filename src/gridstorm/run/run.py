@@ -15,15 +15,16 @@ from gridstorm.config import CONFIG, RunConfig
 from gridstorm.error import Problem, RunFailed, UserError, refused, said, status
 from gridstorm.module import Module, Recorder
 from gridstorm.record import DIFFERENCE, ERROR, Result, RunRecord, Status, environment, uncommitted
-from gridstorm.run.build import curve_for, made_by, module_for, network_for, prepared, sketched, trainer_for
+from gridstorm.run.build import curve_for, made_by, module_for, network_for, sketched, trainer_for
 from gridstorm.run.checkpoint import last_state
 from gridstorm.run.curve import AfterEpoch, Curve
+from gridstorm.run.data import prepared, unread
 from gridstorm.run.evaluation import test
 from gridstorm.run.process import stopped_by_signals, threads
 from gridstorm.run.rehearsal import rehearse
 from gridstorm.run.result import closing, conclude, outcome
 from gridstorm.run.shape import refuse_a_single_sample, try_one_batch
-from gridstorm.run.summary import card
+from gridstorm.run.summary import card, notes
 from gridstorm.run.warning import quiet, tried, warned
 from gridstorm.target import build, where
 
@@ -45,11 +46,11 @@ def run(config: RunConfig) -> Result | None:
         if config.values["resume"]:
             return resume(config)
         if config.values["explain"]:
-            data = build(config.values["data"])
+            data = unread(config)
             network = sketched(config, data)
             if config.values["data"].get("batch_size") == 1 and not isinstance(network, pl.LightningModule):
                 refuse_a_single_sample(network, torch.empty(1, *data.input_shape, device="meta"))
-            print(card(config, network))
+            print(card(config, network, notes(config, data)))
             return None
         command = shlex.join(["python", "train.py", *config.overrides])
         return train(
@@ -123,7 +124,7 @@ def _train(
     if first and alone and record.fresh and values["name"] not in (None, record.directory.name):
         print(f"{values['name']} is taken: this run is {record.directory.name}.")
     if first and alone:
-        print(card(config, network, left_out), end="\n\n", flush=True)
+        print(card(config, network, notes(config, data, left_out)), end="\n\n", flush=True)
     try:
         fit(trainer, module, data, curve, alone)
         tested = tried("It was not tested", test, record, trainer, module, data) or {} if alone else {}
@@ -177,7 +178,8 @@ def begin(config: RunConfig, record: RunRecord, trainer: pl.Trainer, data: Any, 
             record.reopen()
         device = trainer.strategy.root_device
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
-        record.begin(step, environment(name, made_by(config, data)))
+        told = {"task": data.task} if hasattr(data, "task") else {}
+        record.begin(step, environment(name, made_by(config, data)) | told)
     except UserError:
         record.close()
         raise

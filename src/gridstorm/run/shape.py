@@ -3,7 +3,6 @@
 import copy
 import math
 import warnings
-from contextlib import suppress
 from typing import Any
 
 import torch
@@ -13,7 +12,8 @@ from torch import nn
 from gridstorm.config import RunConfig, misshapen
 from gridstorm.data import PARTS
 from gridstorm.error import Problem, UserError, said
-from gridstorm.module import TRANSFER, Batch, Module, aligned, hooks
+from gridstorm.module import Batch, Module, aligned
+from gridstorm.run.data import first_batch
 
 Shapes = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
@@ -29,21 +29,14 @@ def try_one_batch(config: RunConfig, module: Module, data: Any) -> None:
     refuse_an_end_before_a_score(config, data)
     key = f"data={config.choices.get('data', config.values['data']['_target_'])}"
     for part in PARTS:
-        batch = None
-        with suppress(Exception), torch.random.fork_rng(devices=[]):  # what raises here the training will tell
-            batch = next(iter(getattr(data, f"{part}_dataloader")()), None)
-            if batch is not None and hooks(data, TRANSFER):
-                batch = data.on_after_batch_transfer(data.on_before_batch_transfer(batch, 0), 0)
+        try:
+            batch = first_batch(config, data, part)
+        except UserError:
+            raise
+        except Exception:
+            continue  # the training will tell
         if batch is None:
             continue
-        pair = (
-            isinstance(batch, list | tuple)
-            and len(batch) == 2
-            and all(isinstance(item, torch.Tensor) for item in batch)
-        )
-        if not pair or not batch[0].dim() or not batch[1].dim() or len(batch[0]) != len(batch[1]):
-            fact = f"A batch of the {part} part is not two tensors, x and y, of as many samples each."
-            raise UserError([Problem(key, fact, "Let its loaders yield (x, y).")])
         if part == "train" and len(batch[0]) == 1:
             refuse_a_single_sample(module.network, batch[0])
         shapes = shapes_of(module, (batch[0][:2], batch[1][:2]))
@@ -65,7 +58,8 @@ def refuse_metrics_that_do_not_fit(module: Module, batch: Batch) -> None:
         return
     with torch.random.fork_rng(devices=[]), torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of classes that a single batch lacks
-        logits, y = aligned(copy.deepcopy(module.network).eval()(batch[0].to(device)), batch[1].to(device))
+        logits = copy.deepcopy(module.network).eval()(batch[0].to(device))
+        logits, y = aligned(module.task, logits, batch[1].to(device))
         for name, metric in module.collections["val"].items(keep_base=True):
             watched = copy.deepcopy(metric).to(device)
             try:
@@ -139,7 +133,7 @@ def shapes_of(module: Module, batch: Batch) -> Shapes | None:
             warnings.simplefilter("ignore")  # the training tells the same
             module.network.eval()
             x, y = (tensor.to(device) for tensor in batch)
-            logits, y = aligned(module.network(x), y)
+            logits, y = aligned(module.task, module.network(x), y)
             shapes = tuple(logits.shape), tuple(y.shape)
             return *shapes, () if misshapen(module.task, *shapes, ()) else tuple(module.loss(logits, y).shape)
     except Exception:

@@ -1,31 +1,51 @@
 """What a run is, before it starts: the hyperparameters that were set, and the parameters that training will learn."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from torch import nn
 
-from gridstorm.config import RunConfig, leaves
+from gridstorm.config import AUTO, RunConfig, is_module, leaves, task_of
 from gridstorm.report import table
+from gridstorm.run.data import fingerprint
 from gridstorm.target import shown
 
 HIDDEN = ("_target_", "_partial_")
 
 
-def card(config: RunConfig, network: nn.Module, left_out: Sequence[str] = ()) -> str:
+def card(config: RunConfig, network: nn.Module, notes: Sequence[str] = ()) -> str:
     """Return both tables as text.
 
     Args:
         config: The configuration.
         network: What is trained; it may be on the meta device.
-        left_out: The hyperparameters that no checkpoint will hold, since they are no plain values.
+        notes: What else is to be known before the training, a sentence each.
     """
     set_by_you = "Hyperparameters: what you set\n" + table(hyperparameters(config))
     rows = list(parameters(network))
     total = sum(parameter.numel() for parameter in network.parameters())
     learned = "Parameters: what training learns\n" + table([*rows, ("total", "", "", f"{total:,}")], right=(3,))
+    return "\n".join([f"{set_by_you}\n\n{learned}", *(["", *notes] if notes else [])])
+
+
+def notes(config: RunConfig, data: Any, left_out: Sequence[str] = ()) -> list[str]:
+    """Return what is to be known of a run beside its two tables.
+
+    Args:
+        config: The configuration.
+        data: The data module.
+        left_out: The hyperparameters that no checkpoint will hold, since they are no plain values.
+    """
+    lines = []
+    if not is_module(config.values["model"]["_target_"]):
+        asked = config.values.get("task", AUTO) != AUTO
+        why = "asked for" if asked else "the data say so" if task_of(config.values) else "as their first batch shows"
+        lines.append(f"Task: {data.task} ({why})")
+    if not hasattr(data, "fingerprint") and not fingerprint(config, data):
+        lines.append("Data: nothing tells whether they change between runs (no fingerprint, and no file is named)")
     if left_out:
-        learned += f"\nNot in its checkpoints, since they are built anew from config.yaml: {', '.join(left_out)}"
-    return f"{set_by_you}\n\n{learned}"
+        lines.append(f"Not in its checkpoints, since they are built anew from config.yaml: {', '.join(left_out)}")
+    return lines
 
 
 def hyperparameters(config: RunConfig) -> list[tuple[str, str, str]]:

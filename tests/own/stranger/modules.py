@@ -32,6 +32,13 @@ class Base(pl.LightningModule):
         return torch.optim.Adam(self.parameters(), self.lr)
 
 
+class Stop(pl.Callback):
+    """Ctrl-C in the epoch that the environment names."""
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        Base.on_train_epoch_start(trainer)  # type: ignore[arg-type]
+
+
 class Autoencoder(Base):
     def __init__(self, lr: float = 0.01, code: int = 4) -> None:
         super().__init__()
