@@ -18,7 +18,7 @@ SAMPLES, SAMPLE_BYTES, PROMPT_BYTES, TEMPERATURE = 3, 200, 32, 0.8
 
 def review(events: EventFile, step: int, module: Module, data: Any) -> None:
     """Show what the module predicted in its test, as fits the task."""
-    if module.task == "language_modelling":
+    if module.task == "language_modelling" and hasattr(data, "decode"):
         events.text("samples", samples(module, data), step)
         return
     if not module.predictions:
