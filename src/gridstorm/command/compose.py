@@ -190,6 +190,9 @@ def _checked(
     """Return a configuration's plain values and what is wrong with them, saying of a preset's or a choice's whose."""
     plain, problems = resolved(config, folders(hydra), unknown)
     problems += _of_no_use(plain, config, hydra)
+    if plain.get("parent"):
+        remedy = "Write resume=RUN trainer.max_epochs=N to train a run longer."
+        problems.append(Problem("parent", "The run sets this itself.", remedy))
     origins = _origins(plain, config, hydra) if problems else {}
     return plain, [replace(problem, key=f"{problem.key}{_place(problem, origins)}") for problem in problems]
 

@@ -193,7 +193,9 @@ class Overrides:
         if value != printable(value):
             return Problem(text, "It holds what cannot be shown.", "Take it out.")
         unclosed = any(value.count(opening) != value.count(other) for opening, other in ("[]", "{}", "()"))
-        quoted = value.replace('"', "")
+        quoted, bare = value.replace('"', ""), re.sub(r"""(["'])([^"']+)\1\s*:""", r"\2:", value)
+        if bare != value and self._read(f"{key}={bare}", key):
+            return Problem(text, "The names in a section stand without quotes.", f"Write '{key}={bare}'.")
         remedy = "Close every bracket." if unclosed else f"Quote it, if it is a text: '{key}=\"{quoted}\"'."
         return Problem(text, "Its value cannot be read.", remedy)
 

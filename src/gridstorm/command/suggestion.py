@@ -9,7 +9,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gridstorm.config import as_written, keys
+from gridstorm.config import OF_RUNS, as_written, keys
 from gridstorm.error import MANY, Problem, closest
 from gridstorm.target import find
 
@@ -38,7 +38,7 @@ def misplaced_key(
         return Problem(text, f"{key} is there already.", f"Write {text.lstrip('+')}.") if taken else None
     if present:
         return None
-    taker = _taker(holder, name)
+    taker = _taker(holder, parent, name)
     if taker and not override.is_delete():
         return Problem(text, f"{taker} takes it, but its section does not list it.", f"Write +{text}.")
     return Problem(text, f"There is no key {key!r}.", _remedy(config, key, text.partition("=")[2], choices(), folders))
@@ -87,11 +87,13 @@ def _get(config: DictConfig, key: str) -> Any:
         return None
 
 
-def _taker(holder: Any, name: str) -> str | None:
-    """Return the class whose section `holder` is, if it takes an argument `name`."""
+def _taker(holder: Any, section: str, name: str) -> str | None:
+    """Return the class whose section `holder` is, if it takes an argument `name`, or the run if it reads that there."""
     path = _get(holder, "_target_") if isinstance(holder, DictConfig) else ABSENT
     target = None if path is ABSENT else find(str(path))
-    return target.name if target and target.signature().get(name) else None
+    if target and target.signature().get(name):
+        return target.name
+    return "The run" if target and name in OF_RUNS.get(section, {}) else None
 
 
 def _lists(folders: Sequence[Path], group: str, choice: str, key: str) -> bool:

@@ -2,7 +2,7 @@
 
 from gridstorm.config.check import check_values, checked_again, resolved, told_once
 from gridstorm.config.compatibility import fitting, wrong_direction
-from gridstorm.config.file import digest_of_folder, named_files, named_folders
+from gridstorm.config.file import digest, digest_of_folder, named_files, named_folders, weights_file
 from gridstorm.config.group import (
     COUNTED,
     GROUPS,
@@ -10,6 +10,7 @@ from gridstorm.config.group import (
     MAPPINGS,
     NOT_A_SWEEP,
     OF_MODULES,
+    OF_RUNS,
     OF_SWEEPS,
     PARTIAL,
     given,
@@ -38,6 +39,7 @@ __all__ = [
     "NOT_A_SWEEP",
     "OF_CLASSES",
     "OF_MODULES",
+    "OF_RUNS",
     "OF_SWEEPS",
     "PARTIAL",
     "Point",
@@ -49,6 +51,7 @@ __all__ = [
     "component",
     "copies",
     "default_name",
+    "digest",
     "digest_of_folder",
     "duration",
     "fitting",
@@ -75,5 +78,6 @@ __all__ = [
     "seconds",
     "task_of",
     "told_once",
+    "weights_file",
     "wrong_direction",
 ]

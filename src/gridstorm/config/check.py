@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from gridstorm.config.compatibility import compatible
+from gridstorm.config.file import weights_file
 from gridstorm.config.group import (
     COUNTED,
     MAPPINGS,
@@ -166,6 +167,13 @@ def _places(plain: Mapping[str, Any]) -> Iterator[Problem]:
     before = sweep.get("from") if isinstance(sweep, dict) else None
     if isinstance(before, str) and not is_file(Path(before, MANIFEST)):
         yield Problem(f"sweep.from={before}", "There is no sweep in this directory.", "Name the directory of a sweep.")
+    source = plain.get("init_from")
+    if isinstance(source, str) and weights_file(source) is None:
+        remedy = "Name the directory of a run, or a file of weights."
+        yield Problem(f"init_from={source}", "There are no weights here.", remedy)
+    if plain.get("horizon") == "stretch" and not (resume or plain.get("parent")):
+        remedy = "Write resume=RUN trainer.max_epochs=N horizon=stretch."
+        yield Problem("horizon=stretch", "It is of a run that is trained longer than it was.", remedy)
     if isinstance(resume, str) and not is_file(Path(resume, CONFIG)):
         remedy = "Name the directory that a run printed at its end."
         yield Problem(f"resume={resume}", "There is no run in this directory.", remedy)
@@ -204,7 +212,7 @@ def _arguments(key: str, node: Mapping[str, Any], target: Target) -> Iterator[Pr
         elif argument:
             yield from _value(dotted, value, argument.type, limits)
         elif name in OF_RUNS.get(key, {}):
-            yield from _of_the_run(key, name, value)
+            yield from _of_the_run(key, name, value, target)
         elif name in SPECIAL:
             yield from _value(dotted, value, written(SPECIAL[name]), limits)
         elif name == "_args_" or (name != "_target_" and not signature.open):
@@ -217,9 +225,11 @@ def _arguments(key: str, node: Mapping[str, Any], target: Target) -> Iterator[Pr
             yield Problem(dotted, f"{target.name} cannot be built without it.", f"Write +{dotted}=VALUE.")
 
 
-def _of_the_run(key: str, name: str, value: Any) -> Iterator[Problem]:
-    """What the run itself reads of a section is of its type, and of a batch it names what there is to name."""
+def _of_the_run(key: str, name: str, value: Any, target: Target) -> Iterator[Problem]:
+    """What the run itself reads of a section is of its type, and names what there is to name."""
     yield from _value(f"{key}.{name}", value, written(OF_RUNS[key][name]), {})
+    if name == "groups" and isinstance(value, dict):
+        yield from _groups(value, target, RANGES if is_a_librarys(target.path) else {})
     for inner, item in value.items() if name == "batch" and isinstance(value, dict) else ():
         dotted = f"{key}.{name}.{inner}"
         if inner in OF_BATCHES:
@@ -227,6 +237,25 @@ def _of_the_run(key: str, name: str, value: Any) -> Iterator[Problem]:
         else:
             fact = "A batch has an input x and a target y, and num_outputs classes."
             yield Problem(f"{dotted}={shown(item)}", fact, did_you_mean(str(inner), OF_BATCHES))
+
+
+def _groups(groups: Mapping[str, Any], target: Target, limits: Mapping[str, Range]) -> Iterator[Problem]:
+    """What is set for some parameters are arguments of the optimizer, each of the right type and in its range."""
+    signature = target.signature()
+    names = [argument.name for argument in signature.arguments if argument.name != "params"]
+    for pattern, settings in groups.items():
+        dotted = f"optimizer.groups.{pattern}"
+        if not isinstance(settings, dict):
+            remedy = f"Write 'optimizer.groups={{{pattern}:{{lr:1e-4}}}}'."
+            yield Problem(f"{dotted}={shown(settings)}", "It must say what is set for these parameters.", remedy)
+            continue
+        for name, value in settings.items():
+            argument = signature.get(name)
+            if argument and name != "params":
+                yield from _value(f"{dotted}.{name}", value, argument.type, limits)
+            else:
+                fact = f"{target.name} takes no {name!r}."
+                yield Problem(f"{dotted}.{name}={shown(value)}", fact, did_you_mean(str(name), names))
 
 
 def _class_weights(key: str, value: Any) -> Iterator[Problem]:

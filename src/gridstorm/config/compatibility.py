@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from gridstorm.config.group import is_module
+from gridstorm.config.group import is_module, of_runs
 from gridstorm.config.task import AUTO, METRICS, TORCH_LOSSES, monitors, task_of
 from gridstorm.error import Problem, did_you_mean
 from gridstorm.target import find
@@ -20,6 +20,7 @@ def compatible(plain: Mapping[str, Any], folders: Collection[Path], unknown: Col
         folders: Where the choices' files are, to name the choices that fit.
         unknown: Groups whose choice is not known, so that nothing is said of them.
     """
+    yield from _grouped(plain)
     if is_module(plain["model"]["_target_"]):  # what it takes and logs is seen when a batch is tried
         yield from _never_measured(plain)
         return
@@ -108,6 +109,22 @@ def wrong_direction(name: str, mode: str, known: str, key: str = "") -> Problem:
     """Return the problem of a metric that is to get worse; `key`: what stands before `mode` in the configuration."""
     words = "smaller" if known == "min" else "larger"
     return Problem(f"{key}mode={mode}", f"{name} is better when it is {words}.", f"Write {key}mode={known}.")
+
+
+def _grouped(plain: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is set for some parameters alone has an effect."""
+    groups = of_runs("optimizer", plain.get("optimizer") or {}).get("groups")
+    if not groups:
+        return
+    if is_module(plain["model"]["_target_"]):
+        fact = "A LightningModule gives its optimizer its parameters itself."
+        yield Problem("optimizer.groups", fact, "Leave it out, and group them in configure_optimizers.")
+        return
+    scheduler = find(str(plain["scheduler"]["_target_"]))
+    sets_lr = any(isinstance(settings, Mapping) and "lr" in settings for settings in groups.values())
+    if sets_lr and scheduler and scheduler.signature().get("max_lr"):
+        fact = f"{scheduler.name} gives every group its own max_lr, whatever its lr."
+        yield Problem("optimizer.groups", fact, "Choose another scheduler, such as scheduler=warmup_cosine.")
 
 
 def _of_metrics(plain: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gridstorm.config.limit import is_file
+from gridstorm.config.limit import WEIGHTS, is_file
 
 FOLDERS = ("root", "path", "dir", "data_dir", "folder", "directory")  # keys whose text may be a folder's name alone
 SMALL = 2**26  # bytes of a folder up to which its files are read; of a larger one their times count
@@ -27,6 +27,11 @@ def digest(file: Path) -> str:
 def _digest(file: Path, size: int, changed: int) -> str:
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()[:12]
+
+
+def weights_file(text: str) -> Path | None:
+    """Return the checkpoint that a file's or a run's name stands for, None where there is none."""
+    return next((file for file in (Path(text), *(Path(text, name) for name in WEIGHTS)) if is_file(file)), None)
 
 
 def named_folders(node: Any, key: str = "") -> Iterator[str]:

@@ -22,7 +22,7 @@ GIVEN = {
     },
 }
 # Keys of a section that the run reads itself, with their types, unless its target takes an argument of that name.
-OF_RUNS: dict[str, dict[str, str]] = {"data": {"batch": "dict | None"}}
+OF_RUNS: dict[str, dict[str, str]] = {"data": {"batch": "dict | None"}, "optimizer": {"groups": "dict | None"}}
 OF_BATCHES = {"x": "str | int | None", "y": "str | int | None", "num_outputs": "int | None"}  # what data.batch says
 COUNTED = ("total_steps", "T_max")
 MODULE = "pytorch_lightning.core.module.LightningModule"

@@ -20,6 +20,10 @@ TYPES = {
     "name": "str | None",
     "output_dir": "str",
     "resume": "str | None",
+    "horizon": "Literal['keep', 'stretch']",
+    "parent": "dict | None",
+    "init_from": "str | None",
+    "freeze": "list[str]",
     "explain": "bool",
     "logger": "Any",
     "callbacks": "dict | None",
@@ -49,7 +53,17 @@ TYPES = {
 NAMES = {"name": "Write output_dir=DIRECTORY name=NAME.", "sweep.name": "Write output_dir=DIRECTORY sweep.name=NAME."}
 CONFIG, MANIFEST = "config.yaml", "sweep.json"  # the files that make a directory a run's and a sweep's
 LONGEST = 100  # bytes of the name of a directory that is made of values
-ADDED = ("sweep.max_runs", "monitor_later", "metric", "task")  # keys that records of before have not
+WEIGHTS = ("checkpoints/best.ckpt", "checkpoints/last.ckpt")  # of a run, the first that is there
+ADDED = (
+    "sweep.max_runs",
+    "monitor_later",
+    "metric",
+    "task",
+    "horizon",
+    "parent",
+    "init_from",
+    "freeze",
+)  # keys that records of before have not
 TRAINER_TYPES = {
     "trainer.accelerator": "Literal['auto', 'cpu', 'gpu', 'cuda', 'mps', 'tpu']",
     "trainer.precision": (

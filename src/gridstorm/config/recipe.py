@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from gridstorm.config.file import named_files
+from gridstorm.config.file import digest, named_files, weights_file
 from gridstorm.config.limit import component
 from gridstorm.target import find, is_a_librarys, targets
 
@@ -24,7 +24,7 @@ OUTSIDE_TRAINER = (
 )  # fmt: skip
 ORDER = (
     "data", "task", "model", "loss", "optimizer", "scheduler", "regularization", "metric",
-    "seed", "monitor", "mode", "trainer", "callbacks",
+    "seed", "init_from", "freeze", "monitor", "mode", "trainer", "callbacks", "parent", "horizon",
 )  # fmt: skip
 
 # Callbacks that only watch, by where they are defined: those that save, and those that draw a bar.
@@ -38,7 +38,10 @@ CONDITIONAL = "_sweep_"  # in a choice: what its own keys can take in a sweep, `
 SHARES = ("overfit_batches", "limit_train_batches", "limit_val_batches", "limit_test_batches", "val_check_interval")
 
 
-ADDED: tuple[tuple[str, Any], ...] = (("metric", {}), ("metric", None), ("task", "auto"))
+ADDED: tuple[tuple[str, Any], ...] = (
+    ("metric", {}), ("metric", None), ("task", "auto"), ("horizon", "keep"), ("parent", None), ("init_from", None),
+    ("freeze", []),
+)  # fmt: skip
 LATER = ("weight", None)  # of a loss; both are defaults that records of before have not
 
 
@@ -86,6 +89,10 @@ class RunConfig:
         callbacks = sorted(json.dumps(node, sort_keys=True) for node in recipe["callbacks"].values())  # of any name
         files = named_files([node for key, node in targets({**recipe, "data": None}) if _may_read(key, node)])
         loss = {key: value for key, value in recipe.get("loss", {}).items() if (key, value) != LATER}
+        if source := recipe.get("init_from"):
+            recipe["init_from"] = digest(file) if (file := weights_file(source)) else source
+        if parent := recipe.get("parent"):
+            recipe["parent"] = _without(parent, ("directory",))
         whole = (
             recipe | {"callbacks": callbacks} | ({"loss": loss} if loss else {}) | ({"files": files} if files else {})
         )

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from gridstorm.fusion.ensemble import Ensemble
 from gridstorm.fusion.member import Column, Member, Meters
 from gridstorm.fusion.stack import adopt_groups, merged
-from gridstorm.module import Batch, LightModule, can_stop_early, loops_of
+from gridstorm.module import Batch, LightModule, can_stop_early, learning_rates, loops_of
 from gridstorm.run import epoch_seed
 
 SAVE_SECONDS = 2.0  # between two checkpoints of each run at least: what a group that is killed trains again
@@ -165,8 +165,7 @@ class Group(LightModule):
         if self.members[0].curve.is_point(self.trainer):
             norms = self.ensemble.stack.gradients.norm(dim=1).tolist()
             for member, norm in zip(self.members, norms, strict=True):
-                lr = float(member.optimizer.param_groups[0]["lr"])
-                member.curve.step_info = {"lr": lr, "opt/grad_norm": norm}
+                member.curve.step_info = {**learning_rates(member.optimizer), "opt/grad_norm": norm}
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Log a point within a long epoch."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gridstorm.module import Module, parameter_groups
+from gridstorm.module import Module
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Stack:
 
     def groups(self, number: int) -> list[dict[str, Any]]:
         """Return the parameter groups of a run's optimizer."""
-        alone = parameter_groups(self.modules[number].network, self.modules[number].skip_norm_and_bias)
+        alone = self.modules[number].parameter_groups()
         return [{**group, "params": [part]} for group, part in zip(alone, self.rows[number], strict=True)]
 
     def state(self, number: int) -> dict[str, Tensor]:
@@ -180,7 +180,7 @@ def _layout(module: Module, unused: Collection[str]) -> tuple[list[Slot], list[i
     """Return the place of each trained parameter, the columns of each group, and its parameters' numbers alone."""
     names = {id(parameter): name for name, parameter in module.named_parameters()}
     slots, sizes, numbers, count = [], [], [], 0
-    for group, entry in enumerate(parameter_groups(module.network, module.skip_norm_and_bias)):
+    for group, entry in enumerate(module.parameter_groups()):
         start, first = 0, count
         for parameter in entry["params"]:
             if names[id(parameter)] not in unused:

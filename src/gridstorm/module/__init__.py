@@ -27,7 +27,7 @@ from gridstorm.module.metric import (
     refuse_a_wrong_direction,
 )
 from gridstorm.module.module import Module
-from gridstorm.module.optimizer import parameter_groups
+from gridstorm.module.optimizer import counts_steps, learning_rates, unmatched
 
 __all__ = [
     "HOOKS",
@@ -44,15 +44,17 @@ __all__ = [
     "batch_metrics",
     "call_callbacks",
     "can_stop_early",
+    "counts_steps",
     "direction",
     "forward_loss",
     "hooks",
     "is_plain",
+    "learning_rates",
     "load_callbacks",
     "logged_metrics",
     "loops_of",
-    "parameter_groups",
     "picked",
     "refuse_a_wrong_direction",
     "restart_loader",
+    "unmatched",
 ]

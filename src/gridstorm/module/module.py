@@ -17,7 +17,7 @@ from gridstorm.config import metrics
 from gridstorm.module.batch import Batch, picked
 from gridstorm.module.lightning import LightModule
 from gridstorm.module.metric import Meter, batch_metrics, forward_loss, is_plain
-from gridstorm.module.optimizer import built, counts_steps, parameter_groups, split_parameters
+from gridstorm.module.optimizer import built, counts_steps, parameter_groups, split_parameters, stretched
 
 SHOWN = ("classification", "regression")  # tasks whose predictions in the test are shown as a whole
 
@@ -39,6 +39,10 @@ class Module(LightModule):
             of a token for a language model.
         shift: Its mean.
         names: What a batch calls x and y, where it is not the pair of them.
+        groups: What the optimizer is to do otherwise for some parameters, by a pattern of their names.
+        horizon: How many steps a scheduler counts that counts them, and then holds its last learning rate; None takes
+            those of the run.
+        stretch: Whether it counts those of the run although it counted others before.
         metrics: Of torchmetrics, by the name under which they are logged for validation and test; those of a regression
             see predictions and targets in their own unit.
     """
@@ -59,6 +63,9 @@ class Module(LightModule):
         unit: float | list[float] = 1.0,
         shift: float | list[float] = 0.0,
         names: Mapping[str, Any] | None = None,
+        groups: Mapping[str, Mapping[str, Any]] | None = None,
+        horizon: int | None = None,
+        stretch: bool = False,
         metrics: Mapping[str, Metric] | None = None,
     ) -> None:
         super().__init__()
@@ -66,6 +73,7 @@ class Module(LightModule):
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.task, self.seed, self.unit, self.shift = task, seed, unit, shift
         self.names, self.has_pairs = names, not names and task != "reconstruction"
+        self.groups, self.horizon, self.stretch = groups, horizon, stretch
         self.watching = bool(metrics)
         if metrics:
             whole = MetricCollection({**metrics}, prefix="val/", compute_groups=False)
@@ -82,18 +90,32 @@ class Module(LightModule):
         Raises:
             UserError: One of them says in a ValueError that a value is wrong.
         """
-        return self.configured(parameter_groups(self.network, self.skip_norm_and_bias))
+        return self.configured(self.parameter_groups())
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return the optimizer's parameter groups."""
+        return parameter_groups(self.network, self.skip_norm_and_bias, self.groups)
 
     def configured(self, groups: list[dict[str, Any]], **flags: bool) -> dict[str, Any]:
         """Return the optimizer of these parameter groups, made with these flags, and the scheduler."""
         optimizer = built("optimizer", self.make_optimizer, groups, **flags)
-        counted = counts_steps(self.make_scheduler)
-        steps = {counted: max(int(self.trainer.estimated_stepping_batches), 1)} if counted else {}
+        steps = self.counted_steps()
         scheduler = built("scheduler", self.make_scheduler, optimizer, **steps)
-        settings: dict[str, Any] = {"scheduler": scheduler, "interval": "step" if counted else "epoch"}
+        settings: dict[str, Any] = {"scheduler": scheduler, "interval": "step" if steps else "epoch"}
         if isinstance(scheduler, ReduceLROnPlateau):
             settings["reduce_on_plateau"] = False  # `step_plateau` does so: Lightning fails in an epoch without a score
         return {"optimizer": optimizer, "lr_scheduler": settings}
+
+    def counted_steps(self) -> dict[str, int]:
+        """Return how many steps the scheduler counts, by its argument; empty for one that counts none."""
+        counted = counts_steps(self.make_scheduler)
+        return {counted: self.horizon or max(int(self.trainer.estimated_stepping_batches), 1)} if counted else {}
+
+    def on_train_start(self) -> None:
+        """Let a scheduler that was read from a checkpoint count the run's own steps, where that was asked for."""
+        if self.stretch and (steps := self.counted_steps()):
+            [place] = self.trainer.lr_scheduler_configs
+            place.scheduler = stretched(place.scheduler, self.make_scheduler, steps, self.trainer.global_step)
 
     def configure_gradient_clipping(
         self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
@@ -103,8 +125,9 @@ class Module(LightModule):
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
-        """Step the scheduler, except one that reads the score, which `step_plateau` does."""
-        if not isinstance(scheduler, ReduceLROnPlateau):
+        """Step the scheduler, but for one that reads the score, as `step_plateau` does, and one that is at its end."""
+        is_over = self.horizon is not None and scheduler.last_epoch >= self.horizon
+        if not (isinstance(scheduler, ReduceLROnPlateau) or is_over):
             scheduler.step()
 
     def forward(self, x: Tensor) -> Tensor:

@@ -4,11 +4,15 @@ from typing import TYPE_CHECKING, Any
 
 from gridstorm.record.environment import code, environment, uncommitted
 from gridstorm.record.file import (
+    BEST,
     CHECKPOINTS,
     DIFFERENCE,
     ERROR,
     FORMAT,
+    LAST,
     OUTPUT,
+    PARENT,
+    POINTS,
     PRESET,
     TABLE,
     no_link,
@@ -35,12 +39,16 @@ if TYPE_CHECKING:
     from gridstorm.record.tensorboard import EventFile, markdown, written_by_us
 
 __all__ = [
+    "BEST",
     "CHECKPOINTS",
     "COUNTERS",
     "DIFFERENCE",
     "ERROR",
     "FORMAT",
+    "LAST",
     "OUTPUT",
+    "PARENT",
+    "POINTS",
     "PRESET",
     "TABLE",
     "EventFile",

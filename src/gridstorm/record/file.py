@@ -13,6 +13,7 @@ from gridstorm.error import Problem, UserError
 ORIGIN, ENVIRONMENT, DIFFERENCE = "origin.json", "environment.json", "code.diff"
 POINTS, RESULT, ERROR, OUTPUT, STOP = "metrics.jsonl", "result.json", "error.txt", "output.txt", "stop"
 CHECKPOINTS, LAST, BEST = "checkpoints", "checkpoints/last.ckpt", "checkpoints/best.ckpt"
+PARENT = "checkpoints/parent.ckpt"  # what a run that trains longer begins from
 # Of a sweep.
 TABLE, PRESET = "results.csv", "best.yaml"
 # Of both.
@@ -20,6 +21,7 @@ LOCK = ".lock"
 OF_SWEEPS = (MANIFEST, TABLE, PRESET, LOCK)
 OF_RUNS = (
     CONFIG, ORIGIN, ENVIRONMENT, DIFFERENCE, POINTS, RESULT, ERROR, OUTPUT, STOP, LOCK, CHECKPOINTS, LAST, BEST,
+    PARENT,
 )  # fmt: skip
 FORMAT = 1  # of these files; none written means 0
 TEMPORARY = ".gridstorm-"

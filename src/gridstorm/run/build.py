@@ -10,13 +10,14 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from gridstorm.config import OF_CLASSES, OF_MODULES, RunConfig, is_module
+from gridstorm.config import OF_CLASSES, OF_MODULES, RunConfig, is_module, of_runs, of_target
 from gridstorm.error import Problem, UserError, refused
 from gridstorm.module import Module, NoProfiler, direction, picked, refuse_a_wrong_direction
 from gridstorm.record import RunRecord, code
 from gridstorm.run.curve import Curve
 from gridstorm.run.data import batch_names, fingerprint
 from gridstorm.run.warning import quiet
+from gridstorm.run.weights import begun
 from gridstorm.target import build
 
 
@@ -25,11 +26,12 @@ def network_for(config: RunConfig, data: Any) -> nn.Module:
     partial = build(config.values["model"])
     arguments = {name: _shape(data, name) for name in ("input_shape", "num_outputs") if takes(partial.func, name)}
     if is_module(config.values["model"]["_target_"]):
-        arguments |= {name: build(config.values[name]) for name in OF_MODULES if name in config.values}
+        arguments |= {name: build(of_target(name, config.values[name])) for name in OF_MODULES if name in config.values}
     try:
-        return partial(**arguments)  # type: ignore[no-any-return]
+        network: nn.Module = partial(**arguments)
     except ValueError as error:
         raise refused(f"model={config.choices.get('model')}", error) from error
+    return begun(config, network)
 
 
 def sketched(config: RunConfig, data: Any) -> nn.Module:
@@ -62,12 +64,15 @@ def module_for(config: RunConfig, network: nn.Module, data: Any) -> pl.Lightning
     return Module(
         network,
         loss_for(config, data),
-        *(build(values[name]) for name in ("optimizer", "scheduler")),
+        *(build(of_target(name, values[name])) for name in ("optimizer", "scheduler")),
         task=data.task,
         seed=values["seed"],
         unit=getattr(data, "bytes_per_token" if data.task == "language_modelling" else "target_std", unit),
         shift=getattr(data, "target_mean", 0.0),
         names=batch_names(config),
+        groups=of_runs("optimizer", values["optimizer"]).get("groups"),
+        horizon=(values.get("parent") or {}).get("horizon") if values.get("horizon") != "stretch" else None,
+        stretch=values.get("horizon") == "stretch",
         metrics=metrics_for(config, data),
         **values["regularization"],
     )

@@ -22,17 +22,35 @@ def loaded(file: Path) -> dict[str, Any]:
     Raises:
         UserError: It is damaged, or holds something else.
     """
+    content = _content(file)
+    if not isinstance(content, dict) or "state_dict" not in content:
+        raise unreadable(file, "it holds no weights")
+    return content
+
+
+def tensors(file: Path) -> dict[str, torch.Tensor]:
+    """Return the weights in a checkpoint, or in a file of nothing else.
+
+    Raises:
+        UserError: It is damaged, or holds something else.
+    """
+    content = _content(file)
+    state = content.get("state_dict", content) if isinstance(content, dict) else {}
+    weights = {str(name): value for name, value in state.items() if isinstance(value, torch.Tensor)}
+    if not weights:
+        raise unreadable(file, "it holds no weights")
+    return weights
+
+
+def _content(file: Path) -> Any:
     try:
-        content = torch.load(file, weights_only=True, map_location="cpu")
+        return torch.load(file, weights_only=True, map_location="cpu")
     except pickle.UnpicklingError as error:  # whose text advises to load it all the same
         raise unreadable(file, "it is damaged, or holds more than tensors and plain values") from error
     except OSError as error:
         raise unreadable(file, f"{error.strerror}") from error
     except (RuntimeError, ValueError, EOFError) as error:
         raise unreadable(file, "it is empty, cut short or otherwise damaged") from error
-    if not isinstance(content, dict) or "state_dict" not in content:
-        raise unreadable(file, "it holds no weights")
-    return content
 
 
 def last_state(record: RunRecord) -> dict[str, Any] | None:

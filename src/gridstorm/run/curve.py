@@ -15,7 +15,7 @@ from pytorch_lightning.utilities.data import extract_batch_size
 from torch import nn
 from torch.optim import Optimizer
 
-from gridstorm.module import restart_loader
+from gridstorm.module import learning_rates, restart_loader
 from gridstorm.record import RunRecord, best_name
 from gridstorm.run.checkpoint import is_plain
 
@@ -107,8 +107,8 @@ class Curve(pl.Callback):
             gradients = [parameter.grad for parameter in pl_module.parameters() if parameter.grad is not None]
             norm = float(nn.utils.get_total_norm(gradients))
             number = trainer.optimizers.index(optimizer) if len(trainer.optimizers) > 1 else 0
-            of = f"/{number + 1}" if number else ""  # the second optimizer of a GAN
-            self.step_info |= {f"lr{of}": float(optimizer.param_groups[0]["lr"]), f"opt/grad_norm{of}": norm}
+            of = f"/{number + 1}" if number else ""
+            self.step_info |= {**learning_rates(optimizer, number), f"opt/grad_norm{of}": norm}
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int

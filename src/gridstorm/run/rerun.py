@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from gridstorm.config import component
-from gridstorm.record import RunRecord
+from gridstorm.record import PARENT, RunRecord
 from gridstorm.report import curves_differ, environments_differ
 from gridstorm.run.checkpoint import loaded
+from gridstorm.run.longer import begin_from
 from gridstorm.run.run import as_started, train
 from gridstorm.run.warning import quiet
 
@@ -26,6 +27,8 @@ def rerun(first: RunRecord) -> int:
         made.append(
             RunRecord.create(home.parent, component(f"{home.name}-rerun"), config, f"gridstorm rerun {first.directory}")
         )
+        if config.values.get("parent"):
+            begin_from(made[0], first.directory / PARENT, first)
         return made[0]
 
     weights = _weights(first)  # read before the training: what cannot be compared is told at once

@@ -20,6 +20,7 @@ from gridstorm.run.checkpoint import last_state
 from gridstorm.run.curve import AfterEpoch, Curve
 from gridstorm.run.data import prepared, unread
 from gridstorm.run.evaluation import test
+from gridstorm.run.longer import longer
 from gridstorm.run.process import stopped_by_signals, threads
 from gridstorm.run.rehearsal import rehearse
 from gridstorm.run.result import closing, conclude, outcome
@@ -50,7 +51,7 @@ def run(config: RunConfig) -> Result | None:
             network = sketched(config, data)
             if config.values["data"].get("batch_size") == 1 and not isinstance(network, pl.LightningModule):
                 refuse_a_single_sample(network, torch.empty(1, *data.input_shape, device="meta"))
-            print(card(config, network, notes(config, data)))
+            print(card(config, network, notes(config, network, data)))
             return None
         command = shlex.join(["python", "train.py", *config.overrides])
         return train(
@@ -60,13 +61,14 @@ def run(config: RunConfig) -> Result | None:
 
 
 def resume(asked: RunConfig) -> Result | None:
-    """Go on with an interrupted run from its last checkpoint, with the configuration in its record."""
-    others = [text for text in asked.overrides if not text.startswith("resume=")]
-    if others:
-        fact = "A run goes on with the configuration that it was started with."
-        remedy = "Give resume= alone; for other values start a new run."
-        raise UserError([Problem(" ".join(others), fact, remedy)])
+    """Go on with an interrupted run from its last checkpoint, with the configuration in its record.
+
+    With more epochs it is a run of its own, that begins from there.
+    """
     record = RunRecord(Path(asked.values["resume"]))
+    if [text for text in asked.overrides if not text.startswith("resume=")]:
+        config, begin_from = longer(asked, record, as_started(record))
+        return train(config, begin_from)
     config = as_started(record)
     if record.result and record.result.status in (Status.DONE, Status.DIVERGED):
         print(f"{record.directory} is over already.")
@@ -124,7 +126,7 @@ def _train(
     if first and alone and record.fresh and values["name"] not in (None, record.directory.name):
         print(f"{values['name']} is taken: this run is {record.directory.name}.")
     if first and alone:
-        print(card(config, network, notes(config, data, left_out)), end="\n\n", flush=True)
+        print(card(config, network, notes(config, network, data, left_out)), end="\n\n", flush=True)
     try:
         fit(trainer, module, data, curve, alone)
         tested = tried("It was not tested", test, record, trainer, module, data) or {} if alone else {}

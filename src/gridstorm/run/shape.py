@@ -24,9 +24,11 @@ def try_one_batch(config: RunConfig, module: Module, data: Any) -> None:
     What the network raises here it will raise in training too, where it is recorded.
 
     Raises:
-        UserError: They do not.
+        UserError: They do not, or a parameter group of the optimizer is empty.
     """
     refuse_an_end_before_a_score(config, data)
+    if module.groups:
+        module.parameter_groups()
     key = f"data={config.choices.get('data', config.values['data']['_target_'])}"
     for part in PARTS:
         try:

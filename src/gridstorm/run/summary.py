@@ -6,8 +6,10 @@ from typing import Any
 from torch import nn
 
 from gridstorm.config import AUTO, RunConfig, is_module, leaves, task_of
+from gridstorm.error import MANY
 from gridstorm.report import table
 from gridstorm.run.data import fingerprint
+from gridstorm.run.weights import match
 from gridstorm.target import shown
 
 HIDDEN = ("_target_", "_partial_")
@@ -28,11 +30,24 @@ def card(config: RunConfig, network: nn.Module, notes: Sequence[str] = ()) -> st
     return "\n".join([f"{set_by_you}\n\n{learned}", *(["", *notes] if notes else [])])
 
 
-def notes(config: RunConfig, data: Any, left_out: Sequence[str] = ()) -> list[str]:
+def _horizon(config: RunConfig) -> str:
+    """Return what becomes of a schedule that counted the steps of a shorter run."""
+    steps = config.values["parent"].get("horizon")
+    if not steps:
+        return ""
+    if config.values["horizon"] == "stretch":
+        return "; its schedule is stretched to the new end"
+    return (
+        f"; its schedule ends at step {steps} as before, and then holds its last learning rate (horizon=stretch: not)"
+    )
+
+
+def notes(config: RunConfig, network: nn.Module, data: Any, left_out: Sequence[str] = ()) -> list[str]:
     """Return what is to be known of a run beside its two tables.
 
     Args:
         config: The configuration.
+        network: What is trained.
         data: The data module.
         left_out: The hyperparameters that no checkpoint will hold, since they are no plain values.
     """
@@ -41,6 +56,12 @@ def notes(config: RunConfig, data: Any, left_out: Sequence[str] = ()) -> list[st
         asked = config.values.get("task", AUTO) != AUTO
         why = "asked for" if asked else "the data say so" if task_of(config.values) else "as their first batch shows"
         lines.append(f"Task: {data.task} ({why})")
+    if parent := config.values.get("parent"):
+        lines.append(f"Trains on from epoch {parent['epoch']} of {parent['directory']}{_horizon(config)}")
+    if source := config.values.get("init_from"):
+        lines.append(f"First weights: of {source}, {match(source, network)}")
+    if frozen := [name for name, parameter in network.named_parameters() if not parameter.requires_grad]:
+        lines.append(f"Not trained: {', '.join(frozen[:MANY])}{', ...' if len(frozen) > MANY else ''}")
     if not hasattr(data, "fingerprint") and not fingerprint(config, data):
         lines.append("Data: nothing tells whether they change between runs (no fingerprint, and no file is named)")
     if left_out:

@@ -1,0 +1,91 @@
+"""The first weights of a run: those of another one, and which of them are not trained."""
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from torch import Tensor, nn
+
+from gridstorm.config import RunConfig, weights_file
+from gridstorm.error import MANY, Problem, UserError
+from gridstorm.module import unmatched
+from gridstorm.run.checkpoint import tensors
+
+
+@dataclass(frozen=True)
+class Match:
+    """What of another run's weights fits a network.
+
+    Args:
+        taken: The tensors, by their names in the network.
+        left: Of the others, why: those of the network, and those of the file.
+    """
+
+    taken: dict[str, Tensor]
+    left: list[str]
+
+    def __str__(self) -> str:
+        """Return it in a sentence."""
+        names = ", ".join(self.left[:MANY]) + (", ..." if len(self.left) > MANY else "")
+        return f"{len(self.taken)} tensors are taken" + (f"; not taken: {names}" if names else ", all there are")
+
+
+def begun(config: RunConfig, network: nn.Module) -> nn.Module:
+    """Return a network with the first weights that were asked for, and without gradients where they are frozen.
+
+    Raises:
+        UserError: No weight fits, a pattern fits no parameter, or nothing is left to be trained.
+    """
+    source, patterns = config.values.get("init_from"), config.values.get("freeze") or []
+    if source:
+        _take_up(source, network)
+    for pattern in patterns:
+        chosen = [parameter for name, parameter in network.named_parameters() if fnmatchcase(name, pattern)]
+        if not chosen:
+            raise UserError([unmatched("freeze", pattern, network)])
+        for parameter in chosen:
+            parameter.requires_grad_(False)
+    if patterns and not any(parameter.requires_grad for parameter in network.parameters()):
+        fact = "Every parameter is frozen, and nothing is left to be trained."
+        raise UserError([Problem(f"freeze=[{','.join(patterns)}]", fact, "Leave some out.")])
+    return network
+
+
+def _take_up(source: str, network: nn.Module) -> None:
+    found = match(source, network)
+    if not found.taken:
+        fact = f"None of its weights has a name and a shape of this model's ({', '.join(found.left[:3])}, ...)."
+        raise UserError([Problem(f"init_from={source}", fact, "Name a run of a model that is alike.")])
+    own = network.state_dict()
+    if not any(tensor.is_meta for tensor in own.values()):  # a sketch has no weights
+        network.load_state_dict(own | found.taken)
+
+
+def match(source: str, network: nn.Module) -> Match:
+    """Return which tensors of a file or a run fit a network, by name and shape.
+
+    Names may begin otherwise there: `network.hidden.weight` is `hidden.weight`, and so is `net.hidden.weight`.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
+    own, file = network.state_dict(), weights_file(source)
+    assert file is not None, "it was checked"
+    saved = tensors(file)
+    begins = {"", *(f"{name.partition('.')[0]}." for name in saved)}
+    named = max(
+        ({name.removeprefix(begin): tensor for name, tensor in saved.items()} for begin in sorted(begins)),
+        key=lambda names: len(names.keys() & own.keys()),
+    )
+    taken = {name: tensor for name, tensor in named.items() if name in own and tensor.shape == own[name].shape}
+    unequal = [
+        f"{name} ({_shape(named[name])} there, {_shape(own[name])} here)"
+        for name in own
+        if name in named and name not in taken
+    ]
+    absent = [f"{name} (not there)" for name in own if name not in named]
+    others = [f"{name} (not here)" for name in named if name not in own]
+    return Match(taken, [*unequal, *absent, *others])
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "one number"
