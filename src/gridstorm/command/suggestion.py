@@ -38,7 +38,7 @@ def misplaced_key(
         return Problem(text, f"{key} is there already.", f"Write {text.lstrip('+')}.") if taken else None
     if present:
         return None
-    taker = _taker(holder, parent, name)
+    taker = _taker(holder, name) or _read_by_the_run(config, key)
     if taker and not override.is_delete():
         return Problem(text, f"{taker} takes it, but its section does not list it.", f"Write +{text}.")
     return Problem(text, f"There is no key {key!r}.", _remedy(config, key, text.partition("=")[2], choices(), folders))
@@ -87,13 +87,19 @@ def _get(config: DictConfig, key: str) -> Any:
         return None
 
 
-def _taker(holder: Any, section: str, name: str) -> str | None:
-    """Return the class whose section `holder` is, if it takes an argument `name`, or the run if it reads that there."""
+def _taker(holder: Any, name: str) -> str | None:
+    """Return the class whose section `holder` is, if it takes an argument `name`."""
     path = _get(holder, "_target_") if isinstance(holder, DictConfig) else ABSENT
     target = None if path is ABSENT else find(str(path))
     if target and target.signature().get(name):
         return target.name
-    return "The run" if target and name in OF_RUNS.get(section, {}) else None
+    return None
+
+
+def _read_by_the_run(config: DictConfig, key: str) -> str | None:
+    """Return who takes a key that the run itself reads in a section, such as `data.batch.x`."""
+    section, name = [*key.split("."), ""][:2]
+    return "The run" if name in OF_RUNS.get(section, {}) and _get(config, section) is not ABSENT else None
 
 
 def _lists(folders: Sequence[Path], group: str, choice: str, key: str) -> bool:

@@ -49,7 +49,7 @@ def _content(file: Path) -> Any:
         raise unreadable(file, "it is damaged, or holds more than tensors and plain values") from error
     except OSError as error:
         raise unreadable(file, f"{error.strerror}") from error
-    except (RuntimeError, ValueError, EOFError) as error:
+    except Exception as error:  # whatever torch meets in what is no checkpoint
         raise unreadable(file, "it is empty, cut short or otherwise damaged") from error
 
 

@@ -15,8 +15,14 @@ from gridstorm.record import BEST, LAST, PARENT, POINTS, RunRecord, Status
 from gridstorm.run.checkpoint import loaded
 from gridstorm.target import build
 
-LENGTH = ("trainer.max_epochs", "trainer.max_steps")
-GIVEN = (*LENGTH, "resume", "horizon", "name", "output_dir")  # what may stand beside resume=
+LENGTH = ("max_epochs", "max_steps")
+GIVEN = (
+    *(f"trainer.{name}" for name in LENGTH),
+    "resume",
+    "horizon",
+    "name",
+    "output_dir",
+)  # what may stand beside resume=
 
 
 def longer(asked: RunConfig, parent: RunRecord, started: RunConfig) -> tuple[RunConfig, Callable[[], RunRecord]]:
@@ -30,50 +36,66 @@ def longer(asked: RunConfig, parent: RunRecord, started: RunConfig) -> tuple[Run
     Raises:
         UserError: Something else is asked for than more epochs, or there is nothing to begin from.
     """
-    keys = [text.partition("=")[0].lstrip("+") for text in asked.overrides]
-    if others := [text for text, key in zip(asked.overrides, keys, strict=True) if key not in GIVEN]:
-        fact = "A run goes on with the configuration that it was started with."
-        remedy = "Give resume= alone, or trainer.max_epochs=N to train longer; for other values start a new run."
-        raise UserError([Problem(" ".join(others), fact, remedy)])
-    if not {*keys} & {*LENGTH}:
-        remedy = "Add trainer.max_epochs=N, with more than it has."
-        raise UserError([Problem(" ".join(asked.overrides), "It says nothing of how long to train.", remedy)])
+    lengths = _lengths(asked)
     checkpoint = _start(parent)
     state = loaded(checkpoint)
-    epoch = int(state["epoch"]) + 1
-    trainer = started.values["trainer"] | {
-        key.partition(".")[2]: asked.values["trainer"][key.partition(".")[2]] for key in LENGTH if key in keys
-    }
-    epochs = trainer.get("max_epochs")
+    epoch, epochs = int(state["epoch"]) + 1, lengths.get("max_epochs", started.values["trainer"].get("max_epochs"))
     if isinstance(epochs, int) and 0 <= epochs <= epoch:
         remedy = f"Give more than {epoch}, or resume={parent.directory} alone if it was interrupted."
         fact = f"{parent.directory} is trained for {epoch} epochs already."
         raise UserError([Problem(f"trainer.max_epochs={epochs}", fact, remedy)])
-    values: dict[str, Any] = {
-        **started.values,
-        "trainer": trainer,
-        "resume": None,
-        "output_dir": asked.values["output_dir"],
-        "name": asked.values["name"] or component(f"{parent.directory.resolve().name}-to-{epochs}"),
-        "horizon": asked.values["horizon"],
-        "parent": {
-            "directory": str(parent.directory),
-            "signature": started.signature,
-            "epoch": epoch,
-            "checkpoint": digest(checkpoint),
-            "horizon": _horizon(started, epoch, int(state["global_step"])),
-        },
+    before = {
+        "directory": str(parent.directory),
+        "signature": started.signature,
+        "epoch": epoch,
+        "checkpoint": digest(checkpoint),
+        "horizon": _horizon(started, epoch, int(state["global_step"])),
     }
-    origins = {**started.origins, **dict.fromkeys(keys, "command line")}
-    config = replace(started, values=values, overrides=asked.overrides, origins=origins)
+    config = _config(asked, started, lengths, before)
 
     def opened() -> RunRecord:
         command = shlex.join(["python", "train.py", *asked.overrides])
-        record = RunRecord.create(Path(values["output_dir"]), values["name"], config, command)
+        record = RunRecord.create(Path(config.values["output_dir"]), config.values["name"], config, command)
         begin_from(record, checkpoint, parent)
         return record
 
     return config, opened
+
+
+def _lengths(asked: RunConfig) -> dict[str, Any]:
+    """Return how long a run is to be trained, by the Trainer's arguments.
+
+    Raises:
+        UserError: Something else is asked for as well, or nothing.
+    """
+    keys = {text.partition("=")[0].lstrip("+"): text for text in asked.overrides}
+    if others := [text for key, text in keys.items() if key not in GIVEN]:
+        fact = "A run goes on with the configuration that it was started with."
+        remedy = "Give resume= alone, or trainer.max_epochs=N to train longer; for other values start a new run."
+        raise UserError([Problem(" ".join(others), fact, remedy)])
+    lengths = {name: asked.values["trainer"][name] for name in LENGTH if f"trainer.{name}" in keys}
+    if not lengths:
+        remedy = "Add trainer.max_epochs=N, with more than it has."
+        raise UserError([Problem(" ".join(asked.overrides), "It says nothing of how long to train.", remedy)])
+    return lengths
+
+
+def _config(asked: RunConfig, started: RunConfig, lengths: dict[str, Any], before: dict[str, Any]) -> RunConfig:
+    """Return a run's configuration with other lengths, and with what it begins from."""
+    values = {
+        **started.values,
+        "trainer": started.values["trainer"] | lengths,
+        "resume": None,
+        "output_dir": asked.values["output_dir"],
+        "name": asked.values["name"],
+        "horizon": asked.values["horizon"],
+        "parent": before,
+    }
+    values["name"] = asked.values["name"] or component(
+        f"{Path(before['directory']).resolve().name}-to-{values['trainer'].get('max_epochs')}"
+    )
+    given = dict.fromkeys((*(f"trainer.{name}" for name in lengths), "horizon", "name"), "command line")
+    return replace(started, values=values, overrides=asked.overrides, origins={**started.origins, **given})
 
 
 def begin_from(record: RunRecord, checkpoint: Path, parent: RunRecord) -> None:
