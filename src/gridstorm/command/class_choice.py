@@ -8,7 +8,7 @@ from hydra.plugins.config_source import ConfigLoadError, ConfigResult
 from omegaconf import OmegaConf
 
 from gridstorm.command.source import Unlisted, register
-from gridstorm.config import COUNTED, MAPPINGS, PARTIAL, given
+from gridstorm.config import MAPPINGS, PARTIAL, given, offered
 from gridstorm.target import find
 from gridstorm.target import problem as wrong_target
 
@@ -69,9 +69,8 @@ def section(group: str, path: str) -> dict[str, Any]:
     assert target is not None, "problem() was not asked"
     values: dict[str, Any] = {"_target_": path, **({"_partial_": True} if group in PARTIAL else {})}
     for argument in target.signature().arguments:
-        if argument.name in given(f"{group}." if group in MAPPINGS else group, target) or (
-            group == "scheduler" and argument.name in COUNTED
-        ):
+        key = f"{group}." if group in MAPPINGS else group
+        if argument.name in given(key, target) or (argument.name in offered(key)):
             continue
         if argument.default is None:
             values[argument.name] = MISSING

@@ -18,6 +18,7 @@ from gridstorm.config.group import (
     left_out,
     of_runs,
     of_target,
+    offered,
 )
 from gridstorm.config.limit import CONFIG, LONGEST, MANIFEST, component, is_file, misnamed
 from gridstorm.config.recipe import CONDITIONAL, RunConfig, default_name
@@ -72,6 +73,7 @@ __all__ = [
     "number",
     "of_runs",
     "of_target",
+    "offered",
     "original",
     "plainly_written",
     "resolved",

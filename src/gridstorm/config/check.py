@@ -4,6 +4,7 @@ import ast
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,16 @@ from omegaconf import DictConfig
 from gridstorm.config.compatibility import compatible
 from gridstorm.config.file import weights_file
 from gridstorm.config.group import (
-    COUNTED,
     MAPPINGS,
     OF_BATCHES,
     OF_RUNS,
+    PACKAGES,
     PARTIAL,
     SECTIONS,
     given,
     is_of_tensors,
     left_out,
+    offered,
 )  # fmt: skip
 from gridstorm.config.limit import ADDED, ANY, CONFIG, MANIFEST, RANGES, TRAINER_TYPES, TYPES, Range, is_file, misnamed
 from gridstorm.config.recipe import RunConfig
@@ -116,9 +118,6 @@ def _shape(plain: Mapping[str, Any]) -> Iterator[Problem]:
         if not _describes(plain.get(name)):
             remedy = f"Choose one: {name}=NAME (python train.py --help lists them)."
             yield Problem(name, "A run needs one, and there is none.", remedy)
-    if plain.get("logger") is not None and not _describes(plain["logger"]):
-        remedy = "Write 'logger={_target_:pytorch_lightning.loggers.CSVLogger,save_dir:outputs}'."
-        yield Problem(f"logger={shown(plain['logger'])}", "A logger is a section with a _target_.", remedy)
     for group in MAPPINGS:
         held = plain.get(group)
         for name, node in held.items() if isinstance(held, dict) else ():
@@ -186,13 +185,16 @@ def _targets(plain: Mapping[str, Any]) -> Iterator[Problem]:
             continue
         target = find(node["_target_"])
         assert target is not None
+        if (needed := PACKAGES.get(target.path)) and find_spec(needed[0]) is None:
+            fact = f"{target.name} needs a package that is not installed."
+            yield Problem(key, fact, f"pip install {needed[1]}")
         yield from _partial(key, node)
         yield from _arguments(key, node, target)
 
 
 def _partial(key: str, node: Mapping[str, Any]) -> Iterator[Problem]:
     """The run completes some sections, and uses the others as they are."""
-    is_part = key in SECTIONS or key == "logger" or key.partition(".")[0] in MAPPINGS
+    is_part = key in SECTIONS or key.partition(".")[0] in MAPPINGS
     if is_part and bool(node.get("_partial_")) != (key in PARTIAL):
         needed = "true: the run completes it" if key in PARTIAL else "false: the run takes it as it is"
         text = f"{key}._partial_={shown(node['_partial_'])}" if "_partial_" in node else f"{key}._partial_"
@@ -219,8 +221,7 @@ def _arguments(key: str, node: Mapping[str, Any], target: Target) -> Iterator[Pr
             names = [argument.name for argument in signature.arguments if argument.name not in supplied]
             yield Problem(f"{dotted}={shown(value)}", f"{target.name} takes no {name!r}.", did_you_mean(name, names))
     for argument in () if node.get("_partial_") and key not in PARTIAL else signature.arguments:
-        counted = key == "scheduler" and argument.name in COUNTED
-        if argument.required and argument.name not in {*supplied, *node} and not counted:
+        if argument.required and argument.name not in {*supplied, *node, *offered(key)}:
             dotted = f"{key}.{argument.name}"
             yield Problem(dotted, f"{target.name} cannot be built without it.", f"Write +{dotted}=VALUE.")
 

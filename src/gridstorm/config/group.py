@@ -25,13 +25,31 @@ GIVEN = {
 OF_RUNS: dict[str, dict[str, str]] = {"data": {"batch": "dict | None"}, "optimizer": {"groups": "dict | None"}}
 OF_BATCHES = {"x": "str | int | None", "y": "str | int | None", "num_outputs": "int | None"}  # what data.batch says
 COUNTED = ("total_steps", "T_max")
+# What the run gives where a section does not.
+OFFERED = {
+    "scheduler": COUNTED,
+    "logger": (
+        "save_dir", "name", "version", "run_name", "experiment_name", "tracking_uri", "id", "run_id", "group",
+    ),
+}  # fmt: skip
+PACKAGES = {  # that a logger needs, by where it is defined
+    "pytorch_lightning.loggers.wandb.WandbLogger": ("wandb", "wandb"),
+    "pytorch_lightning.loggers.mlflow.MLFlowLogger": ("mlflow", "mlflow-skinny"),
+    "pytorch_lightning.loggers.comet.CometLogger": ("comet_ml", "comet-ml"),
+    "pytorch_lightning.loggers.neptune.NeptuneLogger": ("neptune", "neptune"),
+}
 MODULE = "pytorch_lightning.core.module.LightningModule"
 OF_MODULES = ("loss", "optimizer", "scheduler")  # sections that a LightningModule is given if it takes them
 NOT_A_SWEEP = "This key only applies to a sweep (-m)."
 OF_SWEEPS = ("sweep", "sampler", "pruner", "launcher")
-GROUPS = (*SECTIONS, "callbacks", "metric", "sweep", "experiment")
-MAPPINGS = ("callbacks", "metric")  # the groups whose section holds several objects, by name
+GROUPS = (*SECTIONS, "callbacks", "metric", "logger", "sweep", "experiment")
+MAPPINGS = ("callbacks", "metric", "logger")  # the groups whose section holds several objects, by name
 LISTS = (*MAPPINGS, "experiment")  # the groups of which a run can have several choices
+
+
+def offered(key: str) -> tuple[str, ...]:
+    """Return what the run gives the target at this key where its section does not."""
+    return OFFERED.get(key.partition(".")[0], ()) if key in SECTIONS or key.count(".") == 1 else ()
 
 
 def of_runs(key: str, node: Mapping[str, Any]) -> dict[str, Any]:

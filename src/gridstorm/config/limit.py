@@ -25,7 +25,7 @@ TYPES = {
     "init_from": "str | None",
     "freeze": "list[str]",
     "explain": "bool",
-    "logger": "Any",
+    "logger": "dict | None",
     "callbacks": "dict | None",
     "metric": "dict | None",
     "task": (

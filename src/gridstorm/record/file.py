@@ -11,6 +11,7 @@ from gridstorm.error import Problem, UserError
 
 # Of a run.
 ORIGIN, ENVIRONMENT, DIFFERENCE = "origin.json", "environment.json", "code.diff"
+LOGGERS = "loggers.json"  # which runs of a server a run is
 POINTS, RESULT, ERROR, OUTPUT, STOP = "metrics.jsonl", "result.json", "error.txt", "output.txt", "stop"
 CHECKPOINTS, LAST, BEST = "checkpoints", "checkpoints/last.ckpt", "checkpoints/best.ckpt"
 PARENT = "checkpoints/parent.ckpt"  # what a run that trains longer begins from
@@ -21,7 +22,7 @@ LOCK = ".lock"
 OF_SWEEPS = (MANIFEST, TABLE, PRESET, LOCK)
 OF_RUNS = (
     CONFIG, ORIGIN, ENVIRONMENT, DIFFERENCE, POINTS, RESULT, ERROR, OUTPUT, STOP, LOCK, CHECKPOINTS, LAST, BEST,
-    PARENT,
+    PARENT, LOGGERS,
 )  # fmt: skip
 FORMAT = 1  # of these files; none written means 0
 TEMPORARY = ".gridstorm-"

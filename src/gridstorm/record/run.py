@@ -145,6 +145,8 @@ class RunRecord:
         config, origin = self._read(CONFIG, partial(yaml.load, Loader=loader)), self.origin
         if wrong := no_data(config):
             raise UserError([replace(problem, key=str(self.directory / problem.key)) for problem in wrong])
+        if "_target_" in (logger := config.get("logger") or {}):  # a record of before, which could have but one
+            config["logger"] = {"logger": logger}
         return RunConfig(config, *(origin.get(name, kind()) for name, kind in NOTES.items()))
 
     @property

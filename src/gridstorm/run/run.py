@@ -4,12 +4,13 @@ import os
 import shlex
 import traceback
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.loggers import Logger
 
 from gridstorm.config import CONFIG, RunConfig
 from gridstorm.error import Problem, RunFailed, UserError, refused, said, status
@@ -20,6 +21,7 @@ from gridstorm.run.checkpoint import last_state
 from gridstorm.run.curve import AfterEpoch, Curve
 from gridstorm.run.data import prepared, unread
 from gridstorm.run.evaluation import test
+from gridstorm.run.logger import close, finish, introduce, loggers_for
 from gridstorm.run.longer import longer
 from gridstorm.run.process import stopped_by_signals, threads
 from gridstorm.run.rehearsal import rehearse
@@ -27,7 +29,7 @@ from gridstorm.run.result import closing, conclude, outcome
 from gridstorm.run.shape import refuse_a_single_sample, try_one_batch
 from gridstorm.run.summary import card, notes
 from gridstorm.run.warning import quiet, tried, warned
-from gridstorm.target import build, where
+from gridstorm.target import where
 
 DIRECTORY_VARIABLE = "GRIDSTORM_DIRECTORY"  # tells the processes of ddp where the first one writes
 
@@ -114,15 +116,16 @@ def _train(
     module = module_for(config, network, data)
     left_out = tried_out(config, module, data)
     trainer = trainer_for(config, alone)
-    loggers = [build(values["logger"])] if values["logger"] else []
     first = trainer.is_global_zero
     record = open_record() if first else RunRecord(Path(os.environ[DIRECTORY_VARIABLE]))
     os.environ[DIRECTORY_VARIABLE] = str(record.directory)
     curve = curve_for(config, record, module)
-    trainer.loggers = [Recorder(record, lambda: curve.counters(trainer)), *loggers]
     attach(trainer, curve, module)
+    loggers = _loggers(config, record)
+    trainer.loggers = [Recorder(record, lambda: curve.counters(trainer)), *loggers]
     if first:
         begin(config, record, trainer, data, alone)
+        introduce(config, record, loggers)
     if first and alone and record.fresh and values["name"] not in (None, record.directory.name):
         print(f"{values['name']} is taken: this run is {record.directory.name}.")
     if first and alone:
@@ -131,8 +134,12 @@ def _train(
         fit(trainer, module, data, curve, alone)
         tested = tried("It was not tested", test, record, trainer, module, data) or {} if alone else {}
         early = curve.why if module.current_epoch < (trainer.max_epochs or 0) else None
+        if first:
+            finish(loggers, trainer.global_step, tested)
         result = conclude(config, curve, module, data, tested, early, alerts) if first else None
     except Exception as error:
+        with suppress(Exception):  # what failed is told below
+            close(loggers)
         if alone and isinstance(error, UserError):
             record.discard()
             raise
@@ -146,6 +153,15 @@ def _train(
     if result and alone:
         print(closing(record, result))
     return result
+
+
+def _loggers(config: RunConfig, record: RunRecord) -> list[Logger]:
+    """Return the loggers beside the record; where one cannot be made, nothing is left of a run that was to begin."""
+    try:
+        return loggers_for(config, record)
+    except UserError:
+        record.discard()
+        raise
 
 
 def tried_out(config: RunConfig, module: pl.LightningModule, data: Any) -> list[str]:
