@@ -1,17 +1,23 @@
 """Lightning's loggers beside the record: each is given the run's name, its folder and its hyperparameters."""
 
+import fcntl
 import hashlib
 import inspect
 import json
+import os
 import re
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
 from pytorch_lightning.loggers import CSVLogger, Logger
 
 from gridstorm.config import MANIFEST, RunConfig, leaves
-from gridstorm.error import refused
+from gridstorm.error import UserError, refused
 from gridstorm.record import LOGGERS, RunRecord
 from gridstorm.run.summary import HIDDEN
 from gridstorm.target import build
@@ -23,16 +29,32 @@ def loggers_for(config: RunConfig, record: RunRecord) -> list[Logger]:
     Raises:
         UserError: One cannot be made.
     """
-    made = []
-    for name, node in (config.values.get("logger") or {}).items():
-        try:
-            logger: Logger = build(node, **_offered(name, node, record))
-            if number := getattr(logger, "run_id", None):  # MLflow's, which its server gives
-                _remember(record, name, number)
-        except Exception as error:
-            raise refused(f"logger.{name}", error) from error
-        made.append(logger)
-    return made
+    nodes = config.values.get("logger") or {}
+    with _one_at_a_time(record.directory.parent) if nodes else nullcontext():
+        return [_logger(name, node, record) for name, node in nodes.items()]
+
+
+def _logger(name: str, node: Mapping[str, Any], record: RunRecord) -> Logger:
+    try:
+        logger: Logger = build(node, **_offered(name, node, record))
+        if number := getattr(logger, "run_id", None):  # MLflow's, which its server gives
+            _remember(record, name, number)
+    except UserError as refusal:
+        raise UserError([replace(wrong, key=f"logger.{name}") for wrong in refusal.problems]) from refusal
+    except Exception as error:
+        raise refused(f"logger.{name}", error) from error
+    return logger
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Let one process at a time begin a run there: several cannot make MLflow's database at once."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(opened)
 
 
 def _offered(name: str, node: Mapping[str, Any], record: RunRecord) -> dict[str, Any]:
@@ -66,9 +88,11 @@ def introduce(config: RunConfig, record: RunRecord, loggers: list[Logger]) -> No
     }
     chosen = {group: choice for group, choice in config.choices.items() if group in config.recipe}
     for logger in loggers:
-        logger.log_hyperparams({**chosen, **told})
-        for row in record.rows() if isinstance(logger, CSVLogger) else ():
-            logger.log_metrics({key: value for key, value in row.items() if value is not None}, int(row["step"]))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Experiment logs directory")  # its numbers are written again here
+            logger.log_hyperparams({**chosen, **told})
+            for row in record.rows() if isinstance(logger, CSVLogger) else ():
+                logger.log_metrics({key: value for key, value in row.items() if value is not None}, int(row["step"]))
 
 
 def finish(loggers: list[Logger], step: int, tested: Mapping[str, float]) -> None:

@@ -125,12 +125,12 @@ def _train(
     trainer.loggers = [Recorder(record, lambda: curve.counters(trainer)), *loggers]
     if first:
         begin(config, record, trainer, data, alone)
-        introduce(config, record, loggers)
     if first and alone and record.fresh and values["name"] not in (None, record.directory.name):
         print(f"{values['name']} is taken: this run is {record.directory.name}.")
     if first and alone:
         print(card(config, network, notes(config, network, data, left_out)), end="\n\n", flush=True)
     try:
+        introduce(config, record, loggers if first else [])
         fit(trainer, module, data, curve, alone)
         tested = tried("It was not tested", test, record, trainer, module, data) or {} if alone else {}
         early = curve.why if module.current_epoch < (trainer.max_epochs or 0) else None
