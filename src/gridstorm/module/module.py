@@ -17,7 +17,14 @@ from gridstorm.config import metrics
 from gridstorm.module.batch import Batch, picked
 from gridstorm.module.lightning import LightModule
 from gridstorm.module.metric import Meter, batch_metrics, forward_loss, is_plain
-from gridstorm.module.optimizer import built, counts_steps, parameter_groups, split_parameters, stretched
+from gridstorm.module.optimizer import (
+    built,
+    counts_steps,
+    estimated_steps,
+    parameter_groups,
+    split_parameters,
+    stretched,
+)
 
 SHOWN = ("classification", "regression")  # tasks whose predictions in the test are shown as a whole
 
@@ -109,13 +116,18 @@ class Module(LightModule):
     def counted_steps(self) -> dict[str, int]:
         """Return how many steps the scheduler counts, by its argument; empty for one that counts none."""
         counted = counts_steps(self.make_scheduler)
-        return {counted: self.horizon or max(int(self.trainer.estimated_stepping_batches), 1)} if counted else {}
+        return {counted: self.horizon or max(estimated_steps(self.trainer), 1)} if counted else {}
 
     def on_train_start(self) -> None:
         """Let a scheduler that was read from a checkpoint count the run's own steps, where that was asked for."""
         if self.stretch and (steps := self.counted_steps()):
             [place] = self.trainer.lr_scheduler_configs
             place.scheduler = stretched(place.scheduler, self.make_scheduler, steps, self.trainer.global_step)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a layer of the network: Lightning's finetuning looks for `backbone` here."""
+        layers = dict(self.__dict__["_modules"]["network"].named_children()) if name != "network" else {}
+        return layers[name] if name in layers else super().__getattr__(name)
 
     def configure_gradient_clipping(
         self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None

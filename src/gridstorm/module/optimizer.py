@@ -1,11 +1,13 @@
 """Optimizer and scheduler: their parameter groups, and how they are made."""
 
 import inspect
+import math
 import warnings
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
+from pytorch_lightning.callbacks import GradientAccumulationScheduler
 from torch import nn
 from torch.optim import Optimizer
 
@@ -27,6 +29,17 @@ def counts_steps(scheduler: Callable[..., Any]) -> str | None:
     keywords = getattr(scheduler, "keywords", {})
     takes = inspect.signature(function).parameters
     return next((name for name in COUNTED if name in takes and name not in keywords), None)
+
+
+def estimated_steps(trainer: Any) -> int:
+    """Return how many steps a Trainer will take; Lightning's own estimate knows no accumulation that changes."""
+    whole = int(trainer.estimated_stepping_batches)
+    changing = [callback for callback in trainer.callbacks if isinstance(callback, GradientAccumulationScheduler)]
+    if not changing:
+        return whole
+    sizes = (changing[0].get_accumulate_grad_batches(epoch) for epoch in range(trainer.max_epochs))
+    counted: int = sum(math.ceil(trainer.num_training_batches / size) for size in sizes)
+    return min(counted, int(trainer.max_steps)) if trainer.max_steps > 0 else counted
 
 
 def parameter_groups(

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from gridstorm.record.environment import code, environment, uncommitted
 from gridstorm.record.file import (
+    AVERAGED,
     BEST,
     CHECKPOINTS,
     DIFFERENCE,
@@ -15,6 +16,7 @@ from gridstorm.record.file import (
     PARENT,
     POINTS,
     PRESET,
+    PROFILE,
     TABLE,
     no_link,
     unreadable,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from gridstorm.record.tensorboard import EventFile, markdown, written_by_us
 
 __all__ = [
+    "AVERAGED",
     "BEST",
     "CHECKPOINTS",
     "COUNTERS",
@@ -52,6 +55,7 @@ __all__ = [
     "PARENT",
     "POINTS",
     "PRESET",
+    "PROFILE",
     "TABLE",
     "EventFile",
     "KnownRun",

@@ -14,6 +14,8 @@ ORIGIN, ENVIRONMENT, DIFFERENCE = "origin.json", "environment.json", "code.diff"
 LOGGERS = "loggers.json"  # which runs of a server a run is
 POINTS, RESULT, ERROR, OUTPUT, STOP = "metrics.jsonl", "result.json", "error.txt", "output.txt", "stop"
 CHECKPOINTS, LAST, BEST = "checkpoints", "checkpoints/last.ckpt", "checkpoints/best.ckpt"
+AVERAGED = "checkpoints/averaged.ckpt"  # what stochastic weight averaging makes of a run, at its end
+PROFILE = "profile"  # how the files of a profiler end
 PARENT = "checkpoints/parent.ckpt"  # what a run that trains longer begins from
 # Of a sweep.
 TABLE, PRESET = "results.csv", "best.yaml"
@@ -22,7 +24,7 @@ LOCK = ".lock"
 OF_SWEEPS = (MANIFEST, TABLE, PRESET, LOCK)
 OF_RUNS = (
     CONFIG, ORIGIN, ENVIRONMENT, DIFFERENCE, POINTS, RESULT, ERROR, OUTPUT, STOP, LOCK, CHECKPOINTS, LAST, BEST,
-    PARENT, LOGGERS,
+    PARENT, AVERAGED, LOGGERS,
 )  # fmt: skip
 FORMAT = 1  # of these files; none written means 0
 TEMPORARY = ".gridstorm-"

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.profilers import Profiler
 from torch import nn
 
 from gridstorm.config import OF_CLASSES, OF_MODULES, RunConfig, is_module, of_runs, of_target
 from gridstorm.error import Problem, UserError, refused
 from gridstorm.module import Module, NoProfiler, direction, picked, refuse_a_wrong_direction
-from gridstorm.record import RunRecord, code
+from gridstorm.record import PROFILE, RunRecord, code
 from gridstorm.run.curve import Curve
 from gridstorm.run.data import batch_names, fingerprint
 from gridstorm.run.warning import quiet
@@ -178,6 +179,14 @@ def trainer_for(config: RunConfig, bar: bool = True) -> pl.Trainer:
         remedy = f"Write trainer.precision={trainer.precision}."
         raise UserError([Problem(f"trainer.precision={asked}", fact, remedy)])
     return trainer
+
+
+def profile_in(trainer: pl.Trainer, record: RunRecord) -> None:
+    """Let a profiler that was told no place write beside the record: Lightning would print what it found."""
+    profiler: Any = trainer.profiler  # type: ignore[attr-defined]  # the Trainer has it
+    if isinstance(profiler, Profiler) and not isinstance(profiler, NoProfiler):
+        profiler.dirpath = profiler.dirpath or record.directory
+        profiler.filename = profiler.filename or PROFILE
 
 
 def made_by(config: RunConfig, data: Any) -> dict[str, str]:

@@ -4,13 +4,14 @@ import math
 import random
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.callbacks import BaseFinetuning
 from pytorch_lightning.utilities.data import extract_batch_size
 from torch import nn
 from torch.optim import Optimizer
@@ -81,6 +82,8 @@ class Curve(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock, at what the run has taken already; one that goes on may have been asked to stop."""
         self._started = time.monotonic() - self.progress["seconds"]
+        if self._resumed and any(isinstance(callback, BaseFinetuning) for callback in trainer.callbacks):  # type: ignore[attr-defined]
+            unfreeze(trainer.optimizers)
         self._look(trainer, trainer.current_epoch)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -265,6 +268,13 @@ class AfterEpoch(pl.callbacks.Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take up the score of the epoch."""
         self.curve.after_epoch(trainer, pl_module)
+
+
+def unfreeze(optimizers: Sequence[Optimizer]) -> None:
+    """Let what is in optimizers be trained: a finetuning that goes on has frozen anew what it had unfrozen."""
+    for optimizer in optimizers:
+        for parameter in (parameter for group in optimizer.param_groups for parameter in group["params"]):
+            parameter.requires_grad_(True)
 
 
 def batch_size(batch: Any) -> int:

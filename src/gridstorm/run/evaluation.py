@@ -4,6 +4,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import StochasticWeightAveraging
 from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch import Tensor
 
@@ -61,11 +62,19 @@ def write(module: Module, prompts: Tensor, generator: torch.Generator) -> Tensor
     return tokens[:, prompts.shape[1] :]
 
 
+def is_averaged(trainer: pl.Trainer) -> bool:
+    """Tell whether the weights at the end are the average that Lightning's StochasticWeightAveraging put there."""
+    return any(isinstance(callback, StochasticWeightAveraging) for callback in trainer.callbacks)  # type: ignore[attr-defined]
+
+
 def test(record: RunRecord, trainer: pl.Trainer, module: pl.LightningModule, data: Any) -> dict[str, float]:
-    """Load the best weights and return their test metrics; none where the module or its data have no test."""
+    """Load the best weights and return their test metrics; none where the module or its data have no test.
+
+    Those of stochastic weight averaging are no state of any epoch, and are tested as they are.
+    """
     if not (is_overridden("test_step", module) and is_overridden("test_dataloader", data)):
         return {}
-    if record.best_checkpoint:
+    if record.best_checkpoint and not is_averaged(trainer):
         module.load_state_dict(loaded(record.best_checkpoint)["state_dict"])
     trainer.test(module, datamodule=data, verbose=False)
     return {name: float(value) for name, value in trainer.callback_metrics.items()}

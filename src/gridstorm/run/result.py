@@ -11,7 +11,7 @@ from torch import nn
 
 from gridstorm.config import RunConfig, number
 from gridstorm.module import Module
-from gridstorm.record import COUNTERS, Result, RunRecord, Status
+from gridstorm.record import COUNTERS, PROFILE, Result, RunRecord, Status
 from gridstorm.run.curve import Curve
 from gridstorm.run.evaluation import review
 from gridstorm.run.warning import tried
@@ -40,6 +40,8 @@ def closing(record: RunRecord, result: Result) -> str:
         lines.insert(
             0, "The training loss became NaN or infinite: try a smaller optimizer.lr, or trainer.gradient_clip_val=1."
         )
+    profiles = sorted(record.directory.glob(f"*-{PROFILE}*"))
+    lines += [f"profile {file}" for file in profiles]
     look = shlex.quote(str(record.directory.parent))
     return "\n".join([*lines, f"record  {record.directory}", f"look    tensorboard --logdir {look}"])
 

@@ -15,12 +15,12 @@ from pytorch_lightning.loggers import Logger
 from gridstorm.config import CONFIG, RunConfig
 from gridstorm.error import Problem, RunFailed, UserError, refused, said, status
 from gridstorm.module import Module, Recorder
-from gridstorm.record import DIFFERENCE, ERROR, Result, RunRecord, Status, environment, uncommitted
-from gridstorm.run.build import curve_for, made_by, module_for, network_for, sketched, trainer_for
+from gridstorm.record import AVERAGED, DIFFERENCE, ERROR, Result, RunRecord, Status, environment, uncommitted
+from gridstorm.run.build import curve_for, made_by, module_for, network_for, profile_in, sketched, trainer_for
 from gridstorm.run.checkpoint import last_state
 from gridstorm.run.curve import AfterEpoch, Curve
 from gridstorm.run.data import prepared, unread
-from gridstorm.run.evaluation import test
+from gridstorm.run.evaluation import is_averaged, test
 from gridstorm.run.logger import close, finish, introduce, loggers_for
 from gridstorm.run.longer import longer
 from gridstorm.run.process import stopped_by_signals, threads
@@ -123,6 +123,7 @@ def _train(
     attach(trainer, curve, module)
     loggers = _loggers(config, record)
     trainer.loggers = [Recorder(record, lambda: curve.counters(trainer)), *loggers]
+    profile_in(trainer, record)
     if first:
         begin(config, record, trainer, data, alone)
     if first and alone and record.fresh and values["name"] not in (None, record.directory.name):
@@ -211,6 +212,8 @@ def fit(trainer: pl.Trainer, module: pl.LightningModule, data: Any, curve: Curve
     with stoppable as stopped:
         try:
             trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
+            if is_averaged(trainer):
+                trainer.save_checkpoint(record.directory / AVERAGED)
         except ValueError as error:
             if curve.progress["samples"]:
                 raise

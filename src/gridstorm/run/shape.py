@@ -12,7 +12,7 @@ from torch import nn
 from gridstorm.config import RunConfig, misshapen
 from gridstorm.data import PARTS
 from gridstorm.error import Problem, UserError, said
-from gridstorm.module import Batch, Module, aligned
+from gridstorm.module import Batch, Module, aligned, counts_steps
 from gridstorm.run.data import first_batch
 
 Shapes = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
@@ -27,6 +27,7 @@ def try_one_batch(config: RunConfig, module: Module, data: Any) -> None:
         UserError: They do not, or a parameter group of the optimizer is empty.
     """
     refuse_an_end_before_a_score(config, data)
+    refuse_steps_that_cannot_be_counted(config, module, data)
     if module.groups:
         module.parameter_groups()
     key = f"data={config.choices.get('data', config.values['data']['_target_'])}"
@@ -93,6 +94,23 @@ def refuse_an_end_before_a_score(config: RunConfig, data: Any) -> None:
         fact = f"In {steps} steps {monitor} is never measured, which is the run's score: that needs {needed}."
         remedy = f"Give trainer.max_steps={needed} or more, +trainer.val_check_interval={steps}, or monitor=train/loss."
         raise UserError([Problem(f"trainer.max_steps={steps}", fact, remedy)])
+
+
+def refuse_steps_that_cannot_be_counted(config: RunConfig, module: Module, data: Any) -> None:
+    """Refuse a schedule over all steps of a run whose data do not say how many there are.
+
+    Raises:
+        UserError: So it is; Lightning would take them for one.
+    """
+    trainer = config.values["trainer"]
+    if (
+        counts_steps(module.make_scheduler)
+        and num_batches(config, data) is None
+        and (trainer.get("max_steps") or -1) < 0
+    ):
+        fact = "It counts the steps of the whole run, and the data do not say how many batches an epoch has."
+        remedy = "Give trainer.limit_train_batches=N or +trainer.max_steps=N, or a scheduler that counts epochs."
+        raise UserError([Problem(f"scheduler={config.choices.get('scheduler')}", fact, remedy)])
 
 
 def num_batches(config: RunConfig, data: Any) -> int | None:

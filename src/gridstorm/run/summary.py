@@ -56,6 +56,11 @@ def notes(config: RunConfig, network: nn.Module, data: Any, left_out: Sequence[s
         asked = config.values.get("task", AUTO) != AUTO
         why = "asked for" if asked else "the data say so" if task_of(config.values) else "as their first batch shows"
         lines.append(f"Task: {data.task} ({why})")
+    callbacks = config.values.get("callbacks") or {}
+    chosen = str(config.choices.get("callbacks"))
+    if "." in chosen and not any("checkpoint" in str(node["_target_"]).lower() for node in callbacks.values()):
+        both = f"[default,{chosen.strip('[]')}]"
+        lines.append(f"No checkpoint: callbacks={chosen} stands in the place of the default (both: callbacks={both})")
     if parent := config.values.get("parent"):
         lines.append(f"Trains on from epoch {parent['epoch']} of {parent['directory']}{_horizon(config)}")
     if source := config.values.get("init_from"):

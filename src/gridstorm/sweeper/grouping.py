@@ -34,6 +34,7 @@ TRAINER: dict[str, tuple[Any, ...]] = {
     "fast_dev_run": (False,),
     "reload_dataloaders_every_n_epochs": (0,),
     "plugins": (),
+    "profiler": (),
 }
 Queued = tuple[Trial, TrialRun]
 PAYS = 1.2  # times less time, below which runs are trained apart

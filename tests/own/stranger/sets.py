@@ -141,3 +141,15 @@ class Pixelwise(nn.Sequential):
 
     def __init__(self, num_outputs: int, width: int = 4) -> None:
         super().__init__(nn.Conv2d(1, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, num_outputs, 1))
+
+
+class Backboned(nn.Module):
+    """A backbone and a head, as Lightning's finetuning takes them."""
+
+    def __init__(self, num_outputs: int) -> None:
+        super().__init__()
+        self.backbone, self.head = nn.Linear(64, 16), nn.Linear(16, num_outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.backbone(x.flatten(1)).relu())
+        return logits
