@@ -37,6 +37,7 @@ from gridstorm.target import (
     is_a_librarys,
     kind,
     literals,
+    of_values,
     problem,
     shown,
     targets,
@@ -273,6 +274,11 @@ def _class_weights(key: str, value: Any) -> Iterator[Problem]:
 def _value(key: str, value: Any, annotation: ast.expr | None, limits: Mapping[str, Range]) -> Iterator[Problem]:
     """A value is of its type, and every number in its range."""
     limit = limits.get(key.rpartition(".")[2], ANY)
+    inner = of_values(annotation) if annotation is not None and isinstance(value, dict) else None
+    if inner is not None and "_target_" not in value:
+        for name, item in value.items():
+            yield from _value(f"{key}.{name}", item, inner, limits)
+        return
     if annotation is not None and not accepts(annotation, value):
         yield _wrong_type(key, value, annotation, limit)
         return

@@ -24,6 +24,9 @@ def compatible(plain: Mapping[str, Any], folders: Collection[Path], unknown: Col
     if is_module(plain["model"]["_target_"]):  # what it takes and logs is seen when a batch is tried
         yield from _never_measured(plain)
         return
+    if plain.get("monitor_later"):
+        fact = "It is of what a LightningModule of your own logs, and what this run logs is known."
+        yield Problem("monitor_later=true", fact, "Leave it out.")
     path = plain["data"]["_target_"]
     if "data" in unknown or not isinstance(path, str) or find(path) is None:
         return

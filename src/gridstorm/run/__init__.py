@@ -11,6 +11,7 @@ from gridstorm.run.result import conclude
 from gridstorm.run.run import begin, run, train, tried_out
 from gridstorm.run.shape import num_batches, try_one_batch
 from gridstorm.run.warning import quiet, warned
+from gridstorm.run.weights import num_parameters
 
 __all__ = [
     "begin",
@@ -23,6 +24,7 @@ __all__ = [
     "module_for",
     "network_for",
     "num_batches",
+    "num_parameters",
     "prepared",
     "quiet",
     "rerun",

@@ -2,7 +2,7 @@
 
 import inspect
 import warnings
-from contextlib import nullcontext
+from contextlib import suppress
 from pkgutil import resolve_name
 from typing import Any
 
@@ -18,8 +18,8 @@ from gridstorm.record import PROFILE, RunRecord, code
 from gridstorm.run.curve import Curve
 from gridstorm.run.data import batch_names, fingerprint
 from gridstorm.run.warning import quiet
-from gridstorm.run.weights import begun
-from gridstorm.target import build
+from gridstorm.run.weights import begun, with_shapes
+from gridstorm.target import build, is_a_librarys
 
 
 def network_for(config: RunConfig, data: Any) -> nn.Module:
@@ -32,14 +32,17 @@ def network_for(config: RunConfig, data: Any) -> nn.Module:
         network: nn.Module = partial(**arguments)
     except ValueError as error:
         raise refused(f"model={config.choices.get('model')}", error) from error
-    return begun(config, network)
+    return begun(config, network if isinstance(network, pl.LightningModule) else with_shapes(network, data))
 
 
 def sketched(config: RunConfig, data: Any) -> nn.Module:
-    """Return the model without memory for its weights; a LightningModule of a user's own may not bear that."""
-    where = nullcontext() if is_module(config.values["model"]["_target_"]) else torch.device("meta")
-    with where:
-        return network_for(config, data)
+    """Return the model without memory for its weights; a class of a user's own may not bear that, if it reads some."""
+    path = config.values["model"]["_target_"]
+    if not is_module(path):
+        bears_all: list[type[Exception]] = [] if is_a_librarys(path) else [Exception]
+        with suppress(*bears_all), torch.device("meta"):
+            return network_for(config, data)
+    return network_for(config, data)
 
 
 def _shape(data: Any, name: str) -> Any:

@@ -8,13 +8,14 @@ import torch
 from torch import nn
 
 from gridstorm.error import stopped_by
+from gridstorm.run.weights import num_parameters
 
 SMALL = 300_000  # parameters up to which a second thread costs more than it gives (bench/threads.py)
 
 
 def threads(count: int | str, network: nn.Module) -> None:
     """Set torch's CPU threads; `auto` is one for a small model, otherwise what torch chose."""
-    small = sum(parameter.numel() for parameter in network.parameters()) <= SMALL
+    small = num_parameters(network) <= SMALL
     if count != "auto":
         torch.set_num_threads(int(count))
     elif small:

@@ -15,6 +15,7 @@ from gridstorm.record import COUNTERS, PROFILE, Result, RunRecord, Status
 from gridstorm.run.curve import Curve
 from gridstorm.run.evaluation import review
 from gridstorm.run.warning import tried
+from gridstorm.run.weights import num_parameters
 
 
 def at_best(record: RunRecord, result: Result) -> dict[str, float]:
@@ -100,7 +101,7 @@ def outcome(
         best_epoch=progress["best_epoch"],
         epochs=module.current_epoch,
         seconds=round(progress["seconds"], 3),
-        parameters=sum(parameter.numel() for parameter in network_of(module).parameters()),
+        parameters=num_parameters(network_of(module)),
         error=error,
         warnings=[*curve.record.warnings, *alerts],
         made_by=curve.record.environment.get("made_by"),

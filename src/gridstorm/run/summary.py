@@ -4,12 +4,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from gridstorm.config import AUTO, RunConfig, is_module, leaves, task_of
 from gridstorm.error import MANY
 from gridstorm.report import table
 from gridstorm.run.data import fingerprint
-from gridstorm.run.weights import match
+from gridstorm.run.weights import match, num_parameters
 from gridstorm.target import shown
 
 HIDDEN = ("_target_", "_partial_")
@@ -25,7 +26,7 @@ def card(config: RunConfig, network: nn.Module, notes: Sequence[str] = ()) -> st
     """
     set_by_you = "Hyperparameters: what you set\n" + table(hyperparameters(config))
     rows = list(parameters(network))
-    total = sum(parameter.numel() for parameter in network.parameters())
+    total = num_parameters(network)
     learned = "Parameters: what training learns\n" + table([*rows, ("total", "", "", f"{total:,}")], right=(3,))
     return "\n".join([f"{set_by_you}\n\n{learned}", *(["", *notes] if notes else [])])
 
@@ -92,12 +93,14 @@ def parameters(network: nn.Module) -> Iterable[tuple[str, str, str, str]]:
     for name, module in network.named_modules():
         own = dict(module.named_parameters(recurse=False))
         if own:
-            weights = [
-                f"{_letter(key)} {'x'.join(map(str, p.shape))}" for key, p in own.items() if not key.endswith("bias")
-            ]
-            biases = [f"b {'x'.join(map(str, p.shape))}" for key, p in own.items() if key.endswith("bias")]
-            count = sum(parameter.numel() for parameter in own.values())
+            weights = [f"{_letter(key)} {_shape(p)}" for key, p in own.items() if not key.endswith("bias")]
+            biases = [f"b {_shape(p)}" for key, p in own.items() if key.endswith("bias")]
+            count = sum(parameter.numel() for parameter in own.values() if not is_lazy(parameter))
             yield f"{name or 'network'} ({type(module).__name__})", " ".join(weights), " ".join(biases), f"{count:,}"
+
+
+def _shape(parameter: nn.Parameter) -> str:
+    return "?" if is_lazy(parameter) else "x".join(map(str, parameter.shape))
 
 
 def _letter(name: str) -> str:

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from gridstorm.config import RunConfig, weights_file
 from gridstorm.error import MANY, Problem, UserError
@@ -27,6 +30,22 @@ class Match:
         """Return it in a sentence."""
         names = ", ".join(self.left[:MANY]) + (", ..." if len(self.left) > MANY else "")
         return f"{len(self.taken)} tensors are taken" + (f"; not taken: {names}" if names else ", all there are")
+
+
+def num_parameters(network: nn.Module) -> int:
+    """Return how many numbers training learns; those of layers that no batch has passed yet are not known."""
+    return sum(parameter.numel() for parameter in network.parameters() if not is_lazy(parameter))
+
+
+def with_shapes(network: nn.Module, data: Any) -> nn.Module:
+    """Return a network whose lazy layers have their shapes, those of samples of the data's shape."""
+    device = next((parameter.device for parameter in network.parameters()), None)
+    if any(map(is_lazy, network.parameters())):
+        dtype = torch.int64 if data.inputs == "tokens" else torch.float32
+        with torch.no_grad():
+            network.eval()(torch.zeros(2, *data.input_shape, dtype=dtype, device=device))
+        network.train()
+    return network
 
 
 def begun(config: RunConfig, network: nn.Module) -> nn.Module:

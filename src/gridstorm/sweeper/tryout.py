@@ -27,7 +27,7 @@ def probe(config: RunConfig) -> dict[str, Any]:
     """
     import torch
 
-    from gridstorm.run import fingerprint, module_for, prepared, quiet, sketched, trainer_for, tried_out
+    from gridstorm.run import fingerprint, module_for, num_parameters, prepared, quiet, sketched, trainer_for, tried_out
 
     try:
         with quiet():
@@ -41,7 +41,7 @@ def probe(config: RunConfig) -> dict[str, Any]:
             trainer_for(config, bar=False)
     except UserError as refusal:
         return {"problems": refusal.problems}
-    parameters = sum(parameter.numel() for parameter in network.parameters())
+    parameters = num_parameters(network)
     # A plain text: to read a TorchVersion, the process that plans would load torch.
     return {"data": fingerprint(config, data), "torch": str(torch.__version__), "parameters": parameters}
 

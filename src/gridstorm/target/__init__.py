@@ -1,6 +1,6 @@
 """What a `_target_` is, what it takes, and building it: read from its source, not imported."""
 
-from gridstorm.target.annotation import accepts, describe, kind, literals, shown, written
+from gridstorm.target.annotation import accepts, describe, kind, literals, of_values, shown, written
 from gridstorm.target.build import build, where
 from gridstorm.target.definition import source_file
 from gridstorm.target.target import (
@@ -29,6 +29,7 @@ __all__ = [
     "is_a_librarys",
     "kind",
     "literals",
+    "of_values",
     "own_packages",
     "problem",
     "shown",

@@ -115,6 +115,15 @@ def _items(option: ast.expr) -> list[ast.expr]:
     return [item for item in _generic(option)[1] if not (isinstance(item, ast.Constant) and item.value is ...)]
 
 
+def of_values(annotation: ast.expr) -> ast.expr | None:
+    """Return the type of a section's values, such as `float` of `dict[str, float]`; None where nothing is said."""
+    for option in _options(annotation):
+        name, arguments = _generic(option)
+        if name in MAPPINGS and len(arguments) == 2:
+            return arguments[1]
+    return None
+
+
 def _is_fixed(option: ast.expr) -> bool:
     """Tell whether a type is a tuple of so many items: `tuple[int, int]`, not `tuple[int, ...]`."""
     name, arguments = _generic(option)
