@@ -32,3 +32,4 @@ bench:  ## all benchmarks, one after another, on a quiet machine
 	$(PYTHON) -m bench.together
 	OMP_NUM_THREADS=1 $(PYTHON) -m bench.parts
 	$(PYTHON) -m bench.score
+	$(PYTHON) -m bench.own

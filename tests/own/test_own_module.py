@@ -1,13 +1,17 @@
 """A stranger's LightningModule and data: trained, interrupted, resumed, swept, searched, shown and refused."""
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from conftest import Command, Sweep, Train, result, rows
+from conftest import ROOT, Command, Sweep, Train, result, rows
 
 KINDS = {  # data, module, what is monitored
     "autoencoder": ("Digits", "Autoencoder", "monitor=val/error"),  # a torchmetrics object says when it is better
@@ -66,6 +70,24 @@ def test_it_trains_and_an_interrupted_run_goes_on_to_the_same_numbers(
     whole, stopped = tmp_path / "o" / "whole", tmp_path / "o" / "stopped"
     assert rows(whole) == rows(stopped)
     assert result(whole)["score"] == result(stopped)["score"] is not None
+    first, second = weights(whole), weights(stopped)
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", KINDS if os.environ.get("GRIDSTORM_KINDS") else ["gan", "stream"], indirect=True)
+def test_one_that_is_killed_within_an_epoch_goes_on_to_the_same_numbers(
+    line: tuple[str, ...], command: Command, tmp_path: Path
+) -> None:
+    assert command(*line, "output_dir=o", "name=whole")[0] == 0
+    environment = {**os.environ, "STRANGER_DIES_AT": "1 2", "PYTHONPATH": str(ROOT / "tests" / "own")}
+    program = [sys.executable, str(ROOT / "train.py"), *line, "output_dir=o", "name=killed"]
+    killed = subprocess.run(program, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    status, _, err = command("resume=o/killed")
+    assert status == 0, err
+    whole, stopped = tmp_path / "o" / "whole", tmp_path / "o" / "killed"
+    assert rows(whole) == rows(stopped)
     first, second = weights(whole), weights(stopped)
     assert all(torch.equal(value, second[name]) for name, value in first.items())
 

@@ -56,8 +56,8 @@ def metrics(task: str, means: Sequence[Any], unit: float | Sequence[float] = 1.0
     """Return the metrics of `task` from the means of its quantities.
 
     RMSE is in the target's own unit, of several targets over all of them. R2 is one minus the squared error over the
-    variance of the targets, of several the mean of theirs, as in scikit-learn's r2_score. Perplexity is
-    exp(cross entropy), bits per byte the cross entropy / ln 2.
+    variance of the targets, of several the mean of theirs, as in scikit-learn's r2_score, but for targets that do not
+    vary. Perplexity is exp(cross entropy), bits per byte the cross entropy / ln 2.
 
     Args:
         task: A key of METRICS.
@@ -81,11 +81,9 @@ def _of_regression(error: Any, mean: Any, square: Any, *, unit: Any) -> dict[str
     columns = [*zip(*(value if isinstance(value, list) else [value] for value in (error, mean, square)), strict=True)]
     units = [*unit] if isinstance(unit, list | tuple) else [unit] * len(columns)
     squares = [error * unit**2 for (error, *_), unit in zip(columns, units, strict=True)]
-    shares = [
-        1 - error / variance if (variance := square - mean**2) > 0 else math.nan for error, mean, square in columns
-    ]
+    shares = [1 - error / variance for error, mean, square in columns if (variance := square - mean**2) > 0]
     rmse = math.sqrt(columns[0][0]) * units[0] if len(columns) == 1 else math.sqrt(sum(squares) / len(squares))
-    return {"rmse": rmse, "r2": sum(shares) / len(shares)}
+    return {"rmse": rmse, "r2": sum(shares) / len(shares) if shares else math.nan}
 
 
 def misshapen(task: str, logits: tuple[int, ...], y: tuple[int, ...], loss: tuple[int, ...]) -> tuple[str, str] | None:

@@ -161,9 +161,7 @@ def problem(key: str, path: Any) -> Problem | None:
         return Problem(text, *_missing(path))
     remedy = "Name one of these, such as torch.optim.AdamW."
     if package not in LIBRARIES | set(sys.stdlib_module_names):
-        remedy = (
-            f"If {package} is your own code and you trust it, allow it: {ALLOW_VARIABLE}={package} python train.py ..."
-        )
+        remedy = f"If you trust {package}, allow it: {ALLOW_VARIABLE}={package} python train.py ..."
     fact = "Configuration may only build classes of gridstorm's choices, torch and Lightning"
     return Problem(text, f"{fact}, and this is from {target.module}." if target else f"{fact}.", remedy)
 

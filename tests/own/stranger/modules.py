@@ -26,6 +26,10 @@ class Base(pl.LightningModule):
         if os.environ.get("STRANGER_STOPS_AT") == str(self.current_epoch):
             os.kill(os.getpid(), signal.SIGINT)
 
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        if os.environ.get("STRANGER_DIES_AT") == f"{self.current_epoch} {batch_idx}":
+            os.kill(os.getpid(), signal.SIGKILL)
+
     def configure_optimizers(self) -> Any:
         if self.lr < 0:
             raise RuntimeError("no such learning rate")
@@ -135,7 +139,7 @@ class Labeler(pl.LightningModule):
         self.net = nn.Sequential(layers(64, 32, num_labels), nn.Dropout(0.1))
         self.f1 = torchmetrics.F1Score("multilabel", num_labels=num_labels)
 
-    on_train_epoch_start = Base.on_train_epoch_start
+    on_train_epoch_start, on_train_batch_start = Base.on_train_epoch_start, Base.on_train_batch_start
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         return F.binary_cross_entropy_with_logits(self.net(batch[0]), batch[1].float())
