@@ -1,10 +1,16 @@
 """data=loaders: a stranger's data sets in DataLoaders, by key, resumed and swept; what a batch is read as."""
 
+import os
+import signal
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import torch
 
-from conftest import Command, Sweep, Train, result, rows
+from conftest import ROOT, Command, Sweep, Train, result, rows
 
 SETS = "stranger.sets."
 
@@ -135,3 +141,58 @@ def test_what_the_data_do_not_say_is_taken_from_their_first_batch(command: Comma
     assert status == 0, err
     assert "Task: classification (as their first batch shows)" in out
     assert "Data: nothing tells whether they change between runs (no fingerprint, and no file is named)" in out
+
+
+def test_the_card_says_where_an_interrupted_run_goes_on(command: Command) -> None:
+    assert "A run that is interrupted goes on at the start of an epoch" in command(*loaders(), "explain=true")[1]
+    within = ("data.stateful=true", "+callbacks.checkpoint.every_n_steps=2") if find_spec("torchdata") else ()
+    if within:
+        words = "A run that is interrupted goes on within an epoch, where it was saved every 2 steps"
+        assert words in command(*loaders(), *within, "explain=true")[1]
+
+
+def test_saving_within_an_epoch_is_refused_where_nobody_could_go_on_there(command: Command, tmp_path: Path) -> None:
+    for line in (loaders(), ("trainer.max_epochs=1",)):
+        status, _, err = command(*line, "+callbacks.checkpoint.every_n_steps=2")
+        assert (status, "the training has no state_dict to go on from there" in err) == (2, True), err
+        assert not [*(tmp_path / "outputs").glob("*")]
+
+
+@pytest.mark.skipif(find_spec("torchdata") is not None, reason="torchdata is installed")
+def test_a_stateful_loader_needs_a_package(command: Command) -> None:
+    status, _, err = command(*loaders(), "data.stateful=true")
+    assert (status, "Run: pip install torchdata" in err) == (2, True), err
+
+
+@pytest.mark.extra
+@pytest.mark.filterwarnings("ignore:'set_vital' is deprecated")  # torchdata's
+@pytest.mark.skipif(find_spec("torchdata") is None, reason="torchdata is not installed: ci/extras")
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("Images", ("model.dropout=0.3", NOISE)),
+        ("Images", ("model.dropout=0.3", NOISE, *WORKERS)),
+        ("Stream", ("model.dropout=0.3",)),
+        ("Stream", ("model.dropout=0.3", NOISE, "data.num_workers=2")),
+    ],
+)
+def test_a_run_that_is_killed_within_an_epoch_goes_on_there_to_the_same_numbers(
+    command: Command, tmp_path: Path, kind: str, more: tuple[str, ...]
+) -> None:
+    line = loaders(kind, *more, "data.stateful=true", "+callbacks.checkpoint.every_n_steps=2", "trainer.max_epochs=3")
+    dying = "+callbacks.stop._target_=stranger.modules.Stop"
+    assert command(*line, dying, "output_dir=o", "name=whole")[0] == 0
+    environment = {**os.environ, "STRANGER_DIES_AT": "1 5", "PYTHONPATH": str(ROOT / "tests" / "own")}
+    program = [sys.executable, str(ROOT / "train.py"), *line, dying, "output_dir=o", "name=killed"]
+    killed = subprocess.run(program, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    saved = torch.load(tmp_path / "o" / "killed" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert saved["global_step"] == 10  # 6 steps an epoch
+    status, _, err = command("resume=o/killed")
+    assert status == 0, err
+    whole, other = (tmp_path / "o" / name for name in ("whole", "killed"))
+    assert rows(whole) == rows(other)
+    first, second = (
+        torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for run in (whole, other)
+    )
+    assert all(torch.equal(value, second[name]) for name, value in first.items())

@@ -22,16 +22,53 @@ class Checkpoint(LightningCheckpoint):
     name of the same file.
     """
 
-    def __init__(self, monitor: str, mode: Literal["min", "max"]) -> None:
-        """Take the metric that decides which state is the best, and whether it is better when smaller (`min`)."""
-        self.monitor, self.mode = monitor, mode
+    def __init__(self, monitor: str, mode: Literal["min", "max"], every_n_steps: int | None = None) -> None:
+        """Take the metric that decides which state is the best, and whether it is better when smaller (`min`).
+
+        With `every_n_steps` `last.ckpt` is saved within an epoch too; a ValueError where the training's loader has no
+        `state_dict`, from which it could go on there.
+        """
+        self.monitor, self.mode, self.every_n_steps = monitor, mode, every_n_steps
         self.best_score: float | None = None
         self._kept: dict[str, Any] | None = None  # the best state, where it is not written yet
+        self._before: list[Any] = []  # the states of the loaders, after the batch before
+        self._saved = 0  # the step that was saved within an epoch
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Have files written where they belong; Lightning writes to memory, to a temporary folder, and then there."""
         if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:
             trainer.strategy.checkpoint_io = DirectCheckpointIO()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """See that a run can go on within an epoch, where it is to be saved there."""
+        if self.every_n_steps and not all(hasattr(loader, "state_dict") for loader in _loaders(trainer)):
+            raise ValueError(
+                f"callbacks.checkpoint.every_n_steps={self.every_n_steps} saves within an epoch, and the loader of the "
+                "training has no state_dict to go on from there. Leave it out, or give one that has, such as "
+                "data=loaders with data.stateful=true."
+            )
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save the state within an epoch, where that was asked for."""
+        if not self.every_n_steps or trainer.is_last_batch:
+            return
+        step = trainer.global_step
+        if step % self.every_n_steps == 0 and step > self._saved:
+            self._saved = step
+            self._write(trainer, better=False, within=True)
+        # Of a stream Lightning reads a batch ahead to see its end: the state before that is where to go on.
+        ahead = math.isinf(trainer.num_training_batches)
+        self._before = [loader.state_dict() for loader in _loaders(trainer)] if ahead else []
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Put the loaders' states there that belong to the last batch that was trained with."""
+        loop = checkpoint.get("loops", {}).get("fit_loop", {}).get("state_dict", {})
+        if self._before and "combined_loader" in loop and not trainer.is_last_batch:
+            loop["combined_loader"] = self._before
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the best state inside an epoch too, where it is validated there; a run goes on from ends of epochs."""
@@ -52,7 +89,7 @@ class Checkpoint(LightningCheckpoint):
         elif better:
             self._kept = trainer.snapshot()  # type: ignore[attr-defined]
 
-    def _write(self, trainer: pl.Trainer, better: bool) -> None:
+    def _write(self, trainer: pl.Trainer, better: bool, within: bool = False) -> None:
         directory = self._directory(trainer)
         beside, last, best = (
             directory / f"{TEMPORARY}last.{os.getpid()}",
@@ -60,10 +97,10 @@ class Checkpoint(LightningCheckpoint):
             directory / "best.ckpt",
         )
         beside.unlink(missing_ok=True)
-        if self._kept and not better:
+        if self._kept and not better and not within:
             torch.save(self._kept, beside)
             beside.replace(best)
-        self._kept = None
+        self._kept = self._kept if within else None
         beside.unlink(missing_ok=True)  # a link there would lead elsewhere
         _save(trainer, beside)
         if trainer.is_global_zero:
@@ -103,6 +140,12 @@ class DirectCheckpointIO(TorchCheckpointIO):
         """Write `checkpoint` to `path`, whose folder is made where it is missing: other callbacks save here too."""
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         torch.save(checkpoint, path)
+
+
+def _loaders(trainer: pl.Trainer) -> list[Any]:
+    """Return the loaders of the training."""
+    loader: Any = trainer.train_dataloader
+    return [loader] if loader is not None and not isinstance(loader, list | tuple) else [*(loader or [])]
 
 
 def _save(trainer: pl.Trainer, file: Path) -> None:

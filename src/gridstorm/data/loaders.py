@@ -1,8 +1,10 @@
 """Data sets of your own, in DataLoaders: whatever is a Dataset or an IterableDataset."""
 
 import random
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sized
-from typing import Any
+from importlib.util import find_spec
+from typing import Any, cast
 
 import numpy as np
 import pytorch_lightning as pl
@@ -15,18 +17,15 @@ LARGEST = 2**32
 class Order(Sampler[int]):
     """The numbers of all samples in an order that (seed, epoch) alone decides."""
 
-    def __init__(self, dataset: Sized, seed: int) -> None:
-        self.dataset, self.seed, self.epoch = dataset, seed, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the order of that epoch, whatever was iterated before."""
-        self.epoch = epoch
+    def __init__(self, dataset: Sized, seed: int, epoch: torch.Tensor) -> None:
+        """Take the data set, the seed, and the epoch [1]."""
+        self.dataset, self.seed, self.epoch = dataset, seed, epoch
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(mixed(self.seed, self.epoch))
+        generator = torch.Generator().manual_seed(mixed(self.seed, int(self.epoch)))
         yield from torch.randperm(len(self), generator=generator).tolist()
 
 
@@ -56,10 +55,10 @@ class Passes(Sampler[tuple[int, int]]):
 
 
 class Seeded(Dataset[Any]):
-    """A data set in a worker, which draws by (seed, epoch, worker)."""
+    """A data set in a worker, which draws by (seed, epoch, worker), or with `each` by (seed, epoch, sample)."""
 
-    def __init__(self, dataset: Any) -> None:
-        self.dataset = dataset
+    def __init__(self, dataset: Any, each: bool = False) -> None:
+        self.dataset, self.each = dataset, each
         self._turn: int | None = None
 
     def __len__(self) -> int:
@@ -72,6 +71,8 @@ class Seeded(Dataset[Any]):
         if name == "dataset":  # it is not there yet, while a worker unpickles this
             raise AttributeError(name)
         inner = getattr(self.dataset, name)  # such as classes
+        if name == "__getitems__" and self.each:
+            raise AttributeError(name)  # one by one, each with its own random numbers
         if name == "__getitems__":  # which reads a batch's samples at once
             return lambda indices: inner([self._number(index) for index in indices])
         return inner
@@ -81,7 +82,9 @@ class Seeded(Dataset[Any]):
         if not isinstance(index, tuple):
             return index
         number, turn = index
-        if turn != self._turn:
+        if self.each and isinstance(number, int):  # a pass that is begun within has not drawn what came before
+            seed_worker(mixed(turn % LARGEST, number), of_worker=False)
+        elif turn != self._turn:
             self._turn = turn
             seed_worker(turn % LARGEST)
         return number
@@ -107,10 +110,10 @@ class SeededStream(IterableDataset[Any]):
         return getattr(self.dataset, name)
 
 
-def seed_worker(seed: int) -> None:
+def seed_worker(seed: int, of_worker: bool = True) -> None:
     """Seed torch, NumPy and `random` in a worker; the process of the run is seeded already."""
     if worker := get_worker_info():
-        seed = mixed(seed, worker.id + 1)
+        seed = mixed(seed, worker.id + 1) if of_worker else seed
         torch.manual_seed(seed)
         random.seed(seed)
         np.random.seed(seed)
@@ -134,6 +137,8 @@ class Loaders(pl.LightningDataModule):
         collate_fn: Makes a batch of a list of samples.
         sampler: Makes of the training set what yields the numbers of the samples; null shuffles them. One with
             `set_epoch` is told each epoch.
+        stateful: Whether loaders are torchdata's StatefulDataLoader, so that a run that is saved within an epoch
+            (`callbacks.checkpoint.every_n_steps`) goes on there. Workers then draw by sample.
         seed: Of the order of the training samples, and of what workers draw.
     """
 
@@ -150,6 +155,7 @@ class Loaders(pl.LightningDataModule):
         drop_last: bool = False,
         collate_fn: Callable[[list[Any]], Any] | None = None,
         sampler: Callable[[Any], Iterable[int]] | None = None,
+        stateful: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -164,6 +170,9 @@ class Loaders(pl.LightningDataModule):
             )
         if sampler is not None and isinstance(train, IterableDataset):
             raise ValueError("data.sampler chooses among samples with numbers, and a stream has none. Leave it out.")
+        if stateful and find_spec("torchdata") is None:
+            raise ValueError("data.stateful=true needs a package that is not installed. Run: pip install torchdata")
+        self.stateful, self.order = stateful, cast(Any, None)
         self.sets = {"train": train, "val": val, "test": test}
         self.sampler, self.seed, self.drop_last, self.num_workers = sampler, seed, drop_last, num_workers
         self.settings: dict[str, Any] = {
@@ -179,15 +188,18 @@ class Loaders(pl.LightningDataModule):
             self.test_dataloader = super().test_dataloader  # type: ignore[method-assign]  # so there is no test
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose what workers draw in an epoch; Lightning tells the sampler."""
+        """Choose the order of that epoch and what workers draw in it, whatever was iterated before."""
         self.epoch.fill_(epoch)
+        if hasattr(self.order, "set_epoch"):
+            self.order.set_epoch(epoch)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """The training batches: shuffled anew in every epoch, or as the sampler or the stream has them."""
         dataset: Any = self.sets["train"]
         if isinstance(dataset, IterableDataset) or getattr(self.trainer, "overfit_batches", None):
             return self._loader("train")
-        return self._loader("train", self.sampler(dataset) if self.sampler else Order(dataset, self.seed))
+        self.order = self.sampler(dataset) if self.sampler else Order(dataset, self.seed, self.epoch)
+        return self._loader("train", self.order)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """The validation batches, always in the same order."""
@@ -200,12 +212,21 @@ class Loaders(pl.LightningDataModule):
     def _loader(self, part: str, order: Any = None) -> DataLoader[Any]:
         dataset: Any = self.sets[part]
         settings = {**self.settings, "drop_last": self.drop_last and part == "train"}
+        loader = _stateful() if self.stateful and part == "train" else DataLoader
         if isinstance(dataset, IterableDataset):
-            return DataLoader(SeededStream(dataset, self.seed, self.epoch) if self.num_workers else dataset, **settings)
+            return loader(SeededStream(dataset, self.seed, self.epoch) if self.num_workers else dataset, **settings)
         if self.num_workers:
             order = Passes(order or SequentialSampler(dataset), self.seed, self.epoch)
-            dataset = Seeded(dataset)
-        return DataLoader(dataset, sampler=order, **settings)
+            dataset = Seeded(dataset, each=self.stateful)
+        return loader(dataset, sampler=order, **settings)
+
+
+def _stateful() -> Any:
+    """Return torchdata's loader, which knows where it is."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch's, which it calls as it is imported
+        from torchdata.stateful_dataloader import StatefulDataLoader
+    return StatefulDataLoader
 
 
 def mixed(*numbers: int) -> int:

@@ -194,6 +194,18 @@ class Module(LightModule):
         """Forget the epoch before."""
         self.meters["train"], self._reported = Meter(), 0
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what an epoch has measured so far, where it is saved before its end."""
+        if not self.trainer.is_last_batch:
+            meter = self.meters["train"]
+            checkpoint["measured"] = {"sizes": [*meter.sizes], "values": [*meter.values], "reported": self._reported}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take that up."""
+        if measured := checkpoint.get("measured"):
+            meter = self.meters["train"]
+            meter.sizes, meter.values, self._reported = measured["sizes"], measured["values"], measured["reported"]
+
     def on_validation_epoch_start(self) -> None:
         """Forget the validation before."""
         self.meters["val"] = Meter()

@@ -69,7 +69,7 @@ def last_state(record: RunRecord) -> dict[str, Any] | None:
         return state
     last.replace(last.with_name(DAMAGED))
     state = _read(best)[0] if best else None
-    whole = best if state and _ends_an_epoch(state) else None
+    whole = best if state and ends_an_epoch(state) else None
     if whole:
         shutil.copyfile(whole, last)
     start = "the best checkpoint" if whole else "the start"
@@ -89,7 +89,7 @@ def _read(file: Path) -> tuple[dict[str, Any] | None, str]:
         return None, f"{file}: {refusal.problems[0].fact}"
 
 
-def _ends_an_epoch(state: dict[str, Any]) -> bool:
+def ends_an_epoch(state: dict[str, Any]) -> bool:
     """Tell whether a run can go on from a checkpoint: the best may be of a validation within an epoch."""
     progress = state["loops"]["fit_loop"]["epoch_loop.batch_progress"]
     return bool(progress["is_last_batch"])

@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 
 from gridstorm.module import learning_rates, restart_loader
 from gridstorm.record import RunRecord, best_name
-from gridstorm.run.checkpoint import is_plain
+from gridstorm.run.checkpoint import ends_an_epoch, is_plain
 
 
 @runtime_checkable
@@ -72,7 +72,10 @@ class Curve(pl.Callback):
         self._validated: dict[str, float] = {}
         self._score: float | None = None  # of this epoch
         self._seen: dict[str, torch.Tensor] = {}
-        self._measures = self._counts = self._resumed = False
+        self._measures = self._counts = self._resumed = self._loaded = False
+        self._drawn: dict[str, Any] | None = (
+            None  # where the random numbers were, of a run that goes on within an epoch
+        )
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """See once whether the module measures by itself: asking at each step would cost a hundredth of it."""
@@ -82,7 +85,9 @@ class Curve(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock, at what the run has taken already; one that goes on may have been asked to stop."""
         self._started = time.monotonic() - self.progress["seconds"]
-        if self._resumed and any(isinstance(callback, BaseFinetuning) for callback in trainer.callbacks):  # type: ignore[attr-defined]
+        if self._drawn:
+            draw_on(self._drawn)
+        if self._loaded and any(isinstance(callback, BaseFinetuning) for callback in trainer.callbacks):  # type: ignore[attr-defined]
             unfreeze(trainer.optimizers)
         self._look(trainer, trainer.current_epoch)
 
@@ -186,13 +191,17 @@ class Curve(pl.Callback):
         for section in (checkpoint.get(name) for name in ("hyper_parameters", "datamodule_hyper_parameters")):
             for name in [name for name, value in (section or {}).items() if not is_plain(value)]:
                 section.pop(name)  # type: ignore[union-attr]  # it is not empty
-        checkpoint["gridstorm"] = {**self.keep, "progress": dict(self.progress)}
+        within = {} if ends_an_epoch(checkpoint) else {"drawn": drawn()}
+        checkpoint["gridstorm"] = {**self.keep, "progress": dict(self.progress), **within}
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Take up the run where the checkpoint left it."""
-        self._resumed = True
+        self._loaded, self._resumed = True, ends_an_epoch(checkpoint)
+        if callable(tell := getattr(getattr(trainer, "datamodule", None), "set_epoch", None)):
+            tell(checkpoint["epoch"] + self._resumed)  # a loader that goes on within an epoch is begun before it begins
+        self._drawn = checkpoint["gridstorm"].get("drawn")
         self.progress = dict(checkpoint["gridstorm"]["progress"])
 
     def is_point(self, trainer: pl.Trainer) -> bool:
@@ -268,6 +277,24 @@ class AfterEpoch(pl.callbacks.Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take up the score of the epoch."""
         self.curve.after_epoch(trainer, pl_module)
+
+
+def drawn() -> dict[str, Any]:
+    """Return where the random numbers are, in plain values."""
+    kind, keys, *rest = np.random.get_state()
+    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    numpy = [kind, np.asarray(keys).tolist(), *rest]
+    return {"torch": torch.get_rng_state(), "cuda": devices, "numpy": numpy, "random": random.getstate()}
+
+
+def draw_on(states: dict[str, Any]) -> None:
+    """Go on with the random numbers from there."""
+    torch.set_rng_state(states["torch"])
+    if states["cuda"]:
+        torch.cuda.set_rng_state_all(states["cuda"])
+    kind, keys, *rest = states["numpy"]
+    np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))
+    random.setstate(states["random"])
 
 
 def unfreeze(optimizers: Sequence[Optimizer]) -> None:

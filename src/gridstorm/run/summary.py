@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from gridstorm.config import AUTO, RunConfig, is_module, leaves, task_of
+from gridstorm.data import InMemory
 from gridstorm.error import MANY
 from gridstorm.report import table
 from gridstorm.run.data import fingerprint
@@ -70,6 +71,10 @@ def notes(config: RunConfig, network: nn.Module, data: Any, left_out: Sequence[s
         lines.append(f"Not trained: {', '.join(frozen[:MANY])}{', ...' if len(frozen) > MANY else ''}")
     if not hasattr(data, "fingerprint") and not fingerprint(config, data):
         lines.append("Data: nothing tells whether they change between runs (no fingerprint, and no file is named)")
+    if not isinstance(data, InMemory):
+        steps = (callbacks.get("checkpoint") or {}).get("every_n_steps")
+        where = f"within an epoch, where it was saved every {steps} steps" if steps else "at the start of an epoch"
+        lines.append(f"A run that is interrupted goes on {where}")
     if left_out:
         lines.append(f"Not in its checkpoints, since they are built anew from config.yaml: {', '.join(left_out)}")
     return lines

@@ -42,6 +42,11 @@ class Stop(pl.Callback):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         Base.on_train_epoch_start(trainer)  # type: ignore[arg-type]
 
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        Base.on_train_batch_start(trainer, batch, batch_idx)  # type: ignore[arg-type]
+
 
 class Autoencoder(Base):
     def __init__(self, lr: float = 0.01, code: int = 4) -> None:
