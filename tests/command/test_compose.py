@@ -7,7 +7,7 @@ import pytest
 from composing import CONF, LOADER, Remembering, composed, written
 from gridstorm.command.compose import checked, compose, without_hydra
 from gridstorm.command.override import Overrides
-from gridstorm.config.recipe import OUTSIDE, RunConfig
+from gridstorm.config.recipe import ADDED, OUTSIDE, RunConfig
 from gridstorm.config.resolve import leaves
 from gridstorm.error import UserError
 
@@ -24,7 +24,7 @@ SAME = [
     ["~callbacks.progress_bar"],
     ["+callbacks.files={_target_:pytorch_lightning.callbacks.ModelCheckpoint}"],
     ["+callbacks.bar={_target_:pytorch_lightning.callbacks.TQDMProgressBar}"],
-    ["logger={_target_:pytorch_lightning.loggers.CSVLogger,save_dir:logs}"],
+    ["+logger={_target_:pytorch_lightning.loggers.CSVLogger,save_dir:logs}"],
     ["optimizer=adam", "model=mlp"],
     ["optimizer.weight_decay=0"],
     ["optimizer={lr:0.001}"],
@@ -144,7 +144,7 @@ def test_early_stopping_counts_under_any_name() -> None:
 def test_the_recipe_leaves_out_only_what_cannot_change_a_number() -> None:
     config = composed().values
     recipe = composed().recipe
-    assert config.keys() - recipe.keys() == {*OUTSIDE, "metric"}  # of which there is none by default
+    assert config.keys() - recipe.keys() == {*OUTSIDE, *dict(ADDED)} - {"parent"}  # of which there are none by default
     assert config["trainer"].keys() - recipe["trainer"].keys() == {"accelerator", "log_every_n_steps"}
     assert config["data"] == recipe["data"]
     assert recipe["callbacks"] == {}

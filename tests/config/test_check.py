@@ -62,10 +62,7 @@ WRONG = {
     "name=a/b": "It is not the name of one directory. Write output_dir=DIRECTORY name=NAME.",
     "name=..": "It is not the name of one directory. Write output_dir=DIRECTORY name=NAME.",
     "resume=nowhere": "There is no run in this directory. Name the directory that a run printed at its end.",
-    "logger=csv": (
-        "A logger is a section with a _target_. "
-        "Write 'logger={_target_:pytorch_lightning.loggers.CSVLogger,save_dir:outputs}'."
-    ),
+    "logger.a=1": "A logger is a section with a _target_. Leave it out with ~logger.a.",
     "callbacks.progress_bar=1": ("A callback is a section with a _target_. Leave it out with ~callbacks.progress_bar."),
     "model._partial_=false": "It must be true: the run completes it. Write ++model._partial_=true.",
     "callbacks.early_stopping.monitor=val/acc": "A classification run does not log it. Did you mean 'val/accuracy'?",

@@ -25,7 +25,7 @@ WRONG_VALUES = {
     "output_dir": ("null", "[a]"),
     "explain": ("maybe", "2"),
     "callbacks": ("nope", "1"),
-    "logger": ("csv", "{a:1}"),
+    "logger": ("csvv", "{a:1}"),
     "optimizer._target_": ("os.system", "torch.optim.Adaam", "torch.nn.os.system", "builtins.eval", "Adam", "evil.Net"),
     "model._partial_": ("false", "maybe"),
     "loss._convert_": ("none", "x"),

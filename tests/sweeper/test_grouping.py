@@ -37,7 +37,8 @@ ALONE = {
     "max_time": ("+trainer.max_time=00:01:00:00",),
     "val_check_interval": ("+trainer.val_check_interval=0.5",),
     "callbacks.mine": ("+callbacks.mine._target_=pytorch_lightning.callbacks.LearningRateMonitor",),
-    "logger": ("logger={_target_: pytorch_lightning.loggers.CSVLogger, save_dir: logs}",),
+    "logger": ("logger=csv",),
+    "trainer.profiler": ("+trainer.profiler=simple",),
 }
 
 

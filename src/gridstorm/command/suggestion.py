@@ -9,7 +9,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gridstorm.config import OF_RUNS, as_written, keys
+from gridstorm.config import MAPPINGS, OF_RUNS, as_written, keys
 from gridstorm.error import MANY, Problem, closest
 from gridstorm.target import find
 
@@ -99,7 +99,9 @@ def _taker(holder: Any, name: str) -> str | None:
 def _read_by_the_run(config: DictConfig, key: str) -> str | None:
     """Return who takes a key that the run itself reads in a section, such as `data.batch.x`."""
     section, name = [*key.split("."), ""][:2]
-    return "The run" if name in OF_RUNS.get(section, {}) and _get(config, section) is not ABSENT else None
+    holder = _get(config, section)
+    is_read = name in OF_RUNS.get(section, {}) and holder is not ABSENT
+    return "The run" if is_read or (section in MAPPINGS and holder == {}) else None
 
 
 def _lists(folders: Sequence[Path], group: str, choice: str, key: str) -> bool:

@@ -58,6 +58,8 @@ def resolved(
     plain, unresolved = resolve(config)
     for name in left_out(plain):
         plain.pop(name, None)
+    if _describes(plain.get("logger")):  # one logger, as it was written before there could be several
+        plain["logger"] = {"logger": plain["logger"]}
     problems = check_values(plain, folders, unknown)
     if not problems:
         return plain, unresolved
