@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from gridstorm.config.recipe import RunConfig
+from gridstorm.objects.build import network_for
 from gridstorm.record.tensorboard import EventFile
-from gridstorm.run.build import network_for
 from gridstorm.target.build import build
 
 

@@ -22,12 +22,12 @@ from torch.nn import Parameter
 from bench.compare import composed, machine, medians
 from gridstorm.config.recipe import RunConfig
 from gridstorm.fusion import training as fused
+from gridstorm.objects.build import network_for
+from gridstorm.objects.data import prepared
+from gridstorm.objects.warning import quiet
 from gridstorm.record.run import RunRecord
 from gridstorm.report.table import table
-from gridstorm.run.build import network_for
-from gridstorm.run.data import prepared
 from gridstorm.run.run import train
-from gridstorm.run.warning import quiet
 from gridstorm.target.build import build
 
 TEXT = ("data=python_text", "model=transformer", "trainer.limit_train_batches=20", "trainer.limit_val_batches=5")

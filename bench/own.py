@@ -29,8 +29,9 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from bench.compare import composed, machine
 from bench.step import Screen
+from gridstorm.objects import quiet
 from gridstorm.report import table
-from gridstorm.run import quiet, run
+from gridstorm.run import run
 
 TURNS = 7
 TARGET = 1.05

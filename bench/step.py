@@ -29,12 +29,13 @@ from bench.template import template
 from gridstorm.config.recipe import RunConfig
 from gridstorm.module.lightning import Recorder
 from gridstorm.module.module import Module
+from gridstorm.objects.build import module_for, network_for, trainer_for
+from gridstorm.objects.data import prepared
+from gridstorm.objects.warning import quiet
 from gridstorm.record.run import RunRecord
 from gridstorm.report.table import table
-from gridstorm.run.build import curve_for, module_for, network_for, trainer_for
-from gridstorm.run.data import prepared
+from gridstorm.run.curve import curve_for
 from gridstorm.run.run import begin
-from gridstorm.run.warning import quiet
 from gridstorm.target.build import build
 
 REPETITIONS = 9

@@ -13,7 +13,7 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 
 from gridstorm.config.recipe import RunConfig
-from gridstorm.run.build import network_for
+from gridstorm.objects.build import network_for
 from gridstorm.target.build import build
 
 Batch = tuple[Tensor, Tensor]

@@ -15,9 +15,9 @@ from functools import partial
 import torch
 
 from bench.compare import composed, machine, turns
+from gridstorm.objects.build import network_for
+from gridstorm.objects.data import prepared
 from gridstorm.report.table import table
-from gridstorm.run.build import network_for
-from gridstorm.run.data import prepared
 from gridstorm.target.build import build
 
 REPETITIONS, SECONDS = 25, 0.02

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gridstorm.data import Batches, InMemory
 from gridstorm.data.diabetes import Diabetes
-from gridstorm.run.warning import quiet as silence
+from gridstorm.objects.warning import quiet as silence
 
 # Lightning 2.6 asks torch 2.13 in a way that the latter wants to drop.
 lightning = pytest.mark.filterwarnings(r"ignore:.isinstance\(treespec, LeafSpec\). is deprecated:FutureWarning")

@@ -103,8 +103,8 @@ def test_the_weights_of_classes_are_those_of_torch_stacked_too(smoothing: float)
 
 
 def test_balanced_weights_are_those_of_scikit_learn(composed: Compose) -> None:
-    from gridstorm.run.build import loss_for
-    from gridstorm.run.data import prepared
+    from gridstorm.objects.build import loss_for
+    from gridstorm.objects.data import prepared
 
     config = composed("data=breast_cancer", "model=mlp", "loss.weight=balanced")
     data = prepared(config)

@@ -15,8 +15,8 @@ DIABETES = ("data=diabetes", "model=linear", "loss=mse")
 
 def best_predictions(run: Path, composed: Compose, *overrides: str) -> tuple[torch.Tensor, torch.Tensor]:
     """The predictions and targets of a run's best weights for its test part."""
-    from gridstorm.run.build import network_for
-    from gridstorm.run.data import prepared
+    from gridstorm.objects.build import network_for
+    from gridstorm.objects.data import prepared
 
     config = composed(*overrides)
     data = prepared(config)
@@ -40,7 +40,7 @@ def test_several_are_logged_for_validation_and_test_as_scikit_learn_has_them(tra
 def test_those_of_a_regression_are_in_the_unit_of_the_target(train: Train, composed: Compose) -> None:
     run = train(*DIABETES, "metric=mae", *SHORT)
     logits, y = best_predictions(run, composed, *DIABETES, "metric=mae", *SHORT)
-    from gridstorm.run import prepared
+    from gridstorm.objects import prepared
 
     data = prepared(composed(*DIABETES))
     truth, predicted = (values.squeeze() * data.target_std + data.target_mean for values in (y, logits))

@@ -60,8 +60,8 @@ def test_it_learns(task: str, train: Train) -> None:
 
 def predictions(run: Path, composed: Compose, *overrides: str) -> tuple[torch.Tensor, torch.Tensor]:
     """What a run's last weights say of its validation part, and the targets."""
-    from gridstorm.run.build import module_for, network_for
-    from gridstorm.run.data import prepared
+    from gridstorm.objects.build import module_for, network_for
+    from gridstorm.objects.data import prepared
 
     config = composed(*overrides)
     data = prepared(config)

@@ -20,10 +20,10 @@ from gridstorm.fusion import training as fused
 from gridstorm.fusion.group import Group
 from gridstorm.fusion.probe import fusible
 from gridstorm.fusion.training import train_together
+from gridstorm.objects.build import network_for
+from gridstorm.objects.warning import quiet
 from gridstorm.record.run import RunRecord
-from gridstorm.run.build import network_for
 from gridstorm.run.run import train
-from gridstorm.run.warning import quiet
 from groups import DOUBLE, OTHERS, RESUMED_ALONE, SHORT, TEXT, alone, apart, cells, mine, off, record, together
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from conftest import STAND_IN
 from gridstorm.fusion.group import Group
 from gridstorm.fusion.training import train_together
-from gridstorm.run.warning import quiet
+from gridstorm.objects.warning import quiet
 from groups import DOUBLE, OTHERS, RESUMED_ALONE, SHORT, TEXT, alone, cells, mine, off, record
 
 
@@ -33,7 +33,7 @@ from pathlib import Path
 from composing import composed
 from groups import together
 from gridstorm.fusion import needs
-from gridstorm.run import quiet
+from gridstorm.objects import quiet
 
 with quiet():
     all_cells = [composed(*sys.argv[2:], "trainer.max_epochs=1", f"optimizer.lr=0.001{n}") for n in range(34)]

@@ -14,7 +14,7 @@ from gridstorm.config.limit import TYPES
 from gridstorm.target.target import find, targets
 from house import CONF, FAMILIES, ORDER, PACKAGES, ROOT, SOURCE
 
-TRAINING = ("module", "run", "fusion")  # the packages that load torch
+TRAINING = ("module", "objects", "run", "fusion")  # the packages that load torch
 PRELOAD = SOURCE / "sweeper" / "preload.py"  # what workers import before there is anything to do
 LINES = 2_200  # of a package at most
 FACE = ("main", "compose", "train", "sweep", "Run", "Sweep")  # what `import gridstorm` gives
@@ -29,7 +29,7 @@ HEAVY = {
     "rich",
     "tensorboard",
 }
-LIBRARIES = {"torch", "pytorch_lightning", "sklearn", "scipy", "optuna", "cmaes", "numpy", "tqdm"}
+LIBRARIES = {"torchdata", "torch", "pytorch_lightning", "sklearn", "scipy", "optuna", "cmaes", "numpy", "tqdm"}
 MACHINE = [file for name in ORDER for file in sorted((SOURCE / name).glob("*.py")) or sorted(SOURCE.glob(f"{name}.py"))]
 CHOICES = [file for family in FAMILIES for file in sorted((SOURCE / family).glob("*.py"))]
 YAMLS = [file for family in FAMILIES for file in sorted((CONF / family).glob("*.yaml"))]
@@ -161,7 +161,7 @@ def test_a_target_of_ours_stands_in_the_family_of_its_group_and_in_the_twin_of_i
     section = content(file)
     for key, node in targets(section):
         path = str(node["_target_"])
-        assert find(path) is not None, path
+        assert path == "???" or find(path) is not None, path  # a user's own
         if path.startswith("gridstorm."):
             _, family, twin, _ = path.split(".")
             assert family == file.parent.name
@@ -179,6 +179,8 @@ def test_every_choice_of_ours_is_named_by_a_configuration() -> None:
 @pytest.mark.parametrize("file", [file for file in YAMLS if "_target_: gridstorm." in file.read_text()], ids=name)
 def test_a_default_is_the_same_in_yaml_and_in_python(file: Path) -> None:
     for _, node in targets(content(file)):
+        if node["_target_"] == "???":
+            continue
         target = find(node["_target_"])
         assert target is not None
         for argument in target.signature().arguments if target.module.startswith("gridstorm.") else ():
@@ -221,4 +223,4 @@ def test_the_keys_of_a_configuration_and_the_types_that_they_are_checked_by_are_
     root = {key for key in content(CONF / "config.yaml") if key not in ("defaults", "hydra")}
     regularization = {f"regularization.{key}" for key in content(CONF / "config.yaml")["regularization"]}
     sweep = {f"sweep.{key}" for key in content(CONF / "sweep" / "default.yaml")}
-    assert {*TYPES} == root | regularization | sweep | {"sweep"}
+    assert {*TYPES} == root | regularization | sweep | {"sweep", "parent"}  # the last the run sets itself

@@ -10,7 +10,7 @@ import torch
 from hydra.core.override_parser.types import Override
 from pytorch_lightning.trainer import call
 
-from gridstorm.run import quiet
+from gridstorm.objects import quiet
 from house import SOURCE
 
 # Where private names of a library may stand; each file says what they gain.

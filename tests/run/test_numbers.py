@@ -14,7 +14,7 @@ import pytest
 from conftest import ROOT, STAND_IN, Command, Sweep, result, rows
 from gridstorm.config.task import misshapen
 from gridstorm.error import said
-from gridstorm.run.warning import QUIET, quiet
+from gridstorm.objects.warning import QUIET, quiet
 
 REGRESSION = ("data._target_=theirs.Data", "~data.batch_size", "~data.seed", "~data.split_seed", "~data.val_fraction",
               "~data.test_fraction", "~data.standardize", "model=linear", "loss=mse", "output_dir=runs", "name=first",

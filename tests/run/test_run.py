@@ -9,8 +9,8 @@ import torch
 
 from conftest import Compose, Train, result, rows
 from gridstorm.error import UserError
+from gridstorm.objects.build import network_for
 from gridstorm.record.run import RunRecord
-from gridstorm.run.build import network_for
 from gridstorm.run.run import run
 from gridstorm.target.build import build
 
@@ -261,4 +261,4 @@ def test_perplexity_and_bits_per_byte_are_two_views_of_the_cross_entropy(train: 
 def test_another_lightning_logger_can_stand_beside_the_record(train: Train, tmp_path: Path) -> None:
     train(*SHORT, "+logger._target_=pytorch_lightning.loggers.CSVLogger", f"+logger.save_dir={tmp_path / 'csv'}")
     (file,) = (tmp_path / "csv").rglob("metrics.csv")
-    assert len(file.read_text().splitlines()) == 4
+    assert len(file.read_text().splitlines()) == 5  # the names, a point within each epoch's end, and the test

@@ -14,6 +14,7 @@ ORDER = (
     "diagnosis",
     "report",
     "module",
+    "objects",
     "run",
     "fusion",
     "sweeper",

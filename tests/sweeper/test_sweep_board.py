@@ -16,11 +16,11 @@ import pytest
 
 from composing import composed
 from gridstorm.config.value import label
+from gridstorm.objects.warning import quiet
 from gridstorm.record.run import RunRecord
 from gridstorm.record.trial import Trial, TrialRun
 from gridstorm.report.page import address, page, pattern, write_board
 from gridstorm.run.run import train
-from gridstorm.run.warning import quiet
 from tensorboard_server import Server, tensorboard
 
 FEW = ("trainer.max_epochs=3", "trainer.limit_train_batches=4", "callbacks=default", "~callbacks.progress_bar")
@@ -29,7 +29,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from gridstorm.record import RunRecord
-from gridstorm.run import quiet
+from gridstorm.objects import quiet
 from gridstorm.run import train
 record, log = RunRecord(Path(sys.argv[1])), RunRecord.log
 def dies(self, counters, values):

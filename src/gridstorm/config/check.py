@@ -58,8 +58,7 @@ def resolved(
     plain, unresolved = resolve(config)
     for name in left_out(plain):
         plain.pop(name, None)
-    if _describes(plain.get("logger")):  # one logger, as it was written before there could be several
-        plain["logger"] = {"logger": plain["logger"]}
+    plain = _with_loggers(plain)
     problems = check_values(plain, folders, unknown)
     if not problems:
         return plain, unresolved
@@ -91,9 +90,17 @@ def checked_again(config: RunConfig) -> RunConfig:
     Raises:
         UserError: Something is wrong with it; every problem is in it.
     """
-    if problems := no_data(config.values) or told_once(check_values(config.values), {}):
+    if problems := no_data(config.values):
         raise UserError(problems)
-    return config
+    values = _with_loggers(config.values)
+    if problems := told_once(check_values(values), {}):
+        raise UserError(problems)
+    return config if values is config.values else replace(config, values=values)
+
+
+def _with_loggers(plain: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration whose one logger, as it was written before there could be several, is one of them."""
+    return {**plain, "logger": {"logger": plain["logger"]}} if _describes(plain.get("logger")) else plain
 
 
 def told_once(

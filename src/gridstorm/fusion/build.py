@@ -9,7 +9,7 @@ import torch
 from gridstorm.config import RunConfig
 from gridstorm.data import InMemory
 from gridstorm.module import Module
-from gridstorm.run import module_for, network_for, prepared
+from gridstorm.objects import module_for, network_for, prepared
 
 
 def build_all(configs: Sequence[RunConfig]) -> Iterator[tuple[Module, Any]]:

@@ -13,8 +13,9 @@ from torch.optim import Optimizer
 from gridstorm.config import RunConfig
 from gridstorm.fusion.stack import Stack, copied, fast
 from gridstorm.module import CheckpointWriter, Meter, Module, Recorder, call_callbacks, load_callbacks
+from gridstorm.objects import loaded
 from gridstorm.record import RunRecord
-from gridstorm.run import conclude, curve_for, loaded
+from gridstorm.run import conclude, curve_for
 from gridstorm.target import build
 
 

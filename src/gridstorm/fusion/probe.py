@@ -15,7 +15,8 @@ from gridstorm.error import UserError, said
 from gridstorm.fusion.build import build_all
 from gridstorm.fusion.ensemble import Ensemble
 from gridstorm.module import HOOKS, Batch, Module, forward_loss, hooks
-from gridstorm.run import epoch_seed, trainer_for, try_one_batch
+from gridstorm.objects import trainer_for, try_one_batch
+from gridstorm.run import epoch_seed
 
 PROBE = 8  # samples that are passed to see whether a network can be stacked
 TOLERANCE = 1e-3  # relative: between its losses in a stack and alone

@@ -12,8 +12,9 @@ from gridstorm.fusion.build import build_all
 from gridstorm.fusion.group import Group, Zipped
 from gridstorm.fusion.member import Member
 from gridstorm.module import HOOKS, hooks
+from gridstorm.objects import last_state, trainer_for, try_one_batch, warned
 from gridstorm.record import RunRecord
-from gridstorm.run import begin, last_state, threads, train, trainer_for, try_one_batch, warned
+from gridstorm.run import begin, threads, train
 
 MALLOC = {-1: 2**31 - 1, -3: 2**25}  # glibc's M_TRIM_THRESHOLD and M_MMAP_THRESHOLD (mallopt(3)), bytes
 

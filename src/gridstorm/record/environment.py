@@ -23,7 +23,7 @@ VERSIONS = (
     "scikit-learn",
     "tensorboard",
 )
-TRAINING = ("module", "run", "fusion")  # the packages of ours that decide numbers
+TRAINING = ("module", "objects", "run", "fusion")  # the packages of ours that decide numbers
 
 
 def environment(device: str, made_by: Mapping[str, str]) -> dict[str, Any]:

@@ -58,7 +58,6 @@ from gridstorm.record.result import Result, Status, best_name, finite
 if TYPE_CHECKING:
     from gridstorm.record.tensorboard import EventFile
 
-
 HELD_SECONDS = 10.0  # how long a process that was killed may take to end
 NOTES = {"overrides": list, "choices": dict, "origins": dict, "written": dict}
 
@@ -145,8 +144,6 @@ class RunRecord:
         config, origin = self._read(CONFIG, partial(yaml.load, Loader=loader)), self.origin
         if wrong := no_data(config):
             raise UserError([replace(problem, key=str(self.directory / problem.key)) for problem in wrong])
-        if "_target_" in (logger := config.get("logger") or {}):  # a record of before, which could have but one
-            config["logger"] = {"logger": logger}
         return RunConfig(config, *(origin.get(name, kind()) for name, kind in NOTES.items()))
 
     @property

@@ -16,9 +16,10 @@ from pytorch_lightning.utilities.data import extract_batch_size
 from torch import nn
 from torch.optim import Optimizer
 
-from gridstorm.module import learning_rates, restart_loader
+from gridstorm.config import RunConfig
+from gridstorm.module import Module, learning_rates, restart_loader
+from gridstorm.objects import ends_an_epoch, is_plain
 from gridstorm.record import RunRecord, best_name
-from gridstorm.run.checkpoint import ends_an_epoch, is_plain
 
 
 @runtime_checkable
@@ -277,6 +278,19 @@ class AfterEpoch(pl.callbacks.Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take up the score of the epoch."""
         self.curve.after_epoch(trainer, pl_module)
+
+
+def curve_for(config: RunConfig, record: RunRecord, module: pl.LightningModule) -> Curve:
+    """Return what keeps the book of a run."""
+    values = config.values
+    return Curve(
+        record,
+        monitor=values["monitor"],
+        mode=values["mode"],
+        seed=values["seed"],
+        keep={"config": values, "signature": config.signature},
+        after_score=module.step_plateau if isinstance(module, Module) else None,
+    )
 
 
 def drawn() -> dict[str, Any]:

@@ -9,9 +9,9 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch import Tensor
 
 from gridstorm.module import Module
+from gridstorm.objects import loaded
 from gridstorm.record import EventFile, RunRecord, markdown
 from gridstorm.report import confusion_matrix, gallery, scatter
-from gridstorm.run.checkpoint import loaded
 
 MISTAKES = 32
 SAMPLES, SAMPLE_BYTES, PROMPT_BYTES, TEMPERATURE = 3, 200, 32, 0.8

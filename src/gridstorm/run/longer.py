@@ -11,8 +11,8 @@ from typing import Any
 from gridstorm.config import RunConfig, component, digest, is_module
 from gridstorm.error import Problem, UserError
 from gridstorm.module import counts_steps
+from gridstorm.objects import loaded
 from gridstorm.record import BEST, LAST, PARENT, POINTS, RunRecord, Status
-from gridstorm.run.checkpoint import loaded
 from gridstorm.target import build
 
 LENGTH = ("max_epochs", "max_steps")

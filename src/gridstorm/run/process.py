@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from gridstorm.error import stopped_by
-from gridstorm.run.weights import num_parameters
+from gridstorm.objects import num_parameters
 
 SMALL = 300_000  # parameters up to which a second thread costs more than it gives (bench/threads.py)
 

@@ -6,12 +6,11 @@ import torch
 from torch import Tensor
 
 from gridstorm.config import component
+from gridstorm.objects import loaded, quiet
 from gridstorm.record import PARENT, RunRecord
 from gridstorm.report import curves_differ, environments_differ
-from gridstorm.run.checkpoint import loaded
 from gridstorm.run.longer import begin_from
 from gridstorm.run.run import as_started, train
-from gridstorm.run.warning import quiet
 
 
 def rerun(first: RunRecord) -> int:

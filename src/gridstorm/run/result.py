@@ -11,11 +11,10 @@ from torch import nn
 
 from gridstorm.config import RunConfig, number
 from gridstorm.module import Module
+from gridstorm.objects import num_parameters, tried
 from gridstorm.record import COUNTERS, PROFILE, Result, RunRecord, Status
 from gridstorm.run.curve import Curve
 from gridstorm.run.evaluation import review
-from gridstorm.run.warning import tried
-from gridstorm.run.weights import num_parameters
 
 
 def at_best(record: RunRecord, result: Result) -> dict[str, float]:

@@ -15,20 +15,34 @@ from pytorch_lightning.loggers import Logger
 from gridstorm.config import CONFIG, RunConfig
 from gridstorm.error import Problem, RunFailed, UserError, refused, said, status
 from gridstorm.module import Module, Recorder
+from gridstorm.objects import (
+    close,
+    finish,
+    introduce,
+    last_state,
+    loggers_for,
+    made_by,
+    module_for,
+    network_for,
+    prepared,
+    profile_in,
+    quiet,
+    refuse_a_single_sample,
+    rehearse,
+    sketched,
+    trainer_for,
+    tried,
+    try_one_batch,
+    unread,
+    warned,
+)
 from gridstorm.record import AVERAGED, DIFFERENCE, ERROR, Result, RunRecord, Status, environment, uncommitted
-from gridstorm.run.build import curve_for, made_by, module_for, network_for, profile_in, sketched, trainer_for
-from gridstorm.run.checkpoint import last_state
-from gridstorm.run.curve import AfterEpoch, Curve
-from gridstorm.run.data import prepared, unread
+from gridstorm.run.curve import AfterEpoch, Curve, curve_for
 from gridstorm.run.evaluation import is_averaged, test
-from gridstorm.run.logger import close, finish, introduce, loggers_for
 from gridstorm.run.longer import longer
 from gridstorm.run.process import stopped_by_signals, threads
-from gridstorm.run.rehearsal import rehearse
 from gridstorm.run.result import closing, conclude, outcome
-from gridstorm.run.shape import refuse_a_single_sample, try_one_batch
 from gridstorm.run.summary import card, notes
-from gridstorm.run.warning import quiet, tried, warned
 from gridstorm.target import where
 
 DIRECTORY_VARIABLE = "GRIDSTORM_DIRECTORY"  # tells the processes of ddp where the first one writes

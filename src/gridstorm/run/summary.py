@@ -9,12 +9,9 @@ from torch.nn.parameter import is_lazy
 from gridstorm.config import AUTO, RunConfig, is_module, leaves, task_of
 from gridstorm.data import InMemory
 from gridstorm.error import MANY
+from gridstorm.objects import HIDDEN, fingerprint, match, num_parameters
 from gridstorm.report import table
-from gridstorm.run.data import fingerprint
-from gridstorm.run.weights import match, num_parameters
 from gridstorm.target import shown
-
-HIDDEN = ("_target_", "_partial_")
 
 
 def card(config: RunConfig, network: nn.Module, notes: Sequence[str] = ()) -> str:

@@ -27,7 +27,8 @@ def carry_out(directories: Sequence[str], planned: Sequence[str]) -> None:
         directories: Of the runs.
         planned: The signature of each, which what its record says is to have.
     """
-    from gridstorm.run import quiet, train
+    from gridstorm.objects import quiet
+    from gridstorm.run import train
 
     records = [RunRecord(Path(directory)) for directory in directories]
     with output_to(records[0].directory / OUTPUT), quiet():

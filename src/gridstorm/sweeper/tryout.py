@@ -27,7 +27,8 @@ def probe(config: RunConfig) -> dict[str, Any]:
     """
     import torch
 
-    from gridstorm.run import fingerprint, module_for, num_parameters, prepared, quiet, sketched, trainer_for, tried_out
+    from gridstorm.objects import fingerprint, module_for, num_parameters, prepared, quiet, sketched, trainer_for
+    from gridstorm.run import tried_out
 
     try:
         with quiet():
@@ -53,7 +54,7 @@ def time_run(config: RunConfig) -> dict[str, float]:
         `step` (seconds of a training step, with its share of the validation), `seconds` (of the whole run, NaN where
         the data do not say how many batches they have) and `bytes` of its checkpoints.
     """
-    from gridstorm.run import num_batches, prepared, quiet
+    from gridstorm.objects import num_batches, prepared, quiet
 
     with quiet():
         total = num_batches(config, prepared(config)) or math.nan
@@ -76,7 +77,7 @@ def time_group(configs: Sequence[RunConfig], measured: bool = True) -> dict[str,
         that each of them needs in the stack, and how many are `free`.
     """
     from gridstorm.fusion import fusible, needs
-    from gridstorm.run import quiet
+    from gridstorm.objects import quiet
 
     with quiet():
         why = fusible(configs[0])
@@ -97,7 +98,7 @@ def _trained_briefly(
     configs: Sequence[RunConfig], steps: int = PILOT_STEPS, val_steps: int | None = None
 ) -> tuple[list[dict[str, Any]], float]:
     """Train for two short epochs in a folder that is thrown away; return each run's seconds and bytes, and the time."""
-    from gridstorm.run import quiet
+    from gridstorm.objects import quiet
 
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, quiet():

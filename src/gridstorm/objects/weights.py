@@ -11,7 +11,7 @@ from torch.nn.parameter import is_lazy
 from gridstorm.config import RunConfig, weights_file
 from gridstorm.error import MANY, Problem, UserError
 from gridstorm.module import unmatched
-from gridstorm.run.checkpoint import tensors
+from gridstorm.objects.checkpoint import tensors
 
 
 @dataclass(frozen=True)

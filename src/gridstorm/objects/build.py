@@ -14,11 +14,10 @@ from torch import nn
 from gridstorm.config import OF_CLASSES, OF_MODULES, RunConfig, is_module, of_runs, of_target
 from gridstorm.error import Problem, UserError, refused
 from gridstorm.module import Module, NoProfiler, direction, picked, refuse_a_wrong_direction
+from gridstorm.objects.data import batch_names, fingerprint
+from gridstorm.objects.warning import quiet
+from gridstorm.objects.weights import begun, with_shapes
 from gridstorm.record import PROFILE, RunRecord, code
-from gridstorm.run.curve import Curve
-from gridstorm.run.data import batch_names, fingerprint
-from gridstorm.run.warning import quiet
-from gridstorm.run.weights import begun, with_shapes
 from gridstorm.target import build, is_a_librarys
 
 
@@ -138,19 +137,6 @@ def balanced(config: RunConfig, data: Any) -> torch.Tensor:
         fact = f"Class {missing[0]} has no training sample to be balanced by."
         raise UserError([Problem("loss.weight=balanced", fact, "Give a list of weights.")])
     return len(y) / (len(counts) * counts.float())
-
-
-def curve_for(config: RunConfig, record: RunRecord, module: pl.LightningModule) -> Curve:
-    """Return what keeps the book of a run."""
-    values = config.values
-    return Curve(
-        record,
-        monitor=values["monitor"],
-        mode=values["mode"],
-        seed=values["seed"],
-        keep={"config": values, "signature": config.signature},
-        after_score=module.step_plateau if isinstance(module, Module) else None,
-    )
 
 
 def callbacks_for(config: RunConfig) -> list[pl.Callback]:

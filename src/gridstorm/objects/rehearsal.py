@@ -15,8 +15,8 @@ from pytorch_lightning.utilities.seed import isolate_rng
 from gridstorm.config import RunConfig
 from gridstorm.error import Problem, UserError, did_you_mean
 from gridstorm.module import direction, logged_metrics, refuse_a_wrong_direction
-from gridstorm.run.build import callbacks_for, network_for
-from gridstorm.run.checkpoint import is_plain, not_plain
+from gridstorm.objects.build import callbacks_for, network_for
+from gridstorm.objects.checkpoint import is_plain, not_plain
 from gridstorm.target import build
 
 SHORT = {

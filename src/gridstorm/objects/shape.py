@@ -13,7 +13,7 @@ from gridstorm.config import RunConfig, misshapen
 from gridstorm.data import PARTS
 from gridstorm.error import Problem, UserError, said
 from gridstorm.module import Batch, Module, aligned, counts_steps
-from gridstorm.run.data import first_batch
+from gridstorm.objects.data import first_batch
 
 Shapes = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 

@@ -19,8 +19,9 @@ from pytorch_lightning.loggers import CSVLogger, Logger
 from gridstorm.config import MANIFEST, RunConfig, leaves
 from gridstorm.error import UserError, refused
 from gridstorm.record import LOGGERS, RunRecord
-from gridstorm.run.summary import HIDDEN
 from gridstorm.target import build
+
+HIDDEN = ("_target_", "_partial_")  # keys that are no hyperparameters
 
 
 def loggers_for(config: RunConfig, record: RunRecord) -> list[Logger]:

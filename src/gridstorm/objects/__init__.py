@@ -1,0 +1,41 @@
+"""The objects that a configuration names: data, network, module, Trainer, loggers; built, and tried with a batch."""
+
+import gridstorm.module  # isort: skip  # first: it imports Lightning in less time
+from gridstorm.objects.build import made_by, module_for, network_for, profile_in, sketched, trainer_for
+from gridstorm.objects.checkpoint import ends_an_epoch, is_plain, last_state, loaded
+from gridstorm.objects.data import fingerprint, prepared, unread
+from gridstorm.objects.logger import HIDDEN, close, finish, introduce, loggers_for
+from gridstorm.objects.rehearsal import rehearse
+from gridstorm.objects.shape import num_batches, refuse_a_single_sample, try_one_batch
+from gridstorm.objects.warning import quiet, tried, warned
+from gridstorm.objects.weights import match, num_parameters
+
+__all__ = [
+    "HIDDEN",
+    "close",
+    "ends_an_epoch",
+    "fingerprint",
+    "finish",
+    "introduce",
+    "is_plain",
+    "last_state",
+    "loaded",
+    "loggers_for",
+    "made_by",
+    "match",
+    "module_for",
+    "network_for",
+    "num_batches",
+    "num_parameters",
+    "prepared",
+    "profile_in",
+    "quiet",
+    "refuse_a_single_sample",
+    "rehearse",
+    "sketched",
+    "trainer_for",
+    "tried",
+    "try_one_batch",
+    "unread",
+    "warned",
+]
