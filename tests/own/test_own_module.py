@@ -191,3 +191,14 @@ def test_a_preset_may_choose_it(command: Command, sweep: Sweep) -> None:
 def test_loader_workers_and_numpy_draw_by_seed_and_epoch(train: Train) -> None:
     pairs = (*of("contrastive pair"), "trainer.max_epochs=2")
     assert rows(train(*pairs)) == rows(train(*pairs)) != rows(train(*pairs, "seed=1"))
+
+
+def test_what_is_logged_per_step_per_epoch_and_of_several_loaders_has_its_own_names(train: Train) -> None:
+    line = ("data=stranger.data.TwoLoaders", "model=stranger.modules.OfTwo", "monitor=val/loss/dataloader_idx_1")
+    run = train(*line, "trainer.max_epochs=2", "trainer.log_every_n_steps=2")
+    logged = {name for row in rows(run) for name in row}
+    names = {"train/loss_step", "train/loss_epoch", "val/loss/dataloader_idx_0", "val/loss/dataloader_idx_1"}
+    assert names <= logged
+    seen = [row for row in rows(run) if "val/loss/dataloader_idx_0" in row]
+    assert result(run)["score"] == min(row["val/loss/dataloader_idx_1"] for row in seen)
+    assert all(row["val/loss/dataloader_idx_1"] == pytest.approx(row["val/loss/dataloader_idx_0"] + 1) for row in seen)

@@ -1,5 +1,6 @@
 """What each batch adds to the metrics of a task, and their means."""
 
+import re
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from gridstorm.error import Problem, UserError
 from gridstorm.loss.cross_entropy import CrossEntropy
 from gridstorm.module.batch import Batch
 
+FORKED = re.compile(r"(_step|_epoch)?(/dataloader_idx_\d+)?$")  # what Lightning adds to a name
 IGNORED = -100  # the class of a place that does not count, as torch's losses have it
 DIRECTIONS = {name: mode for metrics in METRICS.values() for name, mode in metrics.items()}
 
@@ -108,7 +110,8 @@ def direction(name: str, metric: Any) -> str | None:
     """
     if (higher := getattr(metric, "higher_is_better", None)) is not None:
         return "max" if higher else "min"
-    return next((mode for word, mode in DIRECTIONS.items() if name.replace("/", "_").endswith(f"_{word}")), None)
+    name = FORKED.sub("", name).replace("/", "_")
+    return next((mode for word, mode in DIRECTIONS.items() if name.endswith(f"_{word}")), None)
 
 
 def refuse_a_wrong_direction(config: RunConfig, known: str | None) -> None:

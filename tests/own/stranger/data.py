@@ -95,3 +95,10 @@ class Stream(pl.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[Any]:
         return DataLoader(_Stream(HELD_OUT, SAMPLES), self.batch_size)
+
+
+class TwoLoaders(Digits):
+    """Two validation sets."""
+
+    def val_dataloader(self) -> Any:
+        return [super().val_dataloader(), super().val_dataloader()]
