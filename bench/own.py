@@ -189,4 +189,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from bench import own  # the module that a configuration names, where the clock's seconds are
+
+    sys.exit(own.main())

@@ -126,7 +126,7 @@ def test_so_does_one_whose_runs_are_trained_together_but_for_rounding(
     found = state(tmp_path / "grid")
     assert found.keys() == together[0].keys()
     for name, (_, kept, _) in found.items():
-        assert kept["score"] == pytest.approx(together[0][name][1]["score"], rel=1e-3), (name, told)
+        assert kept["score"] == pytest.approx(together[0][name][1]["score"], rel=1e-2), (name, told)
 
 
 def disturbed(
