@@ -124,10 +124,10 @@ class Module(LightModule):
             [place] = self.trainer.lr_scheduler_configs
             place.scheduler = stretched(place.scheduler, self.make_scheduler, steps, self.trainer.global_step)
 
-    def __getattr__(self, name: str) -> Any:
-        """Return a layer of the network: Lightning's finetuning looks for `backbone` here."""
-        layers = dict(self.__dict__["_modules"]["network"].named_children()) if name != "network" else {}
-        return layers[name] if name in layers else super().__getattr__(name)
+    @property
+    def backbone(self) -> nn.Module:
+        """The network's own backbone, if it has one, where Lightning's finetuning looks for it."""
+        return self.network.backbone  # type: ignore[return-value]  # of a network that has one
 
     def configure_gradient_clipping(
         self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
