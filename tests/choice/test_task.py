@@ -72,6 +72,15 @@ def predictions(run: Path, composed: Compose, *overrides: str) -> tuple[torch.Te
     return logits, y
 
 
+@pytest.mark.parametrize(
+    ("task", "metric"), [("multilabel", "f1"), ("segmentation", "torchmetrics.classification.MultilabelF1Score")]
+)
+def test_a_metric_of_another_task_is_refused_with_the_one_that_fits(command: Command, task: str, metric: str) -> None:
+    status, _, err = command(*of(task, f"metric={metric}"))
+    assert status == 2
+    assert f"does not fit {task}. Choose the one of all tasks: metric=torchmetrics.F1Score." in err
+
+
 def last(run: Path, name: str) -> float:
     """The last value of a metric."""
     return float([row[name] for row in rows(run) if name in row][-1])

@@ -90,6 +90,7 @@ def metrics_for(config: RunConfig, data: Any) -> dict[str, Any]:
     metrics = {}
     for name, node in (config.values.get("metric") or {}).items():
         target = resolve_name(node["_target_"])
+        _refuse_another_task(name, target.__name__, data.task)
         count, kind = data.num_outputs, "multilabel" if data.task == "multilabel" else "multiclass"
         known = {"num_classes": count, "num_labels": count, "num_outputs": count, "task": kind}
         metrics[name] = build(node, **{key: value for key, value in known.items() if takes(target, key, exactly=True)})
@@ -97,6 +98,20 @@ def metrics_for(config: RunConfig, data: Any) -> dict[str, Any]:
     if monitor in metrics:
         refuse_a_wrong_direction(config, direction(monitor, metrics[monitor]))
     return metrics
+
+
+def _refuse_another_task(name: str, metric: str, task: str) -> None:
+    """Refuse a metric of torchmetrics that counts otherwise: given predictions of another task it may count nonsense.
+
+    Raises:
+        UserError: So it is.
+    """
+    if (metric.startswith("Multiclass") and task == "multilabel") or (
+        metric.startswith("Multilabel") and task != "multilabel"
+    ):
+        words, general = task.replace("_", " "), metric.removeprefix("Multiclass").removeprefix("Multilabel")
+        remedy = f"Choose the one of all tasks: metric=torchmetrics.{general}."
+        raise UserError([Problem(f"metric.{name}", f"{metric} does not fit {words}.", remedy)])
 
 
 def loss_for(config: RunConfig, data: Any) -> nn.Module:
