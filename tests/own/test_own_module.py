@@ -202,3 +202,11 @@ def test_what_is_logged_per_step_per_epoch_and_of_several_loaders_has_its_own_na
     seen = [row for row in rows(run) if "val/loss/dataloader_idx_0" in row]
     assert result(run)["score"] == min(row["val/loss/dataloader_idx_1"] for row in seen)
     assert all(row["val/loss/dataloader_idx_1"] == pytest.approx(row["val/loss/dataloader_idx_0"] + 1) for row in seen)
+
+
+def test_what_a_resumed_run_cannot_draw_again_is_said_before_it_trains(command: Command) -> None:
+    line = ("data=stranger.data.LivingWorkers", *of("contrastive pair")[1:], "trainer.max_epochs=1")
+    status, out, err = command(*line)
+    assert status == 0, err
+    words = "goes on at the start of an epoch; its workers live on (persistent_workers), and then draw other random"
+    assert words in out

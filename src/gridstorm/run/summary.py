@@ -1,6 +1,7 @@
 """What a run is, before it starts: the hyperparameters that were set, and the parameters that training will learn."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from torch import nn
@@ -8,6 +9,7 @@ from torch.nn.parameter import is_lazy
 
 from gridstorm.config import AUTO, RunConfig, is_module, leaves, task_of
 from gridstorm.data import InMemory
+from gridstorm.data.loaders import Loaders
 from gridstorm.error import MANY
 from gridstorm.objects import HIDDEN, fingerprint, match, num_parameters
 from gridstorm.report import table
@@ -41,6 +43,16 @@ def _horizon(config: RunConfig) -> str:
     )
 
 
+def _drawn_otherwise(data: Any) -> str:
+    """Return what a run that goes on cannot draw again: torch seeds workers only where they start."""
+    if isinstance(data, Loaders):  # which seeds them at each epoch
+        return ""
+    with suppress(Exception):  # the training tells
+        if getattr(data.train_dataloader(), "persistent_workers", False):
+            return "; its workers live on (persistent_workers), and then draw other random numbers"
+    return ""
+
+
 def notes(config: RunConfig, network: nn.Module, data: Any, left_out: Sequence[str] = ()) -> list[str]:
     """Return what is to be known of a run beside its two tables.
 
@@ -71,7 +83,7 @@ def notes(config: RunConfig, network: nn.Module, data: Any, left_out: Sequence[s
     if not isinstance(data, InMemory):
         steps = (callbacks.get("checkpoint") or {}).get("every_n_steps")
         where = f"within an epoch, where it was saved every {steps} steps" if steps else "at the start of an epoch"
-        lines.append(f"A run that is interrupted goes on {where}")
+        lines.append(f"A run that is interrupted goes on {where}{_drawn_otherwise(data)}")
     if left_out:
         lines.append(f"Not in its checkpoints, since they are built anew from config.yaml: {', '.join(left_out)}")
     return lines

@@ -102,3 +102,10 @@ class TwoLoaders(Digits):
 
     def val_dataloader(self) -> Any:
         return [super().val_dataloader(), super().val_dataloader()]
+
+
+class LivingWorkers(Pairs):
+    """Workers that live on from epoch to epoch."""
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        return DataLoader(self.train, batch_size=32, num_workers=1, persistent_workers=True)
