@@ -58,24 +58,24 @@ class Codes(torch.nn.Module):
     def forward(self, x):
         return self.layer(x.flatten(2))
 """
-NET = ("model=mine.work.Net", "model.in_features=64", "model.out_features=10")
+NET = ("model=workbench.items.Net", "model.in_features=64", "model.out_features=10")
 SHORT = ("trainer.max_epochs=1",)
 
 
 @pytest.fixture(autouse=True)
 def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A package of one's own beside the run."""
-    package = tmp_path / "mine"
+    package = tmp_path / "workbench"
     package.mkdir()
     (package / "__init__.py").touch()
-    (package / "work.py").write_text(DATA)
+    (package / "items.py").write_text(DATA)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("GRIDSTORM_ALLOW", "mine,nowhere")
+    monkeypatch.setenv("GRIDSTORM_ALLOW", "workbench,nowhere")
 
 
 @pytest.mark.parametrize("standardize", ["true", "false"])
 def test_an_autoencoder_as_a_regression_of_all_pixels(train: Train, standardize: str) -> None:
-    run = train("data=mine.work.Same", "loss=mse", f"data.standardize={standardize}", *SHORT)
+    run = train("data=workbench.items.Same", "loss=mse", f"data.standardize={standardize}", *SHORT)
     assert all(math.isfinite(result(run)["metrics"][f"test/{name}"]) for name in ("loss", "rmse", "r2"))
 
 
@@ -86,13 +86,19 @@ def test_a_network_that_takes_sizes_of_its_own(train: Train) -> None:
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
-        (("data=mine.work.Dicts",), "data=mine.work.Dicts: mine.work.Dicts raised KeyError"),
-        (("data=mine.work.Missing",), "raised ModuleNotFoundError: No module named 'a_package_that_is_not_there'"),
-        (("data=mine.work.Pairs", "model=mine.work.Codes"), "The predictions are [2, 2, 16] and the targets [2], and"),
-        (("model=mine.work.Net",), "model.in_features: It must be given, and has no default."),
+        (("data=workbench.items.Dicts",), "data=workbench.items.Dicts: workbench.items.Dicts raised KeyError"),
+        (
+            ("data=workbench.items.Missing",),
+            "raised ModuleNotFoundError: No module named 'a_package_that_is_not_there'",
+        ),
+        (
+            ("data=workbench.items.Pairs", "model=workbench.items.Codes"),
+            "The predictions are [2, 2, 16] and the targets [2], and",
+        ),
+        (("model=workbench.items.Net",), "model.in_features: It must be given, and has no default."),
         ((*NET, "model.in_feature=3"), "Did you mean 'model.in_features'?"),
-        (("model=mine.work.Nett",), "mine.work has no class Nett. Did you mean 'Net'?"),
-        (("model=mine.wrok.Net",), "mine has no module wrok."),
+        (("model=workbench.items.Nett",), "workbench.items has no class Nett. Did you mean 'Net'?"),
+        (("model=workbench.itmes.Net",), "workbench has no module itmes."),
         (("model=nowhere.net.Net",), "nowhere cannot be found. Is it installed, or its folder on PYTHONPATH?"),
         (("optimizer=lion_pytorch.Lion",), "If you trust lion_pytorch, allow it: GRIDSTORM_ALLOW=lion_pytorch"),
         (("metric=f1", "monitor=val/f1"), "mode=min: val/f1 is better when it is larger. Write mode=max."),
@@ -109,6 +115,6 @@ def test_what_cannot_be_is_refused_in_words_that_are_right(
 
 
 def test_a_key_that_the_class_takes_and_its_section_does_not_list_is_written_with_a_plus(command: Command) -> None:
-    status, _, err = command("data._target_=mine.work.Pairs", "~data.batch_size", "data.batch_size=16")
+    status, _, err = command("data._target_=workbench.items.Pairs", "~data.batch_size", "data.batch_size=16")
     assert status == 2
     assert "Write +data.batch_size=16." in err
