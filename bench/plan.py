@@ -20,9 +20,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, RunMode
 
-import train
 from bench.compare import machine, medians
-from gridstorm.command.command_line import hydra_for, read_flags
+from gridstorm.command.hydra import hydra_in
 from gridstorm.report.table import table
 from gridstorm.sampler.grid import Grid
 from gridstorm.sweeper.plan import Plan, checked
@@ -62,7 +61,7 @@ def hydras(loader: ConfigLoader, texts: list[str]) -> float:
 
 def main() -> None:
     """Print the table; end with status 1 where a target is missed."""
-    loader = hydra_for(train.main, read_flags([])).config_loader
+    loader = hydra_in(None).config_loader
     contest: dict[tuple[str, str], Callable[[], float]] = {
         (space, who): partial(run, loader, texts)
         for (space, texts), (who, run) in product(SPACES.items(), (("ours", ours), ("hydra", hydras)))

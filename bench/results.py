@@ -16,9 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-import train
 from bench.compare import ROOT, machine
-from gridstorm.command.command_line import hydra_for, read_flags
+from gridstorm.command.hydra import hydra_in
 from gridstorm.record.run import RunRecord
 from gridstorm.record.sweep import create, read
 from gridstorm.record.trial import Trial
@@ -46,7 +45,7 @@ def fill(folder: Path) -> None:
     call(folder, *FIRST)
     trained = [RunRecord(file.parent) for file in sorted(folder.glob("many/*/result.json"))]
     known = {record.origin["signature"] for record in trained}
-    loader = hydra_for(train.main, read_flags([])).config_loader
+    loader = hydra_in(None).config_loader
     plan = Plan(loader, "config", [f"output_dir={folder}", *SHORT, *GRID])
     for number, trial in enumerate(checked(plan, Grid()(plan.axes, plan.choices)), 1):
         trial.number = number

@@ -1,26 +1,84 @@
-"""The command `gridstorm`: what is asked of runs that are there. Nothing heavy is imported before it is needed."""
+"""What is typed: `python train.py`, and the command `gridstorm`. Nothing heavy is imported before it is needed."""
 
 import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from gridstorm.error import exit_on_error
-from gridstorm.record import RunRecord
+from gridstorm.config import RunConfig
+from gridstorm.error import Problem, UserError, did_you_mean, exit_on_error
+from gridstorm.target import entered, project_at
+
+TRAIN = "train"
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Carry out a command line and return its exit status."""
-    parser = argparse.ArgumentParser("gridstorm", description="Questions about runs that are there.")
+def main(function: Callable[..., Any] | None = None) -> None:
+    """Carry out the command line of a train.py, which needs nothing else in it.
+
+    Args:
+        function: What a checked configuration is handed to, in the place of training it. It may be decorated with
+            `@hydra.main`, whose folder and name of configurations are then taken.
+
+    Raises:
+        SystemExit: With the exit status, where it is not 0.
+    """
+    from gridstorm.command import carry_out, door_of
+
+    carry_out(door_of(function or trained), sys.argv[1:])
+
+
+def trained(config: RunConfig) -> int:
+    """Load what trains, only now that the configuration was checked, and return the exit status."""
+    from gridstorm.run import run
+
+    result = run(config)
+    return int(result is not None and result.status.is_bad)
+
+
+def gridstorm(arguments: Sequence[str] | None = None) -> int:
+    """Carry out the command line of `gridstorm` and return its exit status."""
+    asked = [*(sys.argv[1:] if arguments is None else arguments)]
+    if asked[:1] == [TRAIN] or asked[:1] == ["-sc"]:
+        return train(asked)
+    parser, names = argparse.ArgumentParser("gridstorm", description="Train, and ask about what was trained."), []
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands.add_parser(
+        TRAIN, help="train a run, or with -m a sweep: gridstorm train model=cnn (--help lists the keys)"
+    )
     again = commands.add_parser("rerun", help="train a run's recipe again and say whether the numbers are the same")
     again.add_argument("directory", type=Path, help="the directory of a run")
     again.set_defaults(function=lambda namespace: rerun(namespace.directory))
-    namespace = parser.parse_args(arguments)
     with exit_on_error():
-        return int(namespace.function(namespace))
+        names = [*commands.choices]
+        if asked and not asked[0].startswith("-") and asked[0] not in names:
+            raise UserError([Problem(asked[0], "There is no such command.", did_you_mean(asked[0], names))])
+        namespace = parser.parse_args(asked)
+        with entered(project_at(Path.cwd())):
+            return int(namespace.function(namespace))
+
+
+def train(asked: Sequence[str]) -> int:
+    """Carry out `gridstorm train ...`, or what a shell asks to complete it: it knows the command `gridstorm` alone."""
+    from gridstorm.command import Door, carry_out
+
+    is_module = Path(sys.argv[0]).name == "__main__.py"
+    typed = f"{'python -m gridstorm' if is_module else 'gridstorm'} {TRAIN}"
+    line = os.environ.get("COMP_LINE", "").split(" ", 2)
+    if asked[0] == "-sc" and len(line) > 1 and "query=bash" in asked:
+        if line[1] != TRAIN or len(line) == 2:
+            print(f"{TRAIN} rerun")
+            return 0
+        os.environ["COMP_LINE"] = " ".join([line[0], *line[2:]])
+    carry_out(Door(typed, Path.cwd(), trained), asked[asked[0] == TRAIN :])
+    return 0
 
 
 def rerun(directory: Path) -> int:
     """Train a run again; that there is one is found out before anything heavy is imported."""
+    from gridstorm.record import RunRecord
+
     first = RunRecord(directory)
     from gridstorm.run import rerun
 

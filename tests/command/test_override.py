@@ -44,7 +44,7 @@ WRONG = {
         "There is no key 'model.xyz'. "
         "Choose one of: model.depth, model.width, model.activation, model.dropout, model.norm."
     ),
-    "xyz=3": "There is no key 'xyz'. See python train.py --help.",
+    "xyz=3": "There is no key 'xyz'. See gridstorm train --help.",
     "~optimizer.lrr": "There is no key 'optimizer.lrr'. Did you mean 'optimizer.lr'?",
     "+seed=3": "seed is there already. Write seed=3.",
     "data.batch_size.foo=1": "data.batch_size is one value, and has no 'foo' in it. Write data.batch_size=VALUE.",

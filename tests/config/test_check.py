@@ -152,7 +152,7 @@ def test_a_value_that_must_be_given_is_asked_for() -> None:
 def test_a_section_that_is_missing_is_asked_for() -> None:
     said = problems("~optimizer")
     assert said == [
-        "optimizer: A run needs one, and there is none. Choose one: optimizer=NAME (python train.py --help lists them)."
+        "optimizer: A run needs one, and there is none. Choose one: optimizer=NAME (gridstorm train --help lists them)."
     ]
 
 

@@ -170,7 +170,7 @@ def test_what_only_shows_builds_nothing(planted: Path, flags: tuple[str, ...]) -
 def test_a_primary_configuration_is_under_the_same_check(command: Command, planted: Path, inside: str) -> None:
     folder = planted.parent / "mine"
     shutil.copytree(Path(__file__).parents[2] / "conf", folder)
-    text = (folder / "config.yaml").read_text()
+    text = (folder / "gridstorm.yaml").read_text()
     (folder / "other.yaml").write_text(
         text.replace("\nhydra:\n", f"\nhydra:\n  {inside}\n").replace("  run:\n    dir: .\n", "")
     )
@@ -232,7 +232,7 @@ def recorded(command: Command, parent: Path) -> Path:
 
 
 def rerun(run: Path) -> int:
-    from gridstorm.cli import main
+    from gridstorm.cli import gridstorm as main
 
     try:
         return main(["rerun", str(run)])

@@ -107,7 +107,7 @@ def test_help_lists_the_commands_the_choices_and_the_keys(guard: Path) -> None:
     ended = train(guard, "--help", "model=cnn")
     assert ended.status == 0, ended.err
     assert "model: cnn, linear, mlp, transformer\n" in ended.out
-    assert "python train.py -m optimizer.lr=1e-3,1e-2" in ended.out
+    assert f"python {ROOT / 'train.py'} -m optimizer.lr=1e-3,1e-2" in ended.out
     assert "_target_: gridstorm.model.cnn.CNN" in ended.out
     assert ended.err == ""
 
@@ -163,7 +163,8 @@ def test_a_preset_of_your_own_folder_is_found_and_checked(guard: Path, tmp_path:
     ("text", "words"),
     [
         ("seed: [1\n", "config.yaml, line 2: It is not YAML"),
-        ("defaults:\n  - model: mlp\n", "config.yaml: In 'config': Could not find 'model/mlp'."),
+        ("defaults:\n  - model: mpl\n", "config.yaml: In 'config': Could not find 'model/mpl'."),
+        ("model: {}\n", "config.yaml has nothing of what every run needs, such as a trainer. Begin its list"),
         ("[1, 2]\n", "config.yaml, line 1: It is a list, and no section."),
         ("seed: 0\n", "model: A run needs one, and there is none."),
     ],

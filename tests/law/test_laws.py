@@ -220,7 +220,7 @@ def test_nothing_is_left_to_be_done() -> None:
 
 
 def test_the_keys_of_a_configuration_and_the_types_that_they_are_checked_by_are_the_same() -> None:
-    root = {key for key in content(CONF / "config.yaml") if key not in ("defaults", "hydra")}
-    regularization = {f"regularization.{key}" for key in content(CONF / "config.yaml")["regularization"]}
+    root = {key for key in content(CONF / "gridstorm.yaml") if key not in ("defaults", "hydra")}
+    regularization = {f"regularization.{key}" for key in content(CONF / "gridstorm.yaml")["regularization"]}
     sweep = {f"sweep.{key}" for key in content(CONF / "sweep" / "default.yaml")}
     assert {*TYPES} == root | regularization | sweep | {"sweep", "parent"}  # the last the run sets itself

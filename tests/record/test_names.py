@@ -158,7 +158,7 @@ def test_a_refused_resume_removes_nothing(command: Command, tmp_path: Path, monk
 def test_a_run_is_trained_again_beside_itself_however_it_is_named(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gridstorm.cli import main
+    from gridstorm.cli import gridstorm as main
 
     long = "x" * LONGEST
     assert command(f"name={long}", "output_dir=runs", "trainer.max_epochs=1")[0] == 0

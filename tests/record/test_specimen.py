@@ -58,7 +58,7 @@ def test_an_interrupted_one_goes_on_to_its_end(command: Command, old: Path) -> N
 
 @pytest.mark.parametrize("name", ["finished", "interrupted"])
 def test_its_recipe_is_trained_again(old: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
-    from gridstorm.cli import main
+    from gridstorm.cli import gridstorm as main
 
     main(["rerun", str(old / name)])
     assert "identical" in capsys.readouterr().out

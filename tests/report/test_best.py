@@ -79,7 +79,7 @@ def test_best_yaml_is_readable(sweep: Path) -> None:
     assert text.startswith(
         "# @package _global_\n"
         "# Best of 2 trials in grid: 2-cell, val/loss 0.25.\n"
-        f"# python train.py experiment={file}\n"
+        f"# gridstorm train experiment={file}\n"
         "defaults:\n- override /data: digits\n- override /model: cnn\n"
     )
     assert "_target_" not in text
@@ -106,7 +106,7 @@ def test_a_report_says_what_to_do_next(sweep: Path) -> None:
     said = report(
         sweep, [trial(sweep, composed(), 0.5), trial(sweep, composed("seed=1"), None, "failed", 2)], "val/loss", "min"
     )
-    assert f"again   python train.py experiment={sweep}/best.yaml" in said
+    assert f"again   gridstorm train experiment={sweep}/best.yaml" in said
     assert f"look    tensorboard --logdir {sweep.parent}" in said
     assert "  1  ValueError: no" in said
 

@@ -76,7 +76,7 @@ def test_a_run_that_went_on_shows_every_point_once(server: Server) -> None:
 
 def test_the_configuration_and_the_command_are_there_as_text(server: Server) -> None:
     text = server.text("digits", "config")
-    assert "python train.py" in text
+    assert "gridstorm train" in text
     assert "model=cnn" in text
     assert "_target_: torch.optim.Adam" in text
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from conftest import Compose, Train
-from gridstorm.cli import main
+from gridstorm.cli import gridstorm as main
 from gridstorm.run.run import run
 
 SHORT = ("trainer.max_epochs=2", "trainer.limit_train_batches=5", "model.dropout=0.2")

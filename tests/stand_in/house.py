@@ -19,6 +19,7 @@ ORDER = (
     "fusion",
     "sweeper",
     "cli",
+    "__main__",
 )
 PACKAGES = [name for name in ORDER if (SOURCE / name).is_dir()]
 FAMILIES = sorted({file.parent.name for file in SOURCE.glob("*/*.py")} - {*ORDER})  # the folders of choices

@@ -17,7 +17,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from importlib.machinery import PathFinder
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -176,7 +175,7 @@ def main() -> int:
     sys.dont_write_bytecode = True
     sys.path += [str(ROOT), str(folder)]
     namespace = runpy.run_path(str(ROOT / "train.py"), run_name="train")
-    train, watch = partial(namespace["door"], namespace["main"]), Watch(folder)
+    train, watch = namespace["main"], Watch(folder)
     warm(folder, watch, train)
     count, accepted, waited, bad = Counter[str](), Counter[str](), 0.0, list[str]()
     for number, line in enumerate(lines(options.count, options.train, options.seed)):

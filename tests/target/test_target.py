@@ -126,7 +126,7 @@ def test_a_package_of_your_own_has_to_be_allowed(tmp_path: Path, monkeypatch: py
     monkeypatch.syspath_prepend(tmp_path)
     found = problem("model", "my_own_package.Net")
     assert found is not None
-    assert "allow it: GRIDSTORM_ALLOW=my_own_package python train.py" in found.remedy
+    assert "allow it: GRIDSTORM_ALLOW=my_own_package gridstorm train" in found.remedy
     monkeypatch.setenv("GRIDSTORM_ALLOW", "another, my_own_package")
     assert problem("model", "my_own_package.Net") is None
 

@@ -1,7 +1,8 @@
 """A command line becomes a checked configuration: Hydra composes it, and all that is wrong is said at once."""
 
-from gridstorm.command.command_line import door
+from gridstorm.command.command_line import carry_out
 from gridstorm.command.compose import Composition, compose
+from gridstorm.command.door import Door, door_of
 from gridstorm.command.hydra import as_text
 from gridstorm.command.override import Overrides
 from gridstorm.command.preset import again, as_preset, fixed, pasted
@@ -10,14 +11,16 @@ from gridstorm.command.space import Axis, axes, conditional
 __all__ = [
     "Axis",
     "Composition",
+    "Door",
     "Overrides",
     "again",
     "as_preset",
     "as_text",
     "axes",
+    "carry_out",
     "compose",
     "conditional",
-    "door",
+    "door_of",
     "fixed",
     "pasted",
 ]

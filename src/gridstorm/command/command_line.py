@@ -1,24 +1,25 @@
-"""The front door: a command line is refused in words, or carried out by Hydra."""
+"""A command line is refused in words, or carried out by Hydra."""
 
 import argparse
-import inspect
 import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from functools import partial
 from typing import Any, NoReturn
 
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from gridstorm.command.compose import Composition, compose
-from gridstorm.command.hydra import Hydra, get_args_parser, hydra_in
+from gridstorm.command.door import Door
+from gridstorm.command.hydra import Hydra, get_args_parser
 from gridstorm.command.override import FAILURES, OURS, Overrides, words
 from gridstorm.config import RunConfig
 from gridstorm.error import Problem, UserError, did_you_mean, exit_on_error, status
+from gridstorm.target import command, entered
 
-FOLDER, NAME = "conf", "config"  # as in train.py's @hydra.main
+TYPED = "python train.py"  # in the help of conf/gridstorm.yaml
 SHOWS = ("help", "hydra_help", "cfg", "info", "shell_completion")
 
 
@@ -35,7 +36,7 @@ def read_flags(arguments: Sequence[str]) -> argparse.Namespace:
         kind, _, unknown = message.partition("unrecognized arguments: ")
         flags = re.findall(r"--[a-z-]+", parser.format_usage())
         problems = [_misplaced(text, flags) for text in unknown.split()]
-        raise UserError(problems or [Problem("command line", f"{kind}.", "See python train.py --hydra-help.")])
+        raise UserError(problems or [Problem("command line", f"{kind}.", f"See {command('--hydra-help')}.")])
 
     parser.error = error  # type: ignore[method-assign]
     flags = parser.parse_args(arguments)
@@ -53,75 +54,49 @@ def read_flags(arguments: Sequence[str]) -> argparse.Namespace:
 def _misplaced(text: str, flags: Sequence[str]) -> Problem:
     if text.startswith("-"):
         return Problem(text, "There is no such flag.", did_you_mean(text, flags))
-    return Problem(text, "It stands apart from the other values.", "Write flags first: python train.py -m KEY=VALUE.")
-
-
-def hydra_for(main: Callable[..., Any], flags: argparse.Namespace) -> Hydra:
-    """Return Hydra as `main`, which is decorated with @hydra.main, would make it.
-
-    Raises:
-        UserError: A folder or a file that the flags name is not there.
-    """
-    hydra = hydra_in(Path(inspect.getfile(inspect.unwrap(main))), flags, FOLDER)
-    folders = [Path(source.path) for source in hydra.config_loader.get_sources() if source.scheme() == "file"]
-    for flag, folder in (("--config-path", folders[0]), ("--config-dir", folders[-1])):
-        if not folder.is_dir():
-            remedy = "Name one that holds groups of choices."
-            raise UserError([Problem(f"{flag} {folder}", "There is no such directory.", remedy)])
-    files = {file.stem for folder in folders for file in folder.glob("*.yaml")}
-    name = flags.config_name or NAME
-    if name.removesuffix(".yaml") not in files and "/" not in name:
-        fact = f"There is no {name}.yaml in {folders[0]}."
-        raise UserError([Problem(f"--config-name {name}", fact, did_you_mean(name, files))])
-    return hydra
+    return Problem(text, "It stands apart from the other values.", f"Write flags first: {command('-m KEY=VALUE')}.")
 
 
 class Task:
     """What Hydra starts: a function of a run's configuration that returns an exit status, with that configuration."""
 
-    def __init__(self, main: Callable[[RunConfig], Any], composition: Composition) -> None:
-        self.main, self.composition = main, composition
+    def __init__(self, function: Callable[[RunConfig], Any], composition: Composition) -> None:
+        self.function, self.composition = function, composition
 
     def __call__(self, _: DictConfig) -> Any:
         """Start the run; Hydra's own copy of the configuration is not looked at."""
         with exit_on_error():  # Hydra would say of a refusal that it is an error
             status("Loading PyTorch and Lightning ...")  # takes seconds, in which nothing else is seen
-            if code := self.main(self.composition.run):
+            if isinstance(code := self.function(self.composition.run), int) and code:
                 sys.exit(code)
 
 
-def door(main: Callable[..., Any]) -> None:
-    """Carry out the command line with Hydra's `main`, after all that is wrong with it was refused.
-
-    Args:
-        main: A function of a run's configuration, decorated with `@hydra.main`.
-    """
+def carry_out(door: Door, arguments: Sequence[str]) -> None:
+    """Carry out a command line with Hydra, after all that is wrong with it was refused."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # what is raised inside Hydra comes out of it
-    with exit_on_error():
-        flags = read_flags(sys.argv[1:])
+    with exit_on_error(), entered(door.project):
+        flags = read_flags(arguments)
         shows = any(getattr(flags, mode) for mode in SHOWS)
-        (_show if shows else _start)(main, flags)
+        (_show if shows else _start)(door, flags)
 
 
-def _start(main: Callable[..., Any], flags: argparse.Namespace) -> None:
+def _start(door: Door, flags: argparse.Namespace) -> None:
     """Start a run or a sweep, composed here and once, where Hydra alone would compose it twice."""
-    hydra = hydra_for(main, flags)
-    composition = compose(_overrides(hydra, flags))
+    hydra = door.hydra(flags)
+    composition = compose(_overrides(hydra, door, flags))
     whole = composition.whole
     for key, value in OURS.items():
         OmegaConf.update(whole.hydra, key, value, merge=key in ("run", "sweep"))  # these are typed, and merged alone
     hydra.compose_config = lambda **_: whole  # type: ignore[method-assign]
     start = hydra.multirun if flags.multirun or whole.hydra.mode == RunMode.MULTIRUN else hydra.run
-    start(flags.config_name or NAME, Task(inspect.unwrap(main), composition), flags.overrides)
+    start(flags.config_name or door.name, Task(door.function, composition), flags.overrides)
 
 
-def _show(main: Callable[..., Any], flags: argparse.Namespace) -> None:
+def _show(door: Door, flags: argparse.Namespace) -> None:
     """Let Hydra print its help, the configuration or completions; the values are not checked, and nothing is built."""
     try:
-        hydra, name = hydra_for(main, flags), flags.config_name or NAME
-        config = hydra.compose_config
-        # Help would set up the logging that a configuration describes, which can name any code.
-        hydra.compose_config = lambda **options: config(**{**options, "with_log_configuration": False})  # type: ignore[method-assign]
+        hydra, name = door.hydra(flags), flags.config_name or door.name
+        hydra.compose_config = partial(_shown, hydra.compose_config)  # type: ignore[method-assign]
         if flags.help or flags.hydra_help:
             (hydra.app_help if flags.help else hydra.hydra_help)(name, get_args_parser(), flags)
         elif flags.cfg:
@@ -134,11 +109,18 @@ def _show(main: Callable[..., Any], flags: argparse.Namespace) -> None:
     except BrokenPipeError:  # whoever reads has read enough, such as `| head`; nothing is left to be flushed at the end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except FAILURES as error:
-        overrides = _overrides(hydra_for(main, flags), flags)
+        overrides = _overrides(door.hydra(flags), door, flags)
         overrides.compose()
         raise UserError(overrides.problems or [words("command line", error)]) from error
 
 
-def _overrides(hydra: Hydra, flags: argparse.Namespace) -> Overrides:
+def _shown(compose_config: Callable[..., DictConfig], **options: Any) -> DictConfig:
+    """Compose what is shown: without setting up its logging, which can name any code, and its help as it is typed."""
+    whole = compose_config(**{**options, "with_log_configuration": False})
+    whole.hydra.help.template = whole.hydra.help.template.replace(TYPED, command(""))
+    return whole
+
+
+def _overrides(hydra: Hydra, door: Door, flags: argparse.Namespace) -> Overrides:
     sweep = flags.multirun or "hydra.mode=MULTIRUN" in flags.overrides
-    return Overrides(hydra.config_loader, flags.config_name or NAME, flags.overrides, sweep)
+    return Overrides(hydra.config_loader, flags.config_name or door.name, flags.overrides, sweep)

@@ -114,7 +114,10 @@ def compose(overrides: Overrides) -> Composition:
     """
     whole = overrides.compose()
     problems, first = list(overrides.problems), dict[str, Any]()
-    if whole is not None:
+    if whole is not None and not {"seed", "monitor", "trainer"} & {*whole}:
+        fact = f"{overrides.config_name}.yaml has nothing of what every run needs, such as a trainer."
+        problems.append(Problem("configuration", fact, "Begin its list of defaults with gridstorm, the base."))
+    elif whole is not None:
         with _known_to_hydra(whole):
             for corner in overrides.corners(whole):
                 plain, wrong = _checked(without_hydra(corner), corner.hydra, overrides.unknown)

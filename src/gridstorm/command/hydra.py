@@ -1,10 +1,11 @@
 """Hydra's private names that are used here, each with what a public way would lack (hydra-core 1.3)."""
 
-import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra._internal.core_plugins.importlib_resources_config_source import ImportlibResourcesConfigSource
@@ -21,14 +22,12 @@ from hydra.plugins.config_source import ConfigLoadError, ConfigResult
 from omegaconf import DictConfig
 
 from gridstorm.command.yaml_file import unreadable_yaml
-from gridstorm.target import ALLOW_VARIABLE, own_packages
+from gridstorm.target import own_packages, permission
 
 __all__ = ["FileConfigSource", "Hydra", "get_args_parser"]
 
-NO_IMPORT = (
-    "It would import a package, which can run any code.",
-    f"Name a folder (file://FOLDER), or allow your own: {ALLOW_VARIABLE}=PACKAGE python train.py ...",
-)
+INSTALLED = Path(__file__).parents[1] / "conf"  # a link to conf/ in a clone, a folder in a wheel
+NO_IMPORT = "It would import a package, which can run any code."
 
 # Hydra deep-copies its store of built-in configurations for each group that it lists, half of the time of --help,
 # though nothing writes to the copy: let the store be its own copy.
@@ -40,8 +39,8 @@ class Packages(ImportlibResourcesConfigSource):
     """Folders inside packages (`pkg://`), whose import runs their code: of Hydra, and of what is allowed."""
 
     def __init__(self, provider: str, path: str) -> None:
-        if not may_import(path.rpartition("://")[2]):
-            raise ConfigLoadError("\n".join((f"{path}: {NO_IMPORT[0]}", NO_IMPORT[1])))
+        if not may_import(place := path.rpartition("://")[2]):
+            raise ConfigLoadError(f"{path}: {NO_IMPORT}\n{instead(place)}")
         super().__init__(provider, path)
 
 
@@ -49,8 +48,8 @@ class StructuredConfigSource(HydrasSchemas):
     """Hydra's own schemas (`structured://`) without a module, which would be imported; Hydra asks for this name."""
 
     def __init__(self, provider: str, path: str) -> None:
-        if path.rpartition("://")[2]:
-            raise ConfigLoadError("\n".join((f"{path}: {NO_IMPORT[0]}", NO_IMPORT[1])))
+        if place := path.rpartition("://")[2]:
+            raise ConfigLoadError(f"{path}: {NO_IMPORT}\n{instead(place)}")
         super().__init__(provider, path)
 
 
@@ -78,25 +77,34 @@ SourcesRegistry.instance().types |= {
 }
 
 
+def instead(place: str) -> str:
+    """Return what to do where choices were to be found by importing a package."""
+    package = re.split("[./]", place)[0]
+    return f"Name a folder (file://FOLDER), or if {package} is your own, allow it: {permission(package)}."
+
+
 def may_import(package: str) -> bool:
     """Tell whether a package may be imported for the configurations in it."""
     dotted = f"{package.replace('/', '.')}."
     return dotted.startswith(("hydra.", "gridstorm.", *own_packages()))
 
 
-def hydra_in(script: Path, flags: argparse.Namespace, folder: str) -> Hydra:
-    """Return Hydra as `@hydra.main` in a script would make it: its public way parses the command line once more.
+def hydra_in(folder: str | None, config_dir: str | None = None) -> Hydra:
+    """Return Hydra as `@hydra.main` would make it: its public way parses the command line once more.
 
     Args:
-        script: The file in which the decorated function stands.
-        flags: Hydra's flags.
-        folder: That of the configurations, beside the script, where no flag names another.
+        folder: That of the configurations, as an absolute path or as `pkg://PACKAGE`; those of Gridstorm stand behind
+            it, and alone where it is None.
+        config_dir: A folder that is searched beside it.
     """
-    path = create_automatic_config_search_path(str(script), None, flags.config_path or folder)
-    if flags.config_dir:
-        anchor = SearchPathQuery(provider="schema")
-        path.prepend("command-line", f"file://{Path(flags.config_dir).resolve()}", anchor)
+    path = create_automatic_config_search_path(None, None, folder or str(INSTALLED))
+    beside = [("command-line", Path(config_dir).resolve())] if config_dir else []
+    if folder and Path(folder).resolve() != INSTALLED.resolve():
+        beside.append(("gridstorm", INSTALLED))
+    for provider, place in beside:
+        path.prepend(provider, f"file://{place}", SearchPathQuery(provider="schema"))  # which is to be the last
     GlobalHydra.instance().clear()
+    version.setbase("1.3")  # as an argument of @hydra.main would; without it Hydra warns
     return Hydra.create_main_hydra2("train", path)
 
 

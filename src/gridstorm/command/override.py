@@ -23,12 +23,22 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gridstorm.command import class_choice
 from gridstorm.command.class_choice import OF_CLASSES, is_class
-from gridstorm.command.hydra import NO_IMPORT, apply, as_text, dirname, may_import, raw_value, rounded, values_of
+from gridstorm.command.hydra import (
+    NO_IMPORT,
+    apply,
+    as_text,
+    dirname,
+    instead,
+    may_import,
+    raw_value,
+    rounded,
+    values_of,
+)  # fmt: skip
 from gridstorm.command.preset import ENDING, PRESETS, problem
 from gridstorm.command.suggestion import misplaced_key
 from gridstorm.config import GROUPS, LISTS, NOT_A_SWEEP, OF_SWEEPS, as_written, leaves
 from gridstorm.error import Problem, did_you_mean, printable
-from gridstorm.target import shown
+from gridstorm.target import command, shown
 
 PARAMS = "sweep.params"
 PATHS = ("resume", "output_dir", "name", "sweep.name", "sweep.from", PRESETS)  # read as they are, where Hydra cannot
@@ -64,14 +74,7 @@ KEPT: dict[str, Any] = {
     **{f"job.config.override_dirname.{key}": value for key, value in
        (("kv_sep", "="), ("item_sep", ","), ("exclude_keys", []))},
 }  # fmt: skip
-OF_HYDRA = (
-    "help",
-    "hydra_help",
-    "mode",
-    "searchpath",
-    "overrides",
-    "runtime",
-)  # texts that it prints, and its own notes
+OF_HYDRA = ("help", "hydra_help", "mode", "searchpath", "overrides", "runtime")  # what it prints, and its own notes
 OF_JOBS = ("job.name", "job.id", "job.num", "job.override_dirname", "job.config_name")
 
 
@@ -320,7 +323,7 @@ def unsearchable(value: Any) -> tuple[str, str] | None:
     for path in value:
         scheme, _, place = str(path).rpartition("://")
         if scheme == "pkg" and not may_import(place):
-            return NO_IMPORT
+            return NO_IMPORT, instead(place)
         if scheme not in ("file", "pkg", "") or (scheme != "pkg" and not Path(place).is_dir()):
             return f"There is no folder {place}.", AS_A_LIST[1]
     return None
@@ -346,7 +349,7 @@ def words(key: str, error: Exception) -> Problem:
     options = message.partition("Available options")[2].splitlines()[1:]
     names = [line.strip() for line in options if line.strip()]
     missing = (re.findall(r"'([^']+)'", first) or [""])[-1].rpartition("/")[2]
-    remedy = did_you_mean(missing, names) if names else f"{' '.join(rest)}." if rest else "See python train.py --help."
+    remedy = did_you_mean(missing, names) if names else f"{' '.join(rest)}." if rest else f"See {command('--help')}."
     return Problem(key, f"{first}.", remedy)
 
 

@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gridstorm.config import MAPPINGS, OF_RUNS, as_written, keys
 from gridstorm.error import MANY, Problem, closest
-from gridstorm.target import find
+from gridstorm.target import command, find
 
 Choices = Mapping[str, Sequence[str]]
 ABSENT = object()
@@ -54,7 +54,7 @@ def _remedy(config: DictConfig, key: str, value: str, choices: Choices, folders:
     if meant:
         return f"Did you mean {' or '.join(map(repr, meant))}?"
     beside = [key for key in candidates if key.rpartition(".")[0] == parent]
-    return f"Choose one of: {', '.join(beside)}." if 0 < len(beside) <= MANY else "See python train.py --help."
+    return f"Choose one of: {', '.join(beside)}." if 0 < len(beside) <= MANY else f"See {command('--help')}."
 
 
 def _meant(key: str, value: str, candidates: Sequence[str], choices: Choices) -> Iterator[list[str]]:

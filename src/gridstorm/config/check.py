@@ -32,6 +32,7 @@ from gridstorm.target import (
     SPECIAL,
     Target,
     accepts,
+    command,
     describe,
     find,
     is_a_librarys,
@@ -126,7 +127,7 @@ def _shape(plain: Mapping[str, Any]) -> Iterator[Problem]:
     without = left_out(plain)
     for name in (name for name in SECTIONS if name not in without):
         if not _describes(plain.get(name)):
-            remedy = f"Choose one: {name}=NAME (python train.py --help lists them)."
+            remedy = f"Choose one: {name}=NAME ({command('--help')} lists them)."
             yield Problem(name, "A run needs one, and there is none.", remedy)
     for group in MAPPINGS:
         held = plain.get(group)

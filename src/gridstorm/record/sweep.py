@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +29,7 @@ from gridstorm.record.file import (
 from gridstorm.record.result import Result, Status
 from gridstorm.record.run import RunRecord
 from gridstorm.record.trial import Trial, TrialRun
+from gridstorm.target import command
 
 TOLD = ("number", "name", "seed", "values", "ask", "attrs")  # what a run's origin.json says of its trial
 
@@ -242,10 +244,8 @@ def create(directory: Path, trial: Trial, run: TrialRun, width: int) -> RunRecor
         "ask": trial.ask,
         "attrs": trial.attrs,
     }
-    command = " ".join(["python train.py", *run.config.overrides])
-    return RunRecord.create(
-        directory, f"{name},s={run.seed}" if len(trial.runs) > 1 else name, run.config, command, about
-    )
+    own = f"{name},s={run.seed}" if len(trial.runs) > 1 else name
+    return RunRecord.create(directory, own, run.config, command(shlex.join(run.config.overrides)), about)
 
 
 def state(trials: Sequence[Trial], total: int) -> str:

@@ -12,6 +12,7 @@ from gridstorm.config import number
 from gridstorm.record import PRESET, TABLE, Trial, ranked, write_whole
 from gridstorm.report.leaderboard import best, cause, causes, leaderboard, name, swept, warnings_told
 from gridstorm.report.page import address, write_board
+from gridstorm.target import command
 
 FIGURES = ("score", "best_epoch", "epochs", "seconds", "parameters")
 
@@ -31,7 +32,7 @@ def report(directory: Path, trials: Sequence[Trial], monitor: str, mode: str) ->
     file = write_best(directory, trials, monitor, mode)
     write_board(directory, trials, monitor, mode)
     failed, alerts = causes(trials), warnings_told(trials)
-    last = [f"again   python train.py {again(file)}"] if file else []
+    last = [f"again   {command(again(file))}"] if file else []
     parts = [
         leaderboard(trials, monitor, mode),
         *(["What went wrong:\n" + failed] if failed else []),
@@ -119,7 +120,7 @@ def write_best(directory: Path, trials: Sequence[Trial], monitor: str, mode: str
     lines = [
         "# @package _global_",
         f"# Best of {len(trials)} trials in {directory.name}: {name(trial)}, {monitor} {number(trial.score)}{half}.",
-        f"# python train.py {again(file)}",
+        f"# {command(again(file))}",
     ]
     lines += [
         f"# {key} was written {text}: here it is what that was in this run."

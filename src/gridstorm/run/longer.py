@@ -13,7 +13,7 @@ from gridstorm.error import Problem, UserError
 from gridstorm.module import counts_steps
 from gridstorm.objects import loaded
 from gridstorm.record import BEST, LAST, PARENT, POINTS, RunRecord, Status
-from gridstorm.target import build
+from gridstorm.target import build, command
 
 LENGTH = ("max_epochs", "max_steps")
 GIVEN = (
@@ -54,8 +54,8 @@ def longer(asked: RunConfig, parent: RunRecord, started: RunConfig) -> tuple[Run
     config = _config(asked, started, lengths, before)
 
     def opened() -> RunRecord:
-        command = shlex.join(["python", "train.py", *asked.overrides])
-        record = RunRecord.create(Path(config.values["output_dir"]), config.values["name"], config, command)
+        typed = command(shlex.join(asked.overrides))
+        record = RunRecord.create(Path(config.values["output_dir"]), config.values["name"], config, typed)
         begin_from(record, checkpoint, parent)
         return record
 

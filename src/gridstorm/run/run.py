@@ -43,7 +43,7 @@ from gridstorm.run.longer import longer
 from gridstorm.run.process import stopped_by_signals, threads
 from gridstorm.run.result import closing, conclude, outcome
 from gridstorm.run.summary import card, notes
-from gridstorm.target import where
+from gridstorm.target import command, where
 
 DIRECTORY_VARIABLE = "GRIDSTORM_DIRECTORY"  # tells the processes of ddp where the first one writes
 
@@ -69,10 +69,10 @@ def run(config: RunConfig) -> Result | None:
                 refuse_a_single_sample(network, torch.empty(1, *data.input_shape, device="meta"))
             print(card(config, network, notes(config, network, data)))
             return None
-        command = shlex.join(["python", "train.py", *config.overrides])
+        typed = command(shlex.join(config.overrides))
         return train(
             config,
-            lambda: RunRecord.create(Path(config.values["output_dir"]), config.values["name"], config, command),
+            lambda: RunRecord.create(Path(config.values["output_dir"]), config.values["name"], config, typed),
         )
 
 
@@ -239,5 +239,5 @@ def fit(trainer: pl.Trainer, module: pl.LightningModule, data: Any, curve: Curve
             from gridstorm.command import pasted  # which loads Hydra, and a worker does without
 
             again = pasted("resume", record.directory)
-            print(f"\nStopped in epoch {trainer.current_epoch + 1}. Go on: python train.py {again}")
+            print(f"\nStopped in epoch {trainer.current_epoch + 1}. Go on: {command(again)}")
             raise SystemExit(128 + stopped[0]) from error

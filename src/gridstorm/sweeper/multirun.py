@@ -28,7 +28,7 @@ from gridstorm.sweeper.plan import Plan, checked
 from gridstorm.sweeper.preflight import Preflight, printed
 from gridstorm.sweeper.queue import SearchQueue, TrialQueue, drawn
 from gridstorm.sweeper.strategy import Strategy, is_grid, strategy_for
-from gridstorm.target import build
+from gridstorm.target import build, command
 
 MAX_RUNS = 10_000  # where the configuration does not say it
 OF_SAMPLERS = ("sweep.n_trials", "sweep.seed", "sweep.from")  # what a grid would ignore
@@ -123,7 +123,7 @@ def train(plan: Plan, strategy: Strategy, queue: TrialQueue, history: SweepRecor
     print(f"{state(queue.trials, queue.total)}  ->  {history.directory}", flush=True)
     about = {
         "name": history.directory.name,
-        "command": shlex.join(["python", "train.py", "-m", *plan.texts]),
+        "command": command(shlex.join(["-m", *plan.texts])),
         "monitor": monitor,
         "mode": mode,
         "keys": [key for axis in plan.axes for key in axis.keys],

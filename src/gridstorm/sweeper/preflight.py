@@ -15,6 +15,7 @@ from gridstorm.report import table
 from gridstorm.sweeper import tryout
 from gridstorm.sweeper.estimate import Estimate, pace
 from gridstorm.sweeper.grouping import Fusing
+from gridstorm.target import project, within
 
 SHAPELESS = (
     "seed",
@@ -58,12 +59,15 @@ class Preflight:
         distinct = {_shape(run.config): run.config for trial in trials for run in trial.runs[:1]}
         new = {key: config for key, config in distinct.items() if key not in self._built}
         for _ in range(self.launcher.places - len(new) if new else 0):
-            self.launcher.submit(tryout.probe, next(iter(distinct.values())))  # an idle place imports what data need
+            self._submit(tryout.probe, next(iter(distinct.values())))  # an idle place imports what data need
         answers = dict(zip(new, self._answers(tryout.probe, new.values()), strict=True))
         problems = [problem for built in answers.values() for problem in built.get("problems", ())]
         if problems:
             raise UserError(problems)
         self._built |= {key: Built(**built) for key, built in answers.items()}
+
+    def _submit(self, question: Callable[[Any], Any], about: Any) -> "Future[Any]":
+        return self.launcher.submit(within, project(), question, about)
 
     def _answers(self, question: Callable[[Any], Any], about: Iterable[Any]) -> list[Any]:
         """Ask workers the same of several things, once more where a process died; return what they answer.
@@ -71,7 +75,7 @@ class Preflight:
         Raises:
             UserError: One fails, or its process dies again and again.
         """
-        asked = [(item, self.launcher.submit(question, item)) for item in about]
+        asked = [(item, self._submit(question, item)) for item in about]
         return [self._answer(question, item, future) for item, future in asked]
 
     def _answer(self, question: Callable[[Any], Any], about: Any, future: "Future[Any]", retries: int = 2) -> Any:
@@ -79,7 +83,7 @@ class Preflight:
             return future.result()
         except Exception as error:  # of the user's own code, of its process, or of the server that workers come from
             if isinstance(error, Died) and retries:
-                return self._answer(question, about, self.launcher.submit(question, about), retries - 1)
+                return self._answer(question, about, self._submit(question, about), retries - 1)
             message = f"its process ended: {error}" if isinstance(error, Died) else f"{type(error).__name__}: {error}"
             fact, remedy = f"It cannot be built; {message.rstrip('.')}.", "Try one configuration alone, without -m."
             raise UserError([Problem("configuration", fact, remedy)]) from error
@@ -88,7 +92,7 @@ class Preflight:
         """Return for each group of configurations what `tryout.time_group` says of training them together."""
         question = partial(tryout.time_group, measured=measured)
         # An idle place does so too: it loads what a first stacked step needs.
-        idle = [self.launcher.submit(question, groups[0]) for _ in range(self.launcher.places - len(groups)) if groups]
+        idle = [self._submit(question, groups[0]) for _ in range(self.launcher.places - len(groups)) if groups]
         answers = self._answers(question, groups)
         wait(idle)
         return answers

@@ -3,38 +3,45 @@
 from gridstorm.target.annotation import accepts, describe, kind, literals, of_values, shown, written
 from gridstorm.target.build import build, where
 from gridstorm.target.definition import source_file
-from gridstorm.target.target import (
-    ALLOW_VARIABLE,
-    LIBRARIES,
-    SPECIAL,
-    Argument,
-    Target,
-    find,
-    is_a_librarys,
+from gridstorm.target.project import (
+    Project,
+    command,
+    entered,
     own_packages,
-    problem,
-    targets,
+    permission,
+    project,
+    project_at,
+    shown_path,
+    within,
 )
+from gridstorm.target.target import LIBRARIES, SPECIAL, Argument, Target, find, is_a_librarys, problem, targets
 
 __all__ = [
-    "ALLOW_VARIABLE",
     "LIBRARIES",
     "SPECIAL",
     "Argument",
+    "Project",
     "Target",
     "accepts",
     "build",
+    "command",
     "describe",
+    "entered",
     "find",
     "is_a_librarys",
     "kind",
     "literals",
     "of_values",
     "own_packages",
+    "permission",
     "problem",
+    "project",
+    "project_at",
     "shown",
+    "shown_path",
     "source_file",
     "targets",
     "where",
+    "within",
     "written",
 ]

@@ -2,7 +2,6 @@
 
 import ast
 import builtins
-import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from typing import Any
 from gridstorm.error import Problem, closest, did_you_mean
 from gridstorm.target.annotation import shown
 from gridstorm.target.definition import definition, names_in, source_file
+from gridstorm.target.project import how_to_install, own_packages, permission
 
 # Where a class must be *defined*: `torch.nn.os.system` is defined in `os`, whatever path leads to it.
 ALLOWED = (
@@ -31,8 +31,6 @@ ALLOWED = (
 
 INITLESS = ("object", "ABC", "Generic", "Protocol")  # bases that take no arguments
 LIBRARIES = {prefix.split(".")[0] for prefix in ALLOWED}
-
-ALLOW_VARIABLE = "GRIDSTORM_ALLOW"
 
 # What `instantiate` reads itself, beside the target, and what a sweep reads.
 SPECIAL = {
@@ -127,18 +125,13 @@ def names_beside(path: str) -> list[str]:
     return [f"{module}.{name}" for name in names_in(module) if name[:1].isupper()]
 
 
-def own_packages() -> tuple[str, ...]:
-    """Return what begins the path of whatever $GRIDSTORM_ALLOW allows."""
-    return tuple(f"{name.strip()}." for name in os.environ.get(ALLOW_VARIABLE, "").split(",") if name.strip())
-
-
 def is_a_librarys(path: str) -> bool:
     """Tell whether a target is not of the user's own code."""
     return path.partition(".")[0] in LIBRARIES
 
 
 def allowed(target: Target) -> bool:
-    """Tell whether configuration may name this target: a class under ALLOWED, or anything in $GRIDSTORM_ALLOW."""
+    """Tell whether configuration may name this target: a class under ALLOWED, or anything of an allowed package."""
     return target.path.startswith(own_packages()) or (
         target.path.startswith(ALLOWED) and isinstance(target.definition, ast.ClassDef)
     )
@@ -161,7 +154,7 @@ def problem(key: str, path: Any) -> Problem | None:
         return Problem(text, *_missing(path))
     remedy = "Name one of these, such as torch.optim.AdamW."
     if package not in LIBRARIES | set(sys.stdlib_module_names):
-        remedy = f"If you trust {package}, allow it: {ALLOW_VARIABLE}={package} python train.py ..."
+        remedy = f"If you trust {package}, allow it: {permission(package)}."
     fact = "Configuration may only build classes of gridstorm's choices, torch and Lightning"
     return Problem(text, f"{fact}, and this is from {target.module}." if target else f"{fact}.", remedy)
 
@@ -171,7 +164,7 @@ def _missing(path: str) -> tuple[str, str]:
     module, _, name = path.rpartition(".")
     package = path.partition(".")[0]
     if not source_file(package):
-        return f"{package} cannot be found.", "Is it installed, or its folder on PYTHONPATH?"
+        return f"{package} cannot be found.", how_to_install(package)
     while not source_file(module):
         module, _, name = module.rpartition(".")
     beside = [entry for entry in names_in(module) if entry[:1].isupper()] if name == path.rpartition(".")[2] else []
