@@ -1,5 +1,6 @@
 """What a run's numbers depend on beside its recipe."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from gridstorm.target import definition, target
 
 def fresh() -> None:
     """Forget what was read of sources, as another process would."""
-    for cached in (_digest, definition.source_file, definition._tree, target.find, target._signature):
+    for cached in (_digest, definition.source_file, definition.syntax_tree, target.find, target._signature):
         cached.cache_clear()
 
 
@@ -21,17 +22,54 @@ def test_code_of_another_choice_is_other_code(composed: Compose) -> None:
     assert code(mlp.recipe) != code(cnn.recipe)
 
 
-def test_any_file_of_a_users_package_is_code_of_its_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = tmp_path / "mine"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    (package / "layers.py").write_text("WIDTH = 3\n")
-    (package / "net.py").write_text("class Net:\n    pass\n")
+FILES = {
+    "__init__.py": "",
+    "net.py": "from .layer import WIDTH\n\n\nclass Net:\n    def forward(self):\n        import behind.late\n",
+    "layer.py": "from behind.shared import *\nWIDTH = 3\n",
+    "shared.py": "DEPTH = 2\n",
+    "late.py": "import beside_behind\n",
+    "other.py": "WIDTH = 5\n",
+}
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return the folder of a package `behind`, of whose modules all but one are imported by its model."""
+    folder = tmp_path / "behind"
+    folder.mkdir()
+    for name, text in FILES.items():
+        (folder / name).write_text(text)
+    (tmp_path / "beside_behind.py").write_text("X = 1\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    recipe = {"model": {"_target_": "mine.net.Net"}}
     fresh()
-    before = code(recipe)
-    (package / "layers.py").write_text("WIDTH = 4\n")
+    yield folder
     fresh()
-    assert code(recipe) != before
+
+
+def digest() -> str:
     fresh()
+    return code({"model": {"_target_": "behind.net.Net"}})
+
+
+@pytest.mark.parametrize("name", ["__init__.py", "net.py", "layer.py", "shared.py", "late.py", "../beside_behind.py"])
+def test_what_a_users_model_imports_is_code_of_it(package: Path, name: str) -> None:
+    before = digest()
+    with (package / name).open("a") as file:
+        file.write("Y = 2\n")
+    assert digest() != before
+
+
+def test_what_it_does_not_import_is_not_and_no_comment_is(package: Path) -> None:
+    before = digest()
+    (package / "other.py").write_text("WIDTH = 6\n")
+    (package / "new.py").write_text("WIDTH = 7\n")
+    (package / "layer.py").write_text("# the width\nfrom behind.shared import *\n\nWIDTH = (\n    3  # of it\n)\n")
+    (package / "net.py").write_text(FILES["net.py"].replace("(self)", "(\n        self\n    )"))
+    assert digest() == before
+
+
+def test_a_file_that_is_no_python_is_code_as_it_stands(package: Path) -> None:
+    (package / "layer.py").write_text("def (:\n")
+    before = digest()
+    (package / "layer.py").write_text("def (:  # now\n")
+    assert digest() != before

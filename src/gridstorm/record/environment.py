@@ -1,5 +1,6 @@
 """What a run's numbers may depend on beside its recipe: code, data, versions, machine."""
 
+import ast
 import hashlib
 import os
 import platform
@@ -11,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gridstorm.target import LIBRARIES, find, source_file, targets
+from gridstorm.target import find, own_modules, source_file, targets
 
 VERSIONS = (
     "gridstorm",
@@ -51,7 +52,7 @@ def code(recipe: Mapping[str, Any]) -> str:
     """Return twelve hexadecimal digits that name the sources of all that a recipe builds, libraries left out.
 
     Of Gridstorm these are the files of what trains, and of each choice its own file, those of its bases and those that
-    its family shares; of other packages every file.
+    its family shares; of a user's own code the modules that the targets import, where a comment does not count.
     """
     definitions = (find(node["_target_"]) for _, node in targets(recipe))
     modules = {owner.module for target in definitions if target for owner in target.ancestry()}
@@ -63,20 +64,26 @@ def _digest(modules: frozenset[str]) -> str:
     sha = hashlib.sha256()
     home = Path(__file__).parents[1]
     ours = {path for package in TRAINING for path in (home / package).glob("*.py")}
-    for path in sorted(ours.union(*map(_files, modules))):
+    for path in sorted(ours.union(*map(_of_a_choice, modules))):
         sha.update(path.read_bytes())
+    for module in sorted(own_modules(modules)):
+        sha.update(f"{module}\n{_without_comments(source_file(module))}\n".encode(errors="replace"))
     return sha.hexdigest()[:12]
 
 
-def _files(module: str) -> Iterator[Path]:
-    package = module.partition(".")[0]
-    path = source_file(module if package == "gridstorm" else package)
-    if path is None or package in LIBRARIES - {"gridstorm"}:
-        return
-    if package == "gridstorm":
+def _of_a_choice(module: str) -> Iterator[Path]:
+    path = source_file(module)
+    if path is not None and module.startswith("gridstorm."):
         yield from [path, *path.parent.glob("_*.py")]
-    else:
-        yield from path.parent.rglob("*.py") if path.name == "__init__.py" else [path]
+
+
+def _without_comments(file: Path | None) -> str:
+    """Return a module's source as its syntax tree has it, so that comments and the breaks of lines do not count."""
+    text = file.read_text(encoding="utf-8", errors="replace") if file else ""
+    try:
+        return ast.unparse(ast.parse(text))
+    except (SyntaxError, ValueError, RecursionError):
+        return text
 
 
 @cache

@@ -3,6 +3,7 @@
 from gridstorm.target.annotation import accepts, describe, kind, literals, of_values, shown, written
 from gridstorm.target.build import build, where
 from gridstorm.target.definition import source_file
+from gridstorm.target.dependency import own_modules
 from gridstorm.target.project import (
     Project,
     command,
@@ -14,10 +15,9 @@ from gridstorm.target.project import (
     shown_path,
     within,
 )
-from gridstorm.target.target import LIBRARIES, SPECIAL, Argument, Target, find, is_a_librarys, problem, targets
+from gridstorm.target.target import SPECIAL, Argument, Target, find, is_a_librarys, problem, targets
 
 __all__ = [
-    "LIBRARIES",
     "SPECIAL",
     "Argument",
     "Project",
@@ -32,6 +32,7 @@ __all__ = [
     "kind",
     "literals",
     "of_values",
+    "own_modules",
     "own_packages",
     "permission",
     "problem",

@@ -40,7 +40,7 @@ def definition(module: str, name: str, seen: frozenset[str] = frozenset()) -> tu
 
 def names_in(module: str) -> set[str]:
     """Return the classes that a module defines, and all that it imports by name."""
-    names = {node.name for node in _statements(_tree(module)) if isinstance(node, ast.ClassDef)}
+    names = {node.name for node in _statements(syntax_tree(module)) if isinstance(node, ast.ClassDef)}
     for origin, alias in _imports(module):
         names |= names_in(origin) if alias.name == "*" else {alias.asname or alias.name}
     return names
@@ -82,7 +82,8 @@ def _read_definition(module: str, name: str) -> Definition | None:
         node = ast.parse(block.group()).body[0]
     except SyntaxError:  # a line of a text stands at the margin
         node = next(
-            (statement for statement in _tree(module).body if getattr(statement, "name", None) == name), ast.Pass()
+            (statement for statement in syntax_tree(module).body if getattr(statement, "name", None) == name),
+            ast.Pass(),
         )
     if isinstance(node, ast.Assign | ast.AnnAssign):
         return node.value
@@ -91,7 +92,7 @@ def _read_definition(module: str, name: str) -> Definition | None:
 
 def _imported_module(module: str, name: str) -> str | None:
     """Return the dotted path of the module that `name` stands for inside `module`."""
-    for node in _statements(_tree(module)):
+    for node in _statements(syntax_tree(module)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 if (alias.asname or alias.name) == name:
@@ -102,13 +103,13 @@ def _imported_module(module: str, name: str) -> str | None:
 
 def _imports(module: str) -> Iterator[tuple[str, ast.alias]]:
     """Yield (module, name) for every `from ... import` of a module, the last first: it wins."""
-    for node in reversed(list(_statements(_tree(module)))):
+    for node in reversed(list(_statements(syntax_tree(module)))):
         if isinstance(node, ast.ImportFrom):
             for alias in node.names:
-                yield _origin(module, node), alias
+                yield statement_origin(module, node), alias
 
 
-def _origin(module: str, node: ast.ImportFrom) -> str:
+def statement_origin(module: str, node: ast.ImportFrom) -> str:
     """Return the module that a `from ... import` inside `module` names."""
     if not node.level:
         return node.module or ""
@@ -134,7 +135,7 @@ def _text(module: str) -> str:
 
 
 @cache
-def _tree(module: str) -> ast.Module:
+def syntax_tree(module: str) -> ast.Module:
     """Return a module's syntax tree, an empty one where there is no source or no Python in it."""
     try:
         return ast.parse(_text(module))

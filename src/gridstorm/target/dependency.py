@@ -1,0 +1,58 @@
+"""Which modules a module imports, and those import in turn: read from their sources, without importing them."""
+
+import ast
+import sys
+import sysconfig
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from gridstorm.target.definition import source_file, statement_origin, syntax_tree
+from gridstorm.target.target import LIBRARIES
+
+
+def own_modules(modules: Collection[str]) -> set[str]:
+    """Return the modules of a user's own code that these ones need, themselves included, libraries left out.
+
+    Own are the packages that these modules stand in, and whatever lies outside of the installed packages. What is
+    imported by a name that is made up while the program runs is not seen.
+    """
+    tops = {module.partition(".")[0] for module in modules} - LIBRARIES
+    found, new = set[str](), {module for module in modules if module.partition(".")[0] in tops}
+    while new:
+        found |= new
+        new = {
+            name
+            for module in new
+            for name in _imported(module)
+            if name not in found and (name.partition(".")[0] in tops or _is_own(name))
+        }
+    return found
+
+
+def _is_own(module: str) -> bool:
+    top = module.partition(".")[0]
+    if top in LIBRARIES or top in sys.stdlib_module_names:
+        return False
+    file = source_file(module)
+    installed = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    return file is not None and not any(file.is_relative_to(folder) for folder in installed)
+
+
+def _imported(module: str) -> Iterator[str]:
+    """Yield the modules that a module's statements import, and the packages in which they and it stand."""
+    yield from _with_packages(module)
+    for node in ast.walk(syntax_tree(module)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield from _with_packages(alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            origin = statement_origin(module, node)
+            for alias in node.names:
+                yield from _with_packages(f"{origin}.{alias.name}")  # a module, or a name in the one above it
+
+
+def _with_packages(module: str) -> Iterator[str]:
+    """Yield what importing a module runs: the packages above it, and itself, as far as they have a source."""
+    parts = module.split(".")
+    names = (".".join(parts[:length]) for length in range(1, len(parts) + 1))
+    yield from (name for name in names if all(map(str.isidentifier, name.split("."))) and source_file(name))
