@@ -5,12 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gridstorm.cli import main
+    from gridstorm.config import RunConfig
+    from gridstorm.error import RunFailed, UserError
+    from gridstorm.library import Run, Sweep, compose, runs, sweep, train
 
-__all__ = ["main"]
-HOMES = {"main": "cli"}  # loaded where they are first asked for: importing Gridstorm takes no time
+__all__ = ["Run", "RunConfig", "RunFailed", "Sweep", "UserError", "compose", "main", "runs", "sweep", "train"]
+HOMES = {"main": "cli", "RunConfig": "config", "RunFailed": "error", "UserError": "error"}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in HOMES:
+    """Load a name where it is first asked for: importing Gridstorm takes no time."""
+    if name not in __all__:
         raise AttributeError(f"module 'gridstorm' has no attribute {name!r}")
-    return getattr(import_module(f"gridstorm.{HOMES[name]}"), name)
+    return getattr(import_module(f"gridstorm.{HOMES.get(name, 'library')}"), name)

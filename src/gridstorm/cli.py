@@ -33,8 +33,8 @@ def trained(config: RunConfig) -> int:
     """Load what trains, only now that the configuration was checked, and return the exit status."""
     from gridstorm.run import run
 
-    result = run(config)
-    return int(result is not None and result.status.is_bad)
+    record = run(config)
+    return int(record is not None and record.result is not None and record.result.status.is_bad)
 
 
 def gridstorm(arguments: Sequence[str] | None = None) -> int:

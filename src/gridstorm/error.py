@@ -5,6 +5,7 @@ import errno
 import io
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -88,9 +89,33 @@ def unwritable(error: OSError) -> str:
     return f"{fact} What is finished is kept. Make room, or give another output_dir. {again}"
 
 
+_silenced: list[bool] = []  # of the whole process, since a job may run in another thread
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Say nothing inside of what is said to who types a command; warnings are shown, and errors are raised."""
+    _silenced.append(True)
+    try:
+        yield
+    finally:
+        _silenced.pop()
+
+
+def is_silent() -> bool:
+    """Tell whether nothing is said now, as where Python asks."""
+    return bool(_silenced)
+
+
+def say(words: str, end: str = "\n") -> None:
+    """Print what is said to who types a command."""
+    if not is_silent():
+        print(words, end=end, flush=True)
+
+
 def status(words: str = "") -> None:
     """Show on a live terminal what is being done, in place of what was shown before; nothing anywhere else."""
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and not is_silent():
         print(f"\r\x1b[K{words}", end="", file=sys.stderr, flush=True)
 
 
@@ -108,6 +133,9 @@ def printable(text: str) -> str:
 @contextmanager
 def stopped_by(stop: Callable[[int, Any], None]) -> Iterator[None]:
     """Let Ctrl-C and SIGTERM call a function, which takes the signal's number and the frame."""
+    if threading.current_thread() is not threading.main_thread():  # in another one Python takes no handlers
+        yield
+        return
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

@@ -113,7 +113,7 @@ def test_a_run_that_is_over_is_not_trained_again(
 ) -> None:
     before = (whole / "metrics.jsonl").stat().st_mtime_ns
     again = run(composed(f"resume={whole}"))
-    assert again and again.status == "done"
+    assert again and again.result and again.result.status == "done"
     assert "is over already" in capsys.readouterr().out
     assert (whole / "metrics.jsonl").stat().st_mtime_ns == before
 

@@ -18,6 +18,7 @@ ORDER = (
     "run",
     "fusion",
     "sweeper",
+    "library",
     "cli",
     "__main__",
 )

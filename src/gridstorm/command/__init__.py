@@ -3,7 +3,7 @@
 from gridstorm.command.command_line import carry_out
 from gridstorm.command.compose import Composition, compose
 from gridstorm.command.door import Door, door_of
-from gridstorm.command.hydra import as_text
+from gridstorm.command.hydra import as_text, hydra_as_it_was
 from gridstorm.command.override import Overrides
 from gridstorm.command.preset import again, as_preset, fixed, pasted
 from gridstorm.command.space import Axis, axes, conditional
@@ -22,5 +22,6 @@ __all__ = [
     "conditional",
     "door_of",
     "fixed",
+    "hydra_as_it_was",
     "pasted",
 ]

@@ -1,7 +1,9 @@
 """Hydra's private names that are used here, each with what a public way would lack (hydra-core 1.3)."""
 
+import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,9 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override, RangeSweep
 from hydra.core.plugins import Plugins
+from hydra.core.utils import JobRuntime
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult
+from hydra.version import VersionBase
 from omegaconf import DictConfig
 
 from gridstorm.command.yaml_file import unreadable_yaml
@@ -106,6 +110,19 @@ def hydra_in(folder: str | None, config_dir: str | None = None) -> Hydra:
     GlobalHydra.instance().clear()
     version.setbase("1.3")  # as an argument of @hydra.main would; without it Hydra warns
     return Hydra.create_main_hydra2("train", path)
+
+
+@contextmanager
+def hydra_as_it_was() -> Iterator[None]:
+    """Leave Hydra's global state as it was: a notebook may use Hydra for something else."""
+    hydra, version_base = GlobalHydra.instance().hydra, VersionBase.instance().version_base
+    job = copy.deepcopy(JobRuntime.instance().conf)
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().hydra = hydra
+        VersionBase.instance().version_base = version_base
+        JobRuntime.instance().conf = job
 
 
 def raw_value(override: Override) -> Any:

@@ -14,6 +14,7 @@ from gridstorm.config.compatibility import compatible
 from gridstorm.config.file import weights_file
 from gridstorm.config.group import (
     MAPPINGS,
+    OBJECT,
     OF_BATCHES,
     OF_RUNS,
     PACKAGES,
@@ -191,6 +192,11 @@ def _places(plain: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _targets(plain: Mapping[str, Any]) -> Iterator[Problem]:
     for key, node in targets(plain):
+        if made := node.get(OBJECT):
+            fact = f"Python gave it as an object of {made}, which a record cannot build again."
+            remedy = f"Give it again: gridstorm.train(config, {key}=...), or gridstorm.Run(DIRECTORY, {key}=...)."
+            yield Problem(key, fact, remedy)
+            continue
         if wrong := problem(key, node["_target_"]):
             yield wrong
             continue

@@ -39,6 +39,7 @@ PACKAGES = {  # that a logger needs, by where it is defined
     "pytorch_lightning.loggers.neptune.NeptuneLogger": ("neptune", "neptune"),
 }
 MODULE = "pytorch_lightning.core.module.LightningModule"
+OBJECT = "_object_"  # in a section: the class of an object that Python gave, which no record can build again
 OF_MODULES = ("loss", "optimizer", "scheduler")  # sections that a LightningModule is given if it takes them
 NOT_A_SWEEP = "This key only applies to a sweep (-m)."
 OF_SWEEPS = ("sweep", "sampler", "pruner", "launcher")
@@ -84,6 +85,15 @@ def given(key: str, target: Target) -> Mapping[str, str]:
     if key.startswith("metric."):
         return dict.fromkeys(("num_classes", "num_labels", "task"), "Leave it out: it follows from the data.")
     return GIVEN.get(key, {})
+
+
+def of_object(name: str, value: Any, is_module: bool) -> dict[str, Any]:
+    """Return the section of an object that Python gave: what it is for Lightning, and its class."""
+    kinds = {"data": "pytorch_lightning.core.datamodule.LightningDataModule", "model": "torch.nn.modules.module.Module"}
+    return {
+        "_target_": MODULE if is_module else kinds[name],
+        OBJECT: f"{type(value).__module__}.{type(value).__name__}",
+    }
 
 
 def left_out(plain: Mapping[str, Any]) -> tuple[str, ...]:

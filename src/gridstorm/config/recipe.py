@@ -55,6 +55,7 @@ class RunConfig:
         choices: The choice of each group that has one.
         origins: For each dotted key `default`, `choice GROUP=NAME`, `preset NAME` or `command line`.
         written: The keys that were written as interpolations, each with its text, such as `${seed}`.
+        objects: A `model` or `data` that Python gave as an object, in the place of what its section describes.
     """
 
     values: dict[str, Any]
@@ -62,6 +63,7 @@ class RunConfig:
     choices: dict[str, str] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
     written: dict[str, Any] = field(default_factory=dict)
+    objects: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def recipe(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from gridstorm.error import said
+from gridstorm.error import said, say
 from gridstorm.fusion.build import build_all
 from gridstorm.fusion.group import Group, Zipped
 from gridstorm.fusion.member import Member
@@ -41,7 +41,7 @@ def train_together(records: Sequence[RunRecord]) -> None:
             for record in group:
                 record.close()
             with suppress(OSError):  # of a full disk, on which the output is
-                print(f"{len(group)} runs could not go on together; their halves do. {said(error)}", flush=True)
+                say(f"{len(group)} runs could not go on together; their halves do. {said(error)}")
             left = [RunRecord(record.directory) for record in group if record.result is None]
             train_together(left[: len(left) // 2])
             train_together(left[len(left) // 2 :])

@@ -1,7 +1,7 @@
 """The objects that a configuration names: data, network, module, Trainer, loggers; built, and tried with a batch."""
 
 import gridstorm.module  # isort: skip  # first: it imports Lightning in less time
-from gridstorm.objects.build import made_by, module_for, network_for, profile_in, sketched, trainer_for
+from gridstorm.objects.build import made_by, module_for, network_for, profile_in, sketched, trained, trainer_for
 from gridstorm.objects.checkpoint import ends_an_epoch, is_plain, last_state, loaded
 from gridstorm.objects.data import fingerprint, prepared, unread
 from gridstorm.objects.logger import HIDDEN, close, finish, introduce, loggers_for
@@ -33,6 +33,7 @@ __all__ = [
     "refuse_a_single_sample",
     "rehearse",
     "sketched",
+    "trained",
     "trainer_for",
     "tried",
     "try_one_batch",

@@ -1,20 +1,25 @@
 """The objects that a configuration names: data, network, LightningModule, Trainer."""
 
+import copy
 import inspect
 import warnings
 from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.profilers import Profiler
+from pytorch_lightning.utilities.seed import isolate_rng
 from torch import nn
 
-from gridstorm.config import OF_CLASSES, OF_MODULES, RunConfig, is_module, of_runs, of_target
+from gridstorm.config import OF_CLASSES, OF_MODULES, RunConfig, is_module, of_runs, of_target, weights_file
 from gridstorm.error import Problem, UserError, refused
 from gridstorm.module import Module, NoProfiler, direction, picked, refuse_a_wrong_direction
-from gridstorm.objects.data import batch_names, fingerprint
+from gridstorm.objects.checkpoint import tensors
+from gridstorm.objects.data import batch_names, fingerprint, prepared
 from gridstorm.objects.warning import quiet
 from gridstorm.objects.weights import begun, with_shapes
 from gridstorm.record import PROFILE, RunRecord, code
@@ -23,15 +28,38 @@ from gridstorm.target import build, is_a_librarys
 
 def network_for(config: RunConfig, data: Any) -> nn.Module:
     """Return the model, built for the data's shape."""
+    if (
+        "model" in config.objects
+    ):  # a copy, since a run begins with the weights that the object has, and so does the next
+        network = copy.deepcopy(config.objects["model"])
+        return begun(config, network if isinstance(network, pl.LightningModule) else with_shapes(network, data))
     partial = build(config.values["model"])
     arguments = {name: _shape(data, name) for name in ("input_shape", "num_outputs") if takes(partial.func, name)}
     if is_module(config.values["model"]["_target_"]):
         arguments |= {name: build(of_target(name, config.values[name])) for name in OF_MODULES if name in config.values}
     try:
-        network: nn.Module = partial(**arguments)
+        network = partial(**arguments)
     except ValueError as error:
         raise refused(f"model={config.choices.get('model')}", error) from error
     return begun(config, network if isinstance(network, pl.LightningModule) else with_shapes(network, data))
+
+
+def trained(config: RunConfig, directory: Path) -> nn.Module:
+    """Return the model of a run with its best weights, in eval mode, built as the run built it.
+
+    Raises:
+        UserError: There are no weights, or the model or its data cannot be built.
+    """
+    file = weights_file(str(directory))
+    if file is None:
+        raise UserError([Problem(str(directory), "It has no weights yet.", "Wait for its first checkpoint.")])
+    config = replace(config, values={**config.values, "init_from": None, "freeze": []})  # which are in the weights
+    with quiet(), isolate_rng():
+        network = network_for(config, prepared(config))
+        begin = "" if isinstance(network, pl.LightningModule) else "network."
+        weights = tensors(file)
+        network.load_state_dict({name.removeprefix(begin): weights[name] for name in weights if name.startswith(begin)})
+    return network.eval()
 
 
 def sketched(config: RunConfig, data: Any) -> nn.Module:

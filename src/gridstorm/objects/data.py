@@ -37,7 +37,7 @@ def prepared(config: RunConfig) -> Any:
     Raises:
         UserError: It cannot be read, or one of its batches does not tell what the model has to know.
     """
-    data = build(of_target("data", config.values["data"]))
+    data = made(config)
     key = f"data={config.choices.get('data')}"
     try:
         if os.environ.get("LOCAL_RANK", "0") == "0":
@@ -54,9 +54,15 @@ def prepared(config: RunConfig) -> Any:
     return data
 
 
+def made(config: RunConfig) -> Any:
+    """Return the data module, its data not read yet: the one that Python gave, or what its section describes."""
+    given = config.objects.get("data")
+    return build(of_target("data", config.values["data"])) if given is None else given
+
+
 def unread(config: RunConfig) -> Any:
     """Return the data module without its data where it says all that a model has to know, as read where it does not."""
-    data = build(of_target("data", config.values["data"]))
+    data = made(config)
     is_told = config.values.get("task", AUTO) in (AUTO, getattr(data, "task", None))
     if is_module(config.values["model"]["_target_"]) or (is_told and all(hasattr(data, name) for name in SAYS)):
         return data

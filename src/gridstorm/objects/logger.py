@@ -21,7 +21,7 @@ from gridstorm.error import UserError, refused
 from gridstorm.record import LOGGERS, RunRecord
 from gridstorm.target import build
 
-HIDDEN = ("_target_", "_partial_")  # keys that are no hyperparameters
+HIDDEN = ("_object_", "_target_", "_partial_")  # keys that are no hyperparameters
 
 
 def loggers_for(config: RunConfig, record: RunRecord) -> list[Logger]:

@@ -31,9 +31,11 @@ from gridstorm.record.sweep import (
     create,
     ended_badly,
     read,
+    records,
     reopen,
     state,
     to_go,
+    trials_in,
     write_manifest,
 )
 from gridstorm.record.trial import Trial, TrialRun, curve, first_curve, ranked
@@ -76,9 +78,11 @@ __all__ = [
     "no_link",
     "ranked",
     "read",
+    "records",
     "reopen",
     "state",
     "to_go",
+    "trials_in",
     "uncommitted",
     "unreadable",
     "write_manifest",

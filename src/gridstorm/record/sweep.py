@@ -212,6 +212,26 @@ def read(directory: Path, aside: list[str] | None = None) -> list[KnownRun]:
     return runs
 
 
+def trials_in(directory: Path) -> list[Trial]:
+    """Return the trials of a sweep's directory with their runs, by number; those that have none yet are not there.
+
+    Raises:
+        UserError: It is no sweep's, or one of its records is damaged.
+    """
+    if "trials" not in _manifest(directory):
+        raise UserError([Problem(str(directory), "There is no sweep in this directory.", "Name that of a sweep.")])
+    aside: list[str] = []
+    runs, trials = read(directory, aside), dict[int, Trial]()
+    if aside:
+        raise UserError([Problem(str(directory), f"A record is damaged ({aside[0]}).", "Restore it, or remove it.")])
+    for known in runs:
+        told = known.trial
+        own = Trial(dict(told["values"]), [], told["number"], told["ask"], told["attrs"])
+        run = TrialRun(known.record.config, int(told["seed"]), known.record, result=known.result)
+        trials.setdefault(own.number, own).runs.append(run)
+    return [trials[number] for number in sorted(trials)]
+
+
 def _known(record: RunRecord) -> KnownRun | None:
     """Return a run that a sweep made, None for any other; a UserError says that its record is damaged."""
     origin, result = record.origin, record.result

@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 from gridstorm.report.difference import curves_differ, environments_differ
-from gridstorm.report.leaderboard import merged
+from gridstorm.report.leaderboard import best, merged, swept
 from gridstorm.report.progress import Display
-from gridstorm.report.report import report
+from gridstorm.report.report import report, results
 from gridstorm.report.table import table
 
 if TYPE_CHECKING:
@@ -13,13 +13,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Display",
+    "best",
     "confusion_matrix",
     "curves_differ",
     "environments_differ",
     "gallery",
     "merged",
     "report",
+    "results",
     "scatter",
+    "swept",
     "table",
 ]
 

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from gridstorm.config import duration, number
+from gridstorm.error import is_silent, say
 from gridstorm.record import Status, Trial, TrialRun, ranked
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Display:
         self._drawn, self._ended, self._started = 0.0, 0, time.monotonic()
 
     def __enter__(self) -> Self:
-        if sys.stdout.isatty():
+        if sys.stdout.isatty() and not is_silent():
             from rich.live import Live
 
             self._live = Live(auto_refresh=False, transient=True)
@@ -52,11 +53,11 @@ class Display:
         if not self._live:
             over = sum(run.status.is_finished for each in trials for run in each.runs)
             name = run.record.directory.name if run.record else trial.label
-            print(f"{over}/{self.total}  {name}  {outcome(run)}", flush=True)
+            say(f"{over}/{self.total}  {name}  {outcome(run)}")
 
     def tell(self, line: str) -> None:
         """Print a line, above the table where there is one."""
-        (self._live.console.print if self._live else print)(line)
+        (self._live.console.print if self._live else say)(line)
 
     def refresh(self, trials: Sequence[Trial]) -> None:
         """Draw the table again, at most four times a second."""

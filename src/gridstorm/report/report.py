@@ -28,7 +28,7 @@ def report(directory: Path, trials: Sequence[Trial], monitor: str, mode: str) ->
     """
     from gridstorm.command import again  # which loads Hydra, and a worker does without
 
-    results = write_results(directory, trials, mode)
+    written = write_results(directory, trials, mode)
     file = write_best(directory, trials, monitor, mode)
     write_board(directory, trials, monitor, mode)
     failed, alerts = causes(trials), warnings_told(trials)
@@ -40,7 +40,7 @@ def report(directory: Path, trials: Sequence[Trial], monitor: str, mode: str) ->
         *([] if file else ["No trial came to its end with a score, so there is no best.yaml."]),
         "\n".join(
             [
-                f"table   {results}",
+                f"table   {written}",
                 *last,
                 f"look    tensorboard --logdir {shlex.quote(str(directory.parent))}",
                 f"        {address(directory)}",
@@ -60,18 +60,23 @@ def write_results(directory: Path, trials: Sequence[Trial], mode: str) -> Path:
         trials: Its trials.
         mode: Whether the score is better when it is smaller (`min`) or larger (`max`).
     """
-    rows = [row for trial in ranked(trials, mode) for row in _rows(trial)]
-    metrics = sorted({key for trial in trials for run in trial.runs if run.result for key in run.result.metrics})
-    columns = [
-        *("trial", "run", "seed", "status", *swept(trials), "score", "mean", "half_interval", *FIGURES[1:]),
-        *(*metrics, "signature", "directory", "error"),
-    ]
+    columns, rows = results(trials, mode)
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
     write_whole(directory / TABLE, text.getvalue())
     return directory / TABLE
+
+
+def results(trials: Sequence[Trial], mode: str) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return the names of the columns of a sweep's results and a row for each run, those of the best trial first."""
+    metrics = sorted({key for trial in trials for run in trial.runs if run.result for key in run.result.metrics})
+    columns = [
+        *("trial", "run", "seed", "status", *swept(trials), "score", "mean", "half_interval", *FIGURES[1:]),
+        *(*metrics, "signature", "directory", "error"),
+    ]
+    return columns, [row for trial in ranked(trials, mode) for row in _rows(trial)]
 
 
 def _rows(trial: Trial) -> Iterator[dict[str, Any]]:

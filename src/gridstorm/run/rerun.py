@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from gridstorm.config import component
+from gridstorm.error import say
 from gridstorm.objects import loaded, quiet
 from gridstorm.record import PARENT, RunRecord
 from gridstorm.report import curves_differ, environments_differ
@@ -36,9 +37,9 @@ def rerun(first: RunRecord) -> int:
     differences = [*curves_differ(first.rows(), made[0].rows()), *_weights_differ(weights, _weights(made[0]))]
     differences += environments_differ(first.environment, made[0].environment) if differences else []
     if not differences:
-        print(f"identical: all {len(first.rows())} points of the curves and all weights, bit for bit")
+        say(f"identical: all {len(first.rows())} points of the curves and all weights, bit for bit")
         return 0
-    print("\n".join(["not identical:", *(f"  {line}" for line in differences)]))
+    say("\n".join(["not identical:", *(f"  {line}" for line in differences)]))
     return 1
 
 

@@ -13,7 +13,7 @@ import torch
 from pytorch_lightning.loggers import Logger
 
 from gridstorm.config import CONFIG, RunConfig
-from gridstorm.error import Problem, RunFailed, UserError, refused, said, status
+from gridstorm.error import Problem, RunFailed, UserError, is_silent, refused, said, say, status
 from gridstorm.module import Module, Recorder
 from gridstorm.objects import (
     close,
@@ -36,7 +36,7 @@ from gridstorm.objects import (
     unread,
     warned,
 )
-from gridstorm.record import AVERAGED, DIFFERENCE, ERROR, Result, RunRecord, Status, environment, uncommitted
+from gridstorm.record import AVERAGED, DIFFERENCE, ERROR, RunRecord, Status, environment, uncommitted
 from gridstorm.run.curve import AfterEpoch, Curve, curve_for
 from gridstorm.run.evaluation import is_averaged, test
 from gridstorm.run.longer import longer
@@ -48,11 +48,11 @@ from gridstorm.target import command, where
 DIRECTORY_VARIABLE = "GRIDSTORM_DIRECTORY"  # tells the processes of ddp where the first one writes
 
 
-def run(config: RunConfig) -> Result | None:
+def run(config: RunConfig) -> RunRecord | None:
     """Carry out what a checked configuration asks for: explain, go on with a run, or train a new one.
 
     Returns:
-        The run's result; None for `explain=true` and for all but the first process of ddp.
+        The run's record; None for `explain=true` and for all but the first process of ddp.
 
     Raises:
         UserError: The objects cannot be built together, or there is no run to go on with.
@@ -67,16 +67,22 @@ def run(config: RunConfig) -> Result | None:
             network = sketched(config, data)
             if config.values["data"].get("batch_size") == 1 and not isinstance(network, pl.LightningModule):
                 refuse_a_single_sample(network, torch.empty(1, *data.input_shape, device="meta"))
-            print(card(config, network, notes(config, network, data)))
+            say(card(config, network, notes(config, network, data)))
             return None
-        typed = command(shlex.join(config.overrides))
+        typed = command(shlex.join(config.overrides)) if not config.objects else in_python(config)
         return train(
             config,
             lambda: RunRecord.create(Path(config.values["output_dir"]), config.values["name"], config, typed),
         )
 
 
-def resume(asked: RunConfig) -> Result | None:
+def in_python(config: RunConfig) -> str:
+    """Return what was called, of a run with objects that no command line has."""
+    given = "".join(f", {name}={type(value).__name__}" for name, value in config.objects.items())
+    return f"gridstorm.train(gridstorm.compose({', '.join(map(repr, config.overrides))}){given})"
+
+
+def resume(asked: RunConfig) -> RunRecord | None:
     """Go on with an interrupted run from its last checkpoint, with the configuration in its record.
 
     With more epochs it is a run of its own, that begins from there.
@@ -87,9 +93,9 @@ def resume(asked: RunConfig) -> Result | None:
         return train(config, begin_from)
     config = as_started(record)
     if record.result and record.result.status in (Status.DONE, Status.DIVERGED):
-        print(f"{record.directory} is over already.")
-        print(closing(record, record.result))
-        return record.result
+        say(f"{record.directory} is over already.")
+        say(closing(record, record.result))
+        return record
     return train(config, lambda: record)
 
 
@@ -106,8 +112,8 @@ def as_started(record: RunRecord) -> RunConfig:
     return config
 
 
-def train(config: RunConfig, open_record: Callable[[], RunRecord], alone: bool = True) -> Result | None:
-    """Build, fit and record one run, and return its result.
+def train(config: RunConfig, open_record: Callable[[], RunRecord], alone: bool = True) -> RunRecord | None:
+    """Build, fit and record one run, and return its record; None in all but the first process of ddp.
 
     Args:
         config: The configuration.
@@ -121,7 +127,7 @@ def train(config: RunConfig, open_record: Callable[[], RunRecord], alone: bool =
 
 def _train(
     config: RunConfig, open_record: Callable[[], RunRecord], alone: bool, alerts: Sequence[str]
-) -> Result | None:
+) -> RunRecord | None:
     values = config.values
     torch.manual_seed(values["seed"])
     data = prepared(config)
@@ -129,7 +135,7 @@ def _train(
     threads(values["threads"], network)
     module = module_for(config, network, data)
     left_out = tried_out(config, module, data)
-    trainer = trainer_for(config, alone)
+    trainer = trainer_for(config, bar=alone and not is_silent())
     first = trainer.is_global_zero
     record = open_record() if first else RunRecord(Path(os.environ[DIRECTORY_VARIABLE]))
     os.environ[DIRECTORY_VARIABLE] = str(record.directory)
@@ -141,9 +147,9 @@ def _train(
     if first:
         begin(config, record, trainer, data, alone)
     if first and alone and record.fresh and values["name"] not in (None, record.directory.name):
-        print(f"{values['name']} is taken: this run is {record.directory.name}.")
+        say(f"{values['name']} is taken: this run is {record.directory.name}.")
     if first and alone:
-        print(card(config, network, notes(config, network, data, left_out)), end="\n\n", flush=True)
+        say(card(config, network, notes(config, network, data, left_out)), end="\n\n")
     try:
         introduce(config, record, loggers if first else [])
         fit(trainer, module, data, curve, alone)
@@ -166,8 +172,8 @@ def _train(
             raise RunFailed(f"The run failed: {said(error)}{where(error)}.\n{place}") from error
         raise
     if result and alone:
-        print(closing(record, result))
-    return result
+        say(closing(record, result))
+    return record if first else None
 
 
 def _loggers(config: RunConfig, record: RunRecord) -> list[Logger]:
@@ -239,5 +245,5 @@ def fit(trainer: pl.Trainer, module: pl.LightningModule, data: Any, curve: Curve
             from gridstorm.command import pasted  # which loads Hydra, and a worker does without
 
             again = pasted("resume", record.directory)
-            print(f"\nStopped in epoch {trainer.current_epoch + 1}. Go on: {command(again)}")
+            say(f"\nStopped in epoch {trainer.current_epoch + 1}. Go on: {command(again)}")
             raise SystemExit(128 + stopped[0]) from error

@@ -1,6 +1,6 @@
 """What a run is, before it starts: the hyperparameters that were set, and the parameters that training will learn."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -13,7 +13,7 @@ from gridstorm.data.loaders import Loaders
 from gridstorm.error import MANY
 from gridstorm.objects import HIDDEN, fingerprint, match, num_parameters
 from gridstorm.report import table
-from gridstorm.target import shown
+from gridstorm.target import project, shown, shown_path, targets
 
 
 def card(config: RunConfig, network: nn.Module, notes: Sequence[str] = ()) -> str:
@@ -53,6 +53,16 @@ def _drawn_otherwise(data: Any) -> str:
     return ""
 
 
+def _of_ones_own(config: RunConfig) -> Iterator[str]:
+    """Yield what is to be known of a user's own code in a run: who allowed it, and whether it can be built again."""
+    if config.objects:
+        named = ", ".join(f"{name} ({type(value).__name__})" for name, value in config.objects.items())
+        yield f"Given as objects, so that the record alone cannot train it again: {named}"
+    own = {str(node["_target_"]).partition(".")[0] for _, node in targets(config.values)} & {*project().allow}
+    if own and (file := project().file):
+        yield f"Allowed by {shown_path(file)}: {', '.join(sorted(own))}"
+
+
 def notes(config: RunConfig, network: nn.Module, data: Any, left_out: Sequence[str] = ()) -> list[str]:
     """Return what is to be known of a run beside its two tables.
 
@@ -62,7 +72,7 @@ def notes(config: RunConfig, network: nn.Module, data: Any, left_out: Sequence[s
         data: The data module.
         left_out: The hyperparameters that no checkpoint will hold, since they are no plain values.
     """
-    lines = []
+    lines = [*_of_ones_own(config)]
     if not is_module(config.values["model"]["_target_"]):
         asked = config.values.get("task", AUTO) != AUTO
         why = "asked for" if asked else "the data say so" if task_of(config.values) else "as their first batch shows"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gridstorm.config import Point, RunConfig
-from gridstorm.error import Problem, UserError
+from gridstorm.error import Problem, UserError, say
 from gridstorm.record import FORMAT, KnownRun, Status, SweepRecord, Trial, code, read
 from gridstorm.sweeper.plan import Plan
 from gridstorm.sweeper.preflight import Preflight
@@ -44,7 +44,7 @@ def adopt(plan: Plan, history: SweepRecord, trials: Sequence[Trial], preflight: 
 
     history.adopt(trials, stale)
     for words in history.aside:
-        print(f"Set aside, and trained anew: {words}.")
+        say(f"Set aside, and trained anew: {words}.")
     message = _in_words(reasons)
     if message and policy is None:
         remedy = (
@@ -52,7 +52,7 @@ def adopt(plan: Plan, history: SweepRecord, trials: Sequence[Trial], preflight: 
         )
         raise UserError([Problem(str(history.directory), f"{message}.", remedy)])
     if message:
-        print(f"{message}: {'kept' if policy == 'keep' else 'trained again'}")
+        say(f"{message}: {'kept' if policy == 'keep' else 'trained again'}")
 
 
 def foreseen(plan: Plan, directory: Path, trials: Sequence[Trial], preflight: Preflight) -> str:

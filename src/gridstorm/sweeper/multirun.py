@@ -4,7 +4,6 @@ Its state is what its runs' directories say, so the same command goes on where i
 """
 
 import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
@@ -15,7 +14,7 @@ from omegaconf import DictConfig
 
 from gridstorm.command import Composition
 from gridstorm.config import seconds
-from gridstorm.error import Problem, UserError
+from gridstorm.error import Problem, UserError, say
 from gridstorm.launcher import Launcher, uses_gpu
 from gridstorm.record import SweepRecord, Trial, state, to_go
 from gridstorm.report import Display, merged, report
@@ -34,8 +33,10 @@ MAX_RUNS = 10_000  # where the configuration does not say it
 OF_SAMPLERS = ("sweep.n_trials", "sweep.seed", "sweep.from")  # what a grid would ignore
 
 
-def sweep(loader: ConfigLoader, master: DictConfig, arguments: Sequence[str], first: Composition | None = None) -> None:
-    """Train every configuration that `arguments` span and that is not trained yet, and print them sorted by score.
+def planned_by(
+    loader: ConfigLoader, master: DictConfig, arguments: Sequence[str], first: Composition | None = None
+) -> Plan:
+    """Return the plan of a command line.
 
     Args:
         loader: Hydra's loader of configurations.
@@ -44,11 +45,21 @@ def sweep(loader: ConfigLoader, master: DictConfig, arguments: Sequence[str], fi
         first: What they compose to with the first of all values, where that was composed and checked already.
 
     Raises:
-        UserError: A configuration is wrong, or the sweep cannot be carried out as asked; nothing was trained.
-        SystemExit: With 1 if a run failed, with 130 or 143 where the sweep was stopped.
+        UserError: An override is wrong, or one that a sweep cannot have.
     """
     hydra = [text for text in master.hydra.overrides.hydra if not text.startswith("hydra.mode=")]
-    plan = Plan(loader, master.hydra.job.config_name, [*hydra, *arguments], first)
+    return Plan(loader, master.hydra.job.config_name, [*hydra, *arguments], first)
+
+
+def sweep(plan: Plan) -> int:
+    """Train every configuration of a plan that is not trained yet, and say them sorted by score.
+
+    Returns:
+        The exit status: 1 if a run failed, 130 or 143 where the sweep was stopped.
+
+    Raises:
+        UserError: A configuration is wrong, or the sweep cannot be carried out as asked; nothing was trained.
+    """
     launcher: Launcher = build(plan.values["launcher"])
     refuse_what_no_launcher_can(plan, launcher)
     refuse_what_is_ignored(plan)
@@ -61,11 +72,9 @@ def sweep(loader: ConfigLoader, master: DictConfig, arguments: Sequence[str], fi
     try:
         preflight = Preflight(launcher)
         preflight.build_all(trials)
-        status = carry_out(plan, strategy, trials, preflight)
+        return carry_out(plan, strategy, trials, preflight)
     finally:
         launcher.shutdown(wait=True, cancel_futures=True)
-    if status:
-        sys.exit(status)
 
 
 def planned(plan: Plan) -> list[Trial]:
@@ -90,8 +99,8 @@ def carry_out(plan: Plan, strategy: Strategy, trials: list[Trial], preflight: Pr
     """Train what is planned, or only tell what would be; return the exit status."""
     settings, n_trials = plan.settings, int(plan.settings["n_trials"])
     if strategy.is_grid and (words := merged(trials)):
-        print(words, flush=True)
-    directory = Path(plan.values["output_dir"], plan.name())
+        say(words)
+    directory = plan.directory
     budget = seconds("sweep.budget", settings["budget"])
     if settings["dry_run"] or budget:
         fusing = fusing_for(plan, strategy, [] if strategy.learns else trials, preflight)
@@ -99,9 +108,9 @@ def carry_out(plan: Plan, strategy: Strategy, trials: list[Trial], preflight: Pr
         if budget:
             trials, n_trials = within(trials, estimate, budget, settings["trim"])
         if settings["dry_run"]:
-            print(printed(trials, preflight, replace(estimate, count=n_trials if strategy.learns else len(trials))))
+            say(printed(trials, preflight, replace(estimate, count=n_trials if strategy.learns else len(trials))))
             if words := foreseen(plan, directory, trials, preflight):
-                print(words)
+                say(words)
             return 0
     history = SweepRecord(directory, plan.values["monitor"], plan.values["mode"])
     try:
@@ -120,7 +129,7 @@ def train(plan: Plan, strategy: Strategy, queue: TrialQueue, history: SweepRecor
     """Carry out what is left of a sweep, print what came out, and return the exit status."""
     monitor, mode = plan.values["monitor"], plan.values["mode"]
     history.number(queue.trials)
-    print(f"{state(queue.trials, queue.total)}  ->  {history.directory}", flush=True)
+    say(f"{state(queue.trials, queue.total)}  ->  {history.directory}")
     about = {
         "name": history.directory.name,
         "command": command(shlex.join(["-m", *plan.texts])),
@@ -141,9 +150,9 @@ def train(plan: Plan, strategy: Strategy, queue: TrialQueue, history: SweepRecor
     )
     with Display(queue.total, preflight.launcher.places, monitor, mode) as display:
         status = engine.run(display)
-    print(f"\n{report(history.directory, queue.trials, monitor, mode)}")
+    say(f"\n{report(history.directory, queue.trials, monitor, mode)}")
     if status > 1:
-        print("Stopped. The same command goes on.")
+        say("Stopped. The same command goes on.")
     return status
 
 

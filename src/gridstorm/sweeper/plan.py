@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -244,6 +245,11 @@ class Plan:
             self._refuse_other_settings(base.run, chosen)
             self._bases[key] = base
         return self._bases[key]
+
+    @property
+    def directory(self) -> Path:
+        """The sweep's directory."""
+        return Path(self.values["output_dir"], self.name())
 
     def name(self) -> str:
         """Return the name of the sweep's directory: the given one, or one that the same command has again."""

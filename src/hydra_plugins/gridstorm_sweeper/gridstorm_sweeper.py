@@ -1,5 +1,7 @@
 """Hands -m to gridstorm.sweeper. Hydra imports it at each start, so it imports nothing heavy."""
 
+import sys
+
 from hydra.core.config_loader import ConfigLoader
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
@@ -19,6 +21,8 @@ class GridstormSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Train the trials that `arguments` span."""
-        from gridstorm.sweeper import sweep
+        from gridstorm.sweeper import planned_by, sweep
 
-        sweep(self.loader, self.config, arguments, getattr(self.task, "composition", None))
+        plan = planned_by(self.loader, self.config, arguments, getattr(self.task, "composition", None))
+        if status := sweep(plan):
+            sys.exit(status)

@@ -1,0 +1,84 @@
+"""Work that leaves the process as it was: what a command may keep until it ends, a script or a notebook may not."""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from gridstorm.command import hydra_as_it_was
+from gridstorm.error import Problem, UserError, silent
+from gridstorm.target import entered, project_at
+
+LIBRARIES = ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric")
+_at_work = threading.Lock()
+
+
+@contextmanager
+def composing() -> Iterator[None]:
+    """Be in the project of the working directory, and leave Hydra's global state as it was."""
+    with hydra_as_it_was(), entered(project_at(Path.cwd())):
+        yield
+
+
+@contextmanager
+def training(verbose: bool) -> Iterator[None]:
+    """Train what is asked for, alone in this process, and leave the process as it was.
+
+    Args:
+        verbose: Whether to say what a command would: the hyperparameters, a progress bar, the result.
+
+    Raises:
+        UserError: Another training is at work in this process.
+        KeyboardInterrupt: Ctrl-C stopped it; it can go on.
+    """
+    if not _at_work.acquire(blocking=False):
+        fact = "Another training is at work in this process."
+        remedy = "Wait until it is over, or train several at once with gridstorm.sweep(...)."
+        raise UserError([Problem("gridstorm", fact, remedy)])
+    try:
+        with ExitStack() as stack:
+            stack.enter_context(composing())
+            if not verbose:
+                stack.enter_context(silent())
+            stack.enter_context(_process_as_it_was())
+            yield
+    except SystemExit as stopped:  # which is how a command ends
+        if stopped.code != 128 + signal.SIGINT:
+            raise
+        raise KeyboardInterrupt from None
+    finally:
+        _at_work.release()
+
+
+@contextmanager
+def _process_as_it_was() -> Iterator[None]:
+    """Restore the environment, the loggers' levels, torch's threads and switches, and all random numbers."""
+    import torch
+    from pytorch_lightning.utilities.seed import isolate_rng
+
+    environment, levels = {**os.environ}, {name: logging.getLogger(name).level for name in LIBRARIES}
+    threads, switches = torch.get_num_threads(), _switches(torch)
+    try:
+        with isolate_rng():
+            yield
+    finally:
+        os.environ.clear()
+        os.environ.update(environment)
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(switches[0], warn_only=switches[1])
+        torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = switches[2:]
+
+
+def _switches(torch: Any) -> tuple[bool, bool, bool, bool]:
+    return (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        torch.backends.cudnn.benchmark,
+        torch.backends.cudnn.deterministic,
+    )
