@@ -47,6 +47,9 @@ def gridstorm(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser(
         TRAIN, help="train a run, or with -m a sweep: gridstorm train model=cnn (--help lists the keys)"
     )
+    fresh = commands.add_parser("new", help="write a project of your own, with a model, data, a sweep and tests")
+    fresh.add_argument("directory", type=Path, help="its folder, whose name is that of its package")
+    fresh.set_defaults(function=lambda namespace: new(namespace.directory))
     again = commands.add_parser("rerun", help="train a run's recipe again and say whether the numbers are the same")
     again.add_argument("directory", type=Path, help="the directory of a run")
     again.set_defaults(function=lambda namespace: rerun(namespace.directory))
@@ -68,10 +71,18 @@ def train(asked: Sequence[str]) -> int:
     line = os.environ.get("COMP_LINE", "").split(" ", 2)
     if asked[0] == "-sc" and len(line) > 1 and "query=bash" in asked:
         if line[1] != TRAIN or len(line) == 2:
-            print(f"{TRAIN} rerun")
+            print(f"{TRAIN} new rerun")
             return 0
         os.environ["COMP_LINE"] = " ".join([line[0], *line[2:]])
     carry_out(Door(typed, Path.cwd(), trained), asked[asked[0] == TRAIN :])
+    return 0
+
+
+def new(directory: Path) -> int:
+    """Write a project."""
+    from gridstorm.new import new_project
+
+    print(new_project(directory))
     return 0
 
 

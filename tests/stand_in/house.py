@@ -19,8 +19,9 @@ ORDER = (
     "fusion",
     "sweeper",
     "library",
+    "new",
     "cli",
     "__main__",
 )
 PACKAGES = [name for name in ORDER if (SOURCE / name).is_dir()]
-FAMILIES = sorted({file.parent.name for file in SOURCE.glob("*/*.py")} - {*ORDER})  # the folders of choices
+FAMILIES = sorted({file.parent.name for file in SOURCE.glob("*/*.py")} - {*ORDER, "template"})  # the folders of choices
