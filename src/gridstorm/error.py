@@ -3,6 +3,7 @@
 import difflib
 import errno
 import io
+import os
 import signal
 import sys
 import threading
@@ -109,8 +110,17 @@ def is_silent() -> bool:
 
 def say(words: str, end: str = "\n") -> None:
     """Print what is said to who types a command."""
-    if not is_silent():
+    if is_silent():
+        return
+    try:
         print(words, end=end, flush=True)
+    except BrokenPipeError:  # whoever reads has read enough, such as `| head`; that ends no training
+        nobody_reads()
+
+
+def nobody_reads() -> None:
+    """Let all that is printed from now on go nowhere, what is left to be flushed at the end too."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def status(words: str = "") -> None:

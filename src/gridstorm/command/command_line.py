@@ -16,7 +16,7 @@ from gridstorm.command.door import Door
 from gridstorm.command.hydra import Hydra, get_args_parser
 from gridstorm.command.override import FAILURES, OURS, Overrides, words
 from gridstorm.config import RunConfig
-from gridstorm.error import Problem, UserError, did_you_mean, exit_on_error, status
+from gridstorm.error import Problem, UserError, did_you_mean, exit_on_error, nobody_reads, status
 from gridstorm.target import command, entered
 
 TYPED = "python train.py"  # in the help of conf/gridstorm.yaml
@@ -106,8 +106,8 @@ def _show(door: Door, flags: argparse.Namespace) -> None:
         else:
             hydra.shell_completion(name, flags.overrides)
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever reads has read enough, such as `| head`; nothing is left to be flushed at the end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:
+        nobody_reads()
     except FAILURES as error:
         overrides = _overrides(door.hydra(flags), door, flags)
         overrides.compose()

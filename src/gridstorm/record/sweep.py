@@ -6,6 +6,7 @@ import shlex
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -31,6 +32,8 @@ from gridstorm.record.run import RunRecord
 from gridstorm.record.trial import Trial, TrialRun
 from gridstorm.target import command
 
+NEWEST = 200  # runs of a folder that are looked at
+NAMES = ("name", "output_dir", "explain", "threads")  # keys that change nothing of what is trained
 TOLD = ("number", "name", "seed", "values", "ask", "attrs")  # what a run's origin.json says of its trial
 
 
@@ -197,6 +200,26 @@ def records(parent: Path) -> list[RunRecord]:
     with os.scandir(parent) as entries:
         names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
     return [RunRecord(parent / name) for name in names if (parent / name / CONFIG).is_file()]
+
+
+def latest(parent: Path, config: RunConfig, but: Path | None = None) -> RunRecord | None:
+    """Return the last run in a folder that was asked for by the same overrides as a configuration; None without one.
+
+    Args:
+        parent: The folder, of which the newest runs are looked at.
+        config: The configuration; what names its directory does not matter.
+        but: A directory that does not count.
+    """
+    found = sorted(records(parent), key=lambda record: -(record.directory / CONFIG).stat().st_mtime)
+    for record in (record for record in found[:NEWEST] if record.directory != but):
+        with suppress(UserError):  # a damaged one says nothing
+            if _asked(record.config) == _asked(config):
+                return record
+    return None
+
+
+def _asked(config: RunConfig) -> list[str]:
+    return sorted(text for text in config.overrides if text.partition("=")[0] not in NAMES)
 
 
 def read(directory: Path, aside: list[str] | None = None) -> list[KnownRun]:

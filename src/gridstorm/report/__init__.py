@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from gridstorm.report.difference import curves_differ, environments_differ
+from gridstorm.report.difference import curves_differ, defaults_differ, environments_differ
 from gridstorm.report.leaderboard import best, merged, swept
 from gridstorm.report.progress import Display
 from gridstorm.report.report import report, results
@@ -16,6 +16,7 @@ __all__ = [
     "best",
     "confusion_matrix",
     "curves_differ",
+    "defaults_differ",
     "environments_differ",
     "gallery",
     "merged",

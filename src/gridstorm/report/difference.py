@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
+from gridstorm.config import RunConfig, leaves
 from gridstorm.record import COUNTERS
+from gridstorm.target import shown
 
 
 def curves_differ(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> Iterator[str]:
@@ -16,6 +18,13 @@ def curves_differ(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> 
             name = names[0]
             yield f"{name} at step {row['step']}: {row.get(name)}, now {two.get(name)} (and all that follows)"
             return
+
+
+def defaults_differ(first: RunConfig, second: RunConfig) -> list[str]:
+    """Return what is another value in the second of two configurations, in both of which the same was set."""
+    before, now = (dict(leaves(config.recipe)) for config in (first, second))
+    return [f"{key} was {shown(before[key])}, and is {shown(now[key])}"
+            for key in now if key in before and before[key] != now[key]]  # fmt: skip
 
 
 def environments_differ(first: dict[str, Any], second: dict[str, Any]) -> Iterator[str]:

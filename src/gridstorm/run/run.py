@@ -149,7 +149,7 @@ def _train(
     if first and alone and record.fresh and values["name"] not in (None, record.directory.name):
         say(f"{values['name']} is taken: this run is {record.directory.name}.")
     if first and alone:
-        say(card(config, network, notes(config, network, data, left_out)), end="\n\n")
+        say(card(config, network, notes(config, network, data, left_out, record.directory)), end="\n\n")
     try:
         introduce(config, record, loggers if first else [])
         fit(trainer, module, data, curve, alone)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -12,7 +13,8 @@ from gridstorm.data import InMemory
 from gridstorm.data.loaders import Loaders
 from gridstorm.error import MANY
 from gridstorm.objects import HIDDEN, fingerprint, match, num_parameters
-from gridstorm.report import table
+from gridstorm.record import latest
+from gridstorm.report import defaults_differ, table
 from gridstorm.target import project, shown, shown_path, targets
 
 
@@ -63,7 +65,17 @@ def _of_ones_own(config: RunConfig) -> Iterator[str]:
         yield f"Allowed by {shown_path(file)}: {', '.join(sorted(own))}"
 
 
-def notes(config: RunConfig, network: nn.Module, data: Any, left_out: Sequence[str] = ()) -> list[str]:
+def _other_defaults(config: RunConfig, own: Path | None) -> Iterator[str]:
+    """Yield what an upgrade, or an edited file, has changed since the last run of the same command."""
+    before = latest(Path(config.values["output_dir"]), config, own)
+    if before and not config.values.get("parent") and (changed := defaults_differ(before.config, config)):
+        more = f" and {len(changed) - MANY} more" if len(changed) > MANY else ""
+        yield f"Other defaults than in {before.directory}: {'; '.join(changed[:MANY])}{more}"
+
+
+def notes(
+    config: RunConfig, network: nn.Module, data: Any, left_out: Sequence[str] = (), own: Path | None = None
+) -> list[str]:
     """Return what is to be known of a run beside its two tables.
 
     Args:
@@ -71,8 +83,9 @@ def notes(config: RunConfig, network: nn.Module, data: Any, left_out: Sequence[s
         network: What is trained.
         data: The data module.
         left_out: The hyperparameters that no checkpoint will hold, since they are no plain values.
+        own: The run's directory, where it has one already.
     """
-    lines = [*_of_ones_own(config)]
+    lines = [*_of_ones_own(config), *_other_defaults(config, own)]
     if not is_module(config.values["model"]["_target_"]):
         asked = config.values.get("task", AUTO) != AUTO
         why = "asked for" if asked else "the data say so" if task_of(config.values) else "as their first batch shows"

@@ -1,5 +1,6 @@
 """Which results that are there already count: those in the sweep's own directory, and those of another sweep."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from gridstorm.config import Point, RunConfig
 from gridstorm.error import Problem, UserError, say
 from gridstorm.record import FORMAT, KnownRun, Status, SweepRecord, Trial, code, read
+from gridstorm.report import defaults_differ
 from gridstorm.sweeper.plan import Plan
 from gridstorm.sweeper.preflight import Preflight
 
@@ -43,6 +45,8 @@ def adopt(plan: Plan, history: SweepRecord, trials: Sequence[Trial], preflight: 
         return bool(changed) and policy != "keep"
 
     history.adopt(trials, stale)
+    if words := other_defaults(history.known, trials):
+        say(words)
     for words in history.aside:
         say(f"Set aside, and trained anew: {words}.")
     message = _in_words(reasons)
@@ -53,6 +57,22 @@ def adopt(plan: Plan, history: SweepRecord, trials: Sequence[Trial], preflight: 
         raise UserError([Problem(str(history.directory), f"{message}.", remedy)])
     if message:
         say(f"{message}: {'kept' if policy == 'keep' else 'trained again'}")
+
+
+def other_defaults(known: Sequence[KnownRun], trials: Sequence[Trial]) -> str:
+    """Return what an upgrade, or an edited file, has changed since these points were trained; empty for nothing."""
+    planned = {_point(trial.point, run.seed): run.config for trial in trials for run in trial.runs}
+    signatures = {config.signature for config in planned.values()}
+    there = {run.signature for run in known}
+    for run in (run for run in known if run.signature not in signatures):
+        config = planned.get(_point(run.trial["values"], run.trial["seed"]))
+        if config and config.signature not in there and (changed := defaults_differ(run.record.config, config)):
+            return f"Other defaults than in {run.record.directory}: {'; '.join(changed)}. Such runs are trained anew."
+    return ""
+
+
+def _point(values: Point, seed: int) -> str:
+    return json.dumps([values, seed], sort_keys=True, default=str)
 
 
 def foreseen(plan: Plan, directory: Path, trials: Sequence[Trial], preflight: Preflight) -> str:
