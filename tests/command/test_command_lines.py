@@ -15,7 +15,7 @@ import pytest
 from command_lines import ROOT
 from watching import lines
 
-COUNT = int(os.environ.get("GRIDSTORM_LINES", "200"))
+COUNT = int(os.environ.get("GRIDSTORM_LINES", "100"))
 
 
 def test_the_same_seed_draws_the_same_lines_and_a_third_of_each_kind() -> None:

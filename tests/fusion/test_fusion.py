@@ -25,6 +25,7 @@ from gridstorm.objects.warning import quiet
 from gridstorm.record.run import RunRecord
 from gridstorm.run.run import train
 from groups import DOUBLE, OTHERS, RESUMED_ALONE, SHORT, TEXT, alone, apart, cells, mine, off, record, together
+from house import telling
 
 
 @pytest.fixture(autouse=True)
@@ -154,7 +155,7 @@ WHOLE = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("name", telling(WHOLE, "mlp with dropout", "cnn", "transformer", "sgd"))
 def test_a_whole_run_is_equal(tmp_path: Path, name: str) -> None:
     base = [DOUBLE, *WHOLE[name], "trainer.max_epochs=30"]
     (one,), both = (cells(base, *others) for others in ((), (["optimizer.lr=0.01"],)))
@@ -164,7 +165,7 @@ def test_a_whole_run_is_equal(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [["seed=0"], ["model=cnn", "model.width=8"]], ids=["default", "cnn"])
+@pytest.mark.parametrize("name", telling([["seed=0"], ["model=cnn", "model.width=8"]], ["seed=0"]), ids=" ".join)
 def test_in_single_precision_a_group_is_as_far_from_a_run_alone_as_that_is_from_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: list[str]
 ) -> None:

@@ -18,6 +18,7 @@ from gridstorm.fusion.group import Group
 from gridstorm.fusion.training import train_together
 from gridstorm.objects.warning import quiet
 from groups import DOUBLE, OTHERS, RESUMED_ALONE, SHORT, TEXT, alone, cells, mine, off, record
+from house import telling
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +48,10 @@ with quiet():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("network", [("model.width=256",), ("model=cnn", "model.width=8"), (*TEXT, "model.width=32")])
+@pytest.mark.parametrize(
+    "network",
+    telling([("model=cnn", "model.width=8"), ("model.width=256",), (*TEXT, "model.width=32")], ("model.width=256",)),
+)
 def test_a_run_takes_as_much_memory_in_a_group_as_it_is_thought_to_need(tmp_path: Path, network: Sequence[str]) -> None:
     command = [sys.executable, "-c", PEAK, str(tmp_path), *network]
     path = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (STAND_IN, STAND_IN.parent)))}

@@ -12,6 +12,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from conftest import ROOT, Command, Sweep, Train, result, rows
+from house import telling
 
 KINDS = {  # data, module, what is monitored
     "autoencoder": ("Digits", "Autoencoder", "monitor=val/error"),  # a torchmetrics object says when it is better
@@ -75,7 +76,7 @@ def test_it_trains_and_an_interrupted_run_goes_on_to_the_same_numbers(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("line", KINDS if os.environ.get("GRIDSTORM_KINDS") else ["gan", "stream"], indirect=True)
+@pytest.mark.parametrize("line", telling(KINDS, "stream"), indirect=True)
 def test_one_that_is_killed_within_an_epoch_goes_on_to_the_same_numbers(
     line: tuple[str, ...], command: Command, tmp_path: Path
 ) -> None:

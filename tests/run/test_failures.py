@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT, STAND_IN, Command, Sweep, result
+from house import telling
 
 SHORT = ("trainer.max_epochs=2", "trainer.limit_train_batches=3")
 
@@ -167,7 +168,7 @@ runpy.run_path(os.environ["TRAIN"], run_name="__main__")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["environment.json", "result.json"])
+@pytest.mark.parametrize("name", telling(["environment.json", "result.json"], "result.json"))
 def test_a_full_disk_is_told_in_words_and_the_same_command_goes_on(tmp_path: Path, name: str) -> None:
     line = ["name=f", "output_dir=o", *SHORT]
     environment = {**os.environ, "TRAIN": str(ROOT / "train.py"), "PYTHONPATH": str(STAND_IN)}
@@ -193,7 +194,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fuse", ["off", "2"])
+@pytest.mark.parametrize("fuse", telling(["off", "2"], "2"))
 def test_a_sweep_on_a_full_disk_says_so_and_the_same_command_goes_on(small_disk: Path, fuse: str) -> None:
     grid = (f"output_dir={small_disk}", "optimizer.lr=0.01,0.02", "model.width=256", *SHORT, f"sweep.fuse={fuse}")
     line = [sys.executable, "train.py", "-m", "sweep.name=grid", *grid]

@@ -15,6 +15,7 @@ from conftest import ROOT, STAND_IN, Command, Sweep, result, rows
 from gridstorm.config.task import misshapen
 from gridstorm.error import said
 from gridstorm.objects.warning import QUIET, quiet
+from house import telling
 
 REGRESSION = ("data._target_=theirs.Data", "~data.batch_size", "~data.seed", "~data.split_seed", "~data.val_fraction",
               "~data.test_fraction", "~data.standardize", "model=linear", "loss=mse", "output_dir=runs", "name=first",
@@ -253,7 +254,7 @@ def test_the_first_error_of_a_chain_is_told() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("local", ["false", "true"])
+@pytest.mark.parametrize("local", telling(["false", "true"], "true"))
 def test_workers_of_a_dataloader_are_in_a_sweep_what_they_are_alone(tmp_path: Path, local: str) -> None:
     line = [*REGRESSION[:-3], "output_dir=runs", "+data.num_workers=1", f"+data.local={local}", "trainer.max_epochs=3"]
 

@@ -17,6 +17,7 @@ from conftest import ROOT, Command, Compose, result, rows
 from gridstorm.config.recipe import RunConfig
 from gridstorm.error import UserError
 from gridstorm.run.run import run
+from house import telling
 
 FORK = multiprocessing.get_context("fork")  # a child that has imported torch already
 HARD = ("model.dropout=0.3", "model.norm=batch", "scheduler=plateau", "scheduler.patience=1", "trainer.max_epochs=12")
@@ -84,7 +85,9 @@ def start(directory: Path, *overrides: str) -> subprocess.Popen[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"), telling([(signal.SIGINT, 130), (signal.SIGTERM, 143)], (signal.SIGTERM, 143))
+)
 def test_a_stopped_run_ends_cleanly_and_says_how_to_go_on(tmp_path: Path, number: signal.Signals, status: int) -> None:
     process = start(tmp_path / "stopped", "trainer.max_epochs=10000")
     process.send_signal(number)

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from conftest import ROOT, result, rows
+from house import ALL
 
 FORK = multiprocessing.get_context("fork")
 HARD = ("model.dropout=0.3", "model.norm=batch", "scheduler=plateau", "scheduler.patience=1")
@@ -106,7 +107,7 @@ def together(server: int, tmp_path_factory: pytest.TempPathFactory) -> tuple[dic
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("number", range(5 if ALL else 1))
 def test_a_sweep_that_is_killed_at_ten_moments_ends_as_if_it_had_not_been(
     server: int, undisturbed: tuple[dict[str, Any], float], tmp_path: Path, number: int
 ) -> None:
@@ -117,7 +118,7 @@ def test_a_sweep_that_is_killed_at_ten_moments_ends_as_if_it_had_not_been(
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-@pytest.mark.parametrize("number", range(int(os.environ.get("GRIDSTORM_KILLS", "1"))))
+@pytest.mark.parametrize("number", range(5 if ALL else 1))
 def test_so_does_one_whose_runs_are_trained_together_but_for_rounding(
     server: int, together: tuple[dict[str, Any], float], tmp_path: Path, number: int
 ) -> None:
