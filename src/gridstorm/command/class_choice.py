@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from gridstorm.command.source import Unlisted, register
 from gridstorm.config import MAPPINGS, PARTIAL, given, offered
-from gridstorm.target import find
+from gridstorm.target import as_installed, find
 from gridstorm.target import problem as wrong_target
 
 OF_CLASSES = ("data", "model", "loss", "optimizer", "scheduler", *MAPPINGS)  # groups of which a class is a choice
@@ -32,6 +32,7 @@ class Classes(Unlisted):
             ConfigLoadError: It is none that may be built.
         """
         group, _, path = config_path.removesuffix(".yaml").partition("/")
+        path = as_installed(path)
         if wrong := problem(group, path):
             raise ConfigLoadError(" ".join(wrong))
         content = section(group, path)
@@ -56,7 +57,7 @@ def is_class(name: Any) -> bool:
 
 def problem(group: str, path: str) -> tuple[str, str] | None:
     """Return why a class is no choice, in a sentence of fact and one of remedy; None if it is one."""
-    wrong = wrong_target(group, path)
+    wrong = wrong_target(group, as_installed(path))
     return (wrong.fact, wrong.remedy) if wrong else None
 
 

@@ -33,9 +33,11 @@ from gridstorm.target import (
     SPECIAL,
     Target,
     accepts,
+    as_installed,
     command,
     describe,
     find,
+    foreign_import,
     is_a_librarys,
     kind,
     literals,
@@ -60,7 +62,7 @@ def resolved(
     plain, unresolved = resolve(config)
     for name in left_out(plain):
         plain.pop(name, None)
-    plain = _with_loggers(plain)
+    plain = _with_loggers(_as_installed(plain))
     problems = check_values(plain, folders, unknown)
     if not problems:
         return plain, unresolved
@@ -98,6 +100,15 @@ def checked_again(config: RunConfig) -> RunConfig:
     if problems := told_once(check_values(values), {}):
         raise UserError(problems)
     return config if values is config.values else replace(config, values=values)
+
+
+def _as_installed(node: Any) -> Any:
+    """Return a configuration whose classes of the package `lightning` are those that Gridstorm builds on."""
+    if isinstance(node, dict):
+        inner = {key: _as_installed(value) for key, value in node.items()}
+        path = inner.get("_target_")
+        return {**inner, "_target_": as_installed(path)} if isinstance(path, str) else inner
+    return [_as_installed(item) for item in node] if isinstance(node, list) else node
 
 
 def _with_loggers(plain: dict[str, Any]) -> dict[str, Any]:
@@ -205,6 +216,11 @@ def _targets(plain: Mapping[str, Any]) -> Iterator[Problem]:
         if (needed := PACKAGES.get(target.path)) and find_spec(needed[0]) is None:
             fact = f"{target.name} needs a package that is not installed."
             yield Problem(key, fact, f"pip install {needed[1]}")
+        if foreign := None if is_a_librarys(target.path) else foreign_import(target.module):
+            file, line, statement = foreign
+            fact = f"{file}, line {line}, imports lightning, whose classes are not those of pytorch_lightning."
+            yield Problem(f"{key}._target_={node['_target_']}", fact, f"Write there: {statement}.")
+            continue
         yield from _partial(key, node)
         yield from _arguments(key, node, target)
 

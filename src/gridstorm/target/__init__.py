@@ -3,7 +3,7 @@
 from gridstorm.target.annotation import accepts, describe, kind, literals, of_values, shown, written
 from gridstorm.target.build import build, where
 from gridstorm.target.definition import source_file
-from gridstorm.target.dependency import own_modules
+from gridstorm.target.dependency import foreign_import, own_modules
 from gridstorm.target.project import (
     Project,
     command,
@@ -15,7 +15,7 @@ from gridstorm.target.project import (
     shown_path,
     within,
 )
-from gridstorm.target.target import SPECIAL, Argument, Target, find, is_a_librarys, problem, targets
+from gridstorm.target.target import SPECIAL, Argument, Target, as_installed, find, is_a_librarys, problem, targets
 
 __all__ = [
     "SPECIAL",
@@ -23,11 +23,13 @@ __all__ = [
     "Project",
     "Target",
     "accepts",
+    "as_installed",
     "build",
     "command",
     "describe",
     "entered",
     "find",
+    "foreign_import",
     "is_a_librarys",
     "kind",
     "literals",

@@ -4,10 +4,11 @@ import ast
 import sys
 import sysconfig
 from collections.abc import Collection, Iterator
+from functools import cache
 from pathlib import Path
 
 from gridstorm.target.definition import source_file, statement_origin, syntax_tree
-from gridstorm.target.target import LIBRARIES
+from gridstorm.target.target import LIBRARIES, as_installed
 
 
 def own_modules(modules: Collection[str]) -> set[str]:
@@ -27,6 +28,33 @@ def own_modules(modules: Collection[str]) -> set[str]:
             if name not in found and (name.partition(".")[0] in tops or _is_own(name))
         }
     return found
+
+
+@cache
+def foreign_import(module: str) -> tuple[Path, int, str] | None:
+    """Return where a user's module, or one that it imports, imports the package `lightning`, and the line it should be.
+
+    Its classes are copies of those that Gridstorm builds on: a LightningModule of the one is none of the other's.
+    """
+    for name in sorted(own_modules({module})):
+        for node in ast.walk(syntax_tree(name)):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [str(node.module)] if isinstance(node, ast.ImportFrom) and not node.level else []
+            file = source_file(name)
+            if (
+                file
+                and isinstance(node, ast.Import | ast.ImportFrom)
+                and any(as_installed(one) != one for one in names)
+            ):
+                return file, node.lineno, ast.unparse(_installed(node))
+    return None
+
+
+def _installed(node: ast.Import | ast.ImportFrom) -> ast.Import | ast.ImportFrom:
+    """Return an import statement with the packages that Gridstorm builds on."""
+    if isinstance(node, ast.ImportFrom):
+        return ast.ImportFrom(as_installed(str(node.module)), node.names, 0)
+    return ast.Import([ast.alias(as_installed(alias.name), alias.asname) for alias in node.names])
 
 
 def _is_own(module: str) -> bool:

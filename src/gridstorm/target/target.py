@@ -29,6 +29,12 @@ ALLOWED = (
     ),
 )
 
+# The package `lightning` has copies of these packages, whose classes are others.
+TWINS = {
+    "lightning.pytorch": "pytorch_lightning",
+    "lightning.fabric": "lightning_fabric",
+    "lightning": "pytorch_lightning",
+}
 INITLESS = ("object", "ABC", "Generic", "Protocol")  # bases that take no arguments
 LIBRARIES = {prefix.split(".")[0] for prefix in ALLOWED}
 
@@ -111,9 +117,18 @@ class Target:
         return _ancestry(self)
 
 
+def as_installed(path: str) -> str:
+    """Return a path of the package `lightning` as that of its twin, which Gridstorm builds on."""
+    for package, twin in TWINS.items():
+        if f"{path}.".startswith(f"{package}."):
+            return twin + path.removeprefix(package)
+    return path
+
+
 @cache
 def find(path: str) -> Target | None:
     """Return the target at a dotted path, None where there is no class or function that can be read."""
+    path = as_installed(path)
     module, _, name = path.rpartition(".")
     readable = module and all(map(str.isidentifier, path.split("."))) and source_file(module)
     return _defined(module, name) if readable else None
