@@ -4,55 +4,36 @@
 """
 
 import ast
-import os
 import re
-import shutil
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
 from house import FAMILIES, PACKAGES, ROOT, SOURCE
+from pages import CLONE, WALKS, Walk, masked
 
 README = ROOT / "README.md"
-PAGES = (README, ROOT / "docs" / "tour.md")  # whose commands are run, one page after the other
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 MARK = "## The files\n"
-BLOCK = re.compile(r"```console\n\$ (?P<command>.*)\n(?P<output>(?:.*\n)*?)```\n")
-NUMBER = re.compile(r"\d[\d.,]*(e[+-]?\d+)?")
-
-
-def folder(parent: Path) -> Path:
-    """Return a copy of what a user starts in: train.py and conf/."""
-    shutil.copy(ROOT / "train.py", parent)
-    shutil.copytree(ROOT / "conf", parent / "conf")
-    return parent
-
-
-def output(command: str, where: Path) -> str:
-    """Return what a command prints, as a terminal shows it."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "COLUMNS": "120"}
-    done = subprocess.run(
-        ["bash", "-c", command], cwd=where, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    assert "Traceback" not in done.stdout, done.stdout
-    return done.stdout.strip("\n") + "\n"
-
-
-def masked(text: str) -> list[str]:
-    """Return the words of each line, every number as #: they differ from machine to machine."""
-    return [" ".join(NUMBER.sub("#", line).split()) for line in text.splitlines()]
 
 
 @pytest.mark.slow
 def test_every_command_prints_what_the_readme_shows(tmp_path: Path) -> None:
-    where = folder(tmp_path)
-    blocks = [found for page in PAGES for found in BLOCK.findall(page.read_text())]
-    assert len(blocks) >= 12
-    for command, shown, *_ in blocks:
-        assert masked(output(command, where)) == masked(shown), command
+    where = Walk(README).prepared(tmp_path)
+    steps = [step for page in CLONE for step in Walk(page, scripts=False).steps(where)]
+    assert len(steps) >= 12
+    for command, shown, now in steps:
+        assert masked(now) == masked(shown), command
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("walk", WALKS, ids=str)
+def test_every_walk_of_the_docs_is_followed(walk: Walk, tmp_path: Path) -> None:
+    steps = [*walk.steps(walk.prepared(tmp_path))]
+    assert steps
+    for command, shown, now in steps:
+        assert masked(now) == masked(shown), command
 
 
 def test_the_readme_is_short() -> None:
@@ -105,15 +86,14 @@ def test_every_file_is_told_of_in_the_architecture_by_its_own_first_line() -> No
 
 
 def write() -> None:
-    """Run the README's commands and write what they print into it, and the first lines of all files into docs/."""
+    """Follow all walks and write what they print into the pages, and the first lines of all files into docs/."""
     with tempfile.TemporaryDirectory() as temporary:
-        where = folder(Path(temporary))
-        for page in PAGES:
-            text = BLOCK.sub(
-                lambda block: f"```console\n$ {block['command']}\n{output(block['command'], where)}```\n",
-                page.read_text(),
-            )
-            page.write_text(text)
+        where = Walk(README).prepared(Path(temporary))
+        for page in CLONE:
+            page.write_text(Walk(page, scripts=False).rewritten(where))
+    for walk in WALKS:
+        with tempfile.TemporaryDirectory() as temporary:
+            walk.page.write_text(walk.rewritten(walk.prepared(Path(temporary))))
     ARCHITECTURE.write_text(ARCHITECTURE.read_text().partition(MARK)[0] + f"{MARK}\n{files()}")
 
 

@@ -17,6 +17,7 @@ QUIET = {
     "The '\\w+_dataloader' does not have many workers": "data that are held in memory need none",
     "The number of training batches \\(\\d+\\) is smaller than the logging interval": "each epoch ends with a point",
     "Checkpoint directory .* exists and is not empty": "a run goes on in its own directory",
+    "Attribute '\\w+' is an instance of `nn.Module`": "it is in a checkpoint once, and no hyperparameter there",
     "GPU available but not used": "it was asked for",
     "`precision=.*` is supported for historical reasons": "16 means 16-mixed",
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated": "Lightning's use of torch, and no number's",

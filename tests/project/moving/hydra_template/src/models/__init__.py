@@ -1,0 +1,1 @@
+"""Of a project that was written from a template."""

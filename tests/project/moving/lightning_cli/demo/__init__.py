@@ -1,0 +1,1 @@
+"""Of a project with a LightningCLI."""
