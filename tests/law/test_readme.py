@@ -20,7 +20,7 @@ MARK = "## The files\n"
 
 @pytest.mark.slow
 def test_every_command_prints_what_the_readme_shows(tmp_path: Path) -> None:
-    where = Walk(README).prepared(tmp_path)
+    where = Walk(README, clone=True).prepared(tmp_path)
     steps = [step for page in CLONE for step in Walk(page, scripts=False).steps(where)]
     assert len(steps) >= 12
     for command, shown, now in steps:
@@ -88,7 +88,7 @@ def test_every_file_is_told_of_in_the_architecture_by_its_own_first_line() -> No
 def write() -> None:
     """Follow all walks and write what they print into the pages, and the first lines of all files into docs/."""
     with tempfile.TemporaryDirectory() as temporary:
-        where = Walk(README).prepared(Path(temporary))
+        where = Walk(README, clone=True).prepared(Path(temporary))
         for page in CLONE:
             page.write_text(Walk(page, scripts=False).rewritten(where))
     for walk in WALKS:

@@ -27,13 +27,15 @@ class Walk:
     Args:
         page: Its file.
         heading: That of the section, None for the whole page.
-        begin: A folder whose copy is begun with; None for a clone's train.py and conf/.
+        begin: A folder whose copy is begun with; None for an empty one.
+        clone: Whether it is begun with a clone's train.py and conf/.
         scripts: Whether its `sh` blocks are carried out too.
     """
 
     page: Path
     heading: str | None = None
     begin: Path | None = None
+    clone: bool = False
     scripts: bool = True
 
     def __str__(self) -> str:
@@ -49,8 +51,9 @@ class Walk:
         """Return a folder as the walk begins in it."""
         if self.begin:
             return shutil.copytree(self.begin, place / "walk")
-        shutil.copy(ROOT / "train.py", place)
-        shutil.copytree(CONF, place / "conf")
+        if self.clone:
+            shutil.copy(ROOT / "train.py", place)
+            shutil.copytree(CONF, place / "conf")
         return place
 
     def steps(self, place: Path) -> Iterator[tuple[str, str, str]]:
@@ -99,4 +102,5 @@ WALKS = [
     Walk(DOCS / "migrating.md", "From lightning-hydra-template", PROJECTS / "hydra_template"),
     Walk(DOCS / "migrating.md", "From LightningCLI", PROJECTS / "lightning_cli"),
     Walk(DOCS / "migrating.md", "From a plain script", PROJECTS / "plain_script"),
+    Walk(DOCS / "own_project.md", scripts=False),
 ]

@@ -3,6 +3,7 @@
 import math
 import sys
 import time
+from importlib.util import find_spec
 from typing import Any
 
 import pytorch_lightning as pl
@@ -11,7 +12,7 @@ from tqdm import tqdm
 
 
 class ProgressBar(LightningProgressBar):
-    """Shows all epochs as one bar, so that the time left is that of the run; silent where the output is no terminal."""
+    """Shows all epochs as one bar, so that the time left is that of the run; silent where it is neither in a terminal nor a notebook."""
 
     def __init__(self, score: str = "val/loss", refresh_seconds: float = 0.1) -> None:
         """Take the metric to show beside the training loss, and the seconds between two drawings."""
@@ -32,9 +33,11 @@ class ProgressBar(LightningProgressBar):
         """Draw the bar, from where a resumed run goes on."""
         batches, epochs = trainer.num_training_batches, trainer.max_epochs or 0
         total = int(batches * epochs) if epochs > 0 and math.isfinite(batches) else None  # a bar without an end
-        hidden = self._hidden or not sys.stderr.isatty()
+        hidden = self._hidden or not (sys.stderr.isatty() or in_notebook())
         self._step = trainer.current_epoch * int(batches) if math.isfinite(batches) else trainer.global_step
-        self.bar = tqdm(total=total, initial=self._step, unit="batch", disable=hidden, dynamic_ncols=True, leave=False)
+        self.bar = bar_class()(
+            total=total, initial=self._step, unit="batch", disable=hidden, dynamic_ncols=True, leave=False
+        )
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         """Move the bar on, at most every `refresh_seconds`."""
@@ -63,3 +66,18 @@ class ProgressBar(LightningProgressBar):
         self.bar.set_postfix(shown, refresh=False)
         self.bar.update(self._step - self.bar.n)
         self._drawn = time.monotonic()
+
+
+def in_notebook() -> bool:
+    """Tell whether a kernel of Jupyter is at work here, which shows what is printed below its cell."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return shell is not None and "IPKernelApp" in shell.config
+
+
+def bar_class() -> Any:
+    """Return tqdm's bar: the widget in a notebook that has widgets."""
+    if in_notebook() and find_spec("ipywidgets"):
+        from tqdm.notebook import tqdm as widget
+
+        return widget
+    return tqdm
