@@ -93,7 +93,7 @@ def test_a_stopped_run_ends_cleanly_and_says_how_to_go_on(tmp_path: Path, number
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == status
-    assert f"Go on: gridstorm train resume={tmp_path / 'stopped'}" in out
+    assert f"Go on: python train.py resume={tmp_path / 'stopped'}" in out
     assert "Traceback" not in err
     assert not (tmp_path / "stopped" / "result.json").exists()
 

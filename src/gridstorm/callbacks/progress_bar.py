@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 
 class ProgressBar(LightningProgressBar):
-    """Shows all epochs as one bar, so that the time left is that of the run; silent where it is neither in a terminal nor a notebook."""
+    """Shows all epochs as one bar with the time that is left; silent where there is no terminal and no notebook."""
 
     def __init__(self, score: str = "val/loss", refresh_seconds: float = 0.1) -> None:
         """Take the metric to show beside the training loss, and the seconds between two drawings."""

@@ -21,10 +21,11 @@ def curves_differ(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> 
 
 
 def defaults_differ(first: RunConfig, second: RunConfig) -> list[str]:
-    """Return what is another value in the second of two configurations, in both of which the same was set."""
+    """Return what is another value in the second of two configurations, and was set on neither command line."""
     before, now = (dict(leaves(config.recipe)) for config in (first, second))
-    return [f"{key} was {shown(before[key])}, and is {shown(now[key])}"
-            for key in now if key in before and before[key] != now[key]]  # fmt: skip
+    other = [key for key in now if key in before and before[key] != now[key]]
+    told = {key for config in (first, second) for key in other if config.origins.get(key) == "command line"}
+    return [f"{key} was {shown(before[key])}, and is {shown(now[key])}" for key in other if key not in told]
 
 
 def environments_differ(first: dict[str, Any], second: dict[str, Any]) -> Iterator[str]:
