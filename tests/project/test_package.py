@@ -133,14 +133,16 @@ def test_a_new_project_is_installed_tested_swept_shown_and_reached_by_an_upgrade
     fresh: Path, source: Path, tmp_path: Path
 ) -> None:
     binary = fresh / "venv" / "bin"
-    carried_out(fresh, binary / "gridstorm", "new", "waves")
     project = fresh / "waves"
     pins = ROOT / "constraints.txt"
+    (lines,) = re.findall(r"```sh\n(gridstorm new waves\n.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    told = carried_out(fresh, "bash", "-ec", f"export PATH={binary}:$PATH PIP_CONSTRAINT={pins}\n{lines}")
+    assert "Allowed by pyproject.toml: waves" in told
+    assert "4/4  " in told
     carried_out(project, binary / "pip", "install", "--quiet", "-c", pins, "-e", ".[test]", "ruff")
     assert re.search(r"\b\d+ passed", carried_out(project, binary / "python", "-m", "pytest"))
     carried_out(project, binary / "ruff", "check", ".")
     assert "best val/loss" in carried_out(project, binary / "python", "train.py", "name=first")
-    assert "4/4  " in carried_out(project, binary / "python", "train.py", "-m", "sweep=width", "trainer.max_epochs=3")
     shown_by_tensorboard(project, binary)
     copy = shutil.copytree(source, tmp_path / "later")
     change(copy / "pyproject.toml", 'version = "0.1.0"', 'version = "0.2.0"')
