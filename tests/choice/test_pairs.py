@@ -12,7 +12,7 @@ import torch
 from conftest import ROOT, Compose, result, rows
 from gridstorm.error import UserError
 from gridstorm.run.run import run
-from house import ALL
+from house import ALL, telling
 
 GROUPS = {
     group: sorted(file.stem for file in (ROOT / "conf" / group).glob("*.yaml"))
@@ -113,8 +113,9 @@ def test_every_pair_that_does_not_fit_is_refused_in_words(composed: Compose, tex
 
 
 @pytest.mark.slow
-def test_two_processes_train_one_model_and_leave_one_record(tmp_path: Path) -> None:
-    command = [sys.executable, "train.py", "trainer=ddp", "trainer.accelerator=cpu", f"output_dir={tmp_path}"]
+@pytest.mark.parametrize("door", telling([["train.py"], ["-m", "gridstorm", "train"]], ["-m", "gridstorm", "train"]))
+def test_two_processes_train_one_model_and_leave_one_record(tmp_path: Path, door: list[str]) -> None:
+    command = [sys.executable, *door, "trainer=ddp", "trainer.accelerator=cpu", f"output_dir={tmp_path}"]
     done = subprocess.run([*command, "trainer.max_epochs=3"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     (made,) = tmp_path.iterdir()

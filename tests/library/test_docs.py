@@ -53,6 +53,8 @@ def test_the_notebook_runs_in_a_kernel_and_shows_tables(tmp_path: Path) -> None:
     from nbclient import NotebookClient
 
     notebook = nbformat.read(NOTEBOOK, as_version=4)
+    seen = "gridstorm.train(gridstorm.compose('trainer.max_epochs=30', 'name=seen'), verbose=True)"
+    notebook.cells.append(nbformat.v4.new_code_cell(seen))
     NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = [
         str(output.get("data", {}).get("text/html", ""))
@@ -60,4 +62,7 @@ def test_the_notebook_runs_in_a_kernel_and_shows_tables(tmp_path: Path) -> None:
         for output in cell.get("outputs", [])
     ]
     assert any("<td>optimizer.lr</td><td>0.01</td>" in html for html in shown)
+    streams = "".join(str(output.get("text", "")) for output in notebook.cells[-1].get("outputs", []))
+    assert "epoch 1/30:" in streams and "batch/s" in streams  # the bar, where nothing is a terminal
+    assert "record  outputs/seen" in streams
     assert any("<th>val/loss</th>" in html for html in shown)

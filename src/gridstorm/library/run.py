@@ -48,8 +48,11 @@ class Run:
     @property
     def status(self) -> Status:
         """What has become of it."""
-        result = self.record.result
-        return result.status if result else Status.INTERRUPTED if self.record.begun else Status.WAITING
+        if result := self.record.result:
+            return result.status
+        if self.record.is_held:
+            return Status.RUNNING
+        return Status.INTERRUPTED if self.record.begun else Status.WAITING
 
     @property
     def metrics(self) -> dict[str, float | None]:

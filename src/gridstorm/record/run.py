@@ -284,6 +284,19 @@ class RunRecord:
             fact, remedy = "Another process trains this run.", "Wait until it is over, or stop that process."
             raise UserError([Problem(str(self.directory), fact, remedy)])
 
+    @property
+    def is_held(self) -> bool:
+        """Whether some process trains this run now."""
+        if not (self.directory / LOCK).is_file():
+            return False
+        try:
+            lock = hold(self.directory / LOCK)
+        except OSError:  # of a folder that may only be read
+            return False
+        if lock:
+            lock.close()
+        return lock is None
+
     def begin(self, step: int, environment: Mapping[str, Any]) -> None:
         """Start writing: forget the points after `step`, and make TensorBoard's view of the others."""
         from gridstorm.record.tensorboard import EventFile, written_by_us
