@@ -25,10 +25,10 @@ def new_project(place: Path) -> str:
         UserError: The name is none of a package, the folder holds something, or it cannot be written.
     """
     place = place.absolute()
-    refuse_a_wrong_name(place.name)
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         fact, remedy = "There is something in this place, and nothing is overwritten.", "Give another name."
         raise UserError([Problem(str(place), fact, remedy)])
+    refuse_a_wrong_name(place.name)
     hidden = place.parent / f".{place.name}-{secrets.token_hex(4)}"
     try:
         for file in sorted(TEMPLATE.rglob("*")):

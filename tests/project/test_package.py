@@ -94,10 +94,10 @@ def test_wheel_and_sdist_hold_the_same_and_all_of_it(wheel: Path, sdist: Path, t
     assert {name: held.get(f"gridstorm/conf/{name.relative_to(CONF)}") for name in CONF.rglob("*.yaml")} == {
         name: name.read_bytes() for name in CONF.rglob("*.yaml")
     }
-    template = [
-        file for file in (ROOT / "src/gridstorm/template").rglob("*") if file.is_file() and file.suffix != ".pyc"
-    ]
-    assert {f"gridstorm/template/{file.relative_to(ROOT / 'src/gridstorm/template')}" for file in template} <= {*held}
+    home = ROOT / "src"
+    python = {file for file in home.rglob("*") if file.is_file() and "egg-info" not in str(file)}
+    kept = {file for file in python if file.suffix != ".pyc" and "conf" not in file.relative_to(home).parts[1:2]}
+    assert {str(file.relative_to(home)) for file in kept} <= {*held}
     assert {"gridstorm/py.typed", "hydra_plugins/gridstorm_sweeper/gridstorm_sweeper.py"} <= {*held}
     assert not [name for name in held if name.endswith(".pyc") or name.startswith(("tests", "bench"))]
     with tarfile.open(sdist) as opened:
