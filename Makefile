@@ -2,7 +2,7 @@
 PYTHON ?= python
 
 .DEFAULT_GOAL := help
-.PHONY: help check test docs bench
+.PHONY: help check test docs site bench
 
 help:  ## list these targets
 	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -18,6 +18,10 @@ test:  ## all tests (the fast ones: pytest -m 'not slow')
 docs:  ## run the README's commands, write down what they print, and check it
 	PYTHONPATH=tests:tests/stand_in $(PYTHON) tests/law/test_readme.py
 	$(PYTHON) -m pytest tests/law/test_readme.py
+
+site:  ## build the documentation as a site in site/, and end where there is a warning
+	$(PYTHON) ci/reference.py
+	$(PYTHON) -m zensical build --strict
 
 bench:  ## all benchmarks, one after another, on a quiet machine
 	OMP_NUM_THREADS=1 $(PYTHON) -m bench.start
