@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import pytest
-
 import gridstorm
+import pytest
 
 ROOT = Path(__file__).parents[1]
 
@@ -23,7 +22,11 @@ def test_a_run_learns_the_data(tmp_path: Path) -> None:
     assert accuracy > 0.9
 
 
-@pytest.mark.parametrize("file", sorted(ROOT.glob("conf/*/*.yaml")), ids=lambda file: f"{file.parent.name}={file.stem}")
+@pytest.mark.parametrize(
+    "file",
+    sorted(ROOT.glob("conf/*/*.yaml")),
+    ids=lambda file: f"{file.parent.name}={file.stem}",
+)
 def test_every_choice_can_be_composed(file: Path) -> None:
     """Its keys are those that its class takes, each of the right type."""
     if file.parent.name != "sweep":  # of which a single run takes nothing

@@ -4,9 +4,8 @@ import math
 from typing import ClassVar
 
 import torch
-from torch import Tensor
-
 from gridstorm.data import TensorData
+from torch import Tensor
 
 
 class Spirals(TensorData):

@@ -9,7 +9,12 @@ class Net(nn.Module):
     """Hidden layers of one width."""
 
     def __init__(
-        self, input_shape: tuple[int, ...], num_outputs: int, width: int = 32, depth: int = 2, dropout: float = 0.0
+        self,
+        input_shape: tuple[int, ...],
+        num_outputs: int,
+        width: int = 32,
+        depth: int = 2,
+        dropout: float = 0.0,
     ) -> None:
         """Take the shape of a sample and the number of outputs from the data, and the rest from the configuration."""
         super().__init__()
