@@ -144,7 +144,7 @@ def test_a_new_project_is_installed_tested_swept_shown_and_reached_by_an_upgrade
     carried_out(project, binary / "ruff", "check", ".")
     assert "best val/loss" in carried_out(project, binary / "python", "train.py", "name=first")
     shown_by_tensorboard(project, binary)
-    copy = shutil.copytree(source, tmp_path / "later")
+    copy = shutil.copytree(source, tmp_path / "later", symlinks=True)
     change(copy / "pyproject.toml", 'version = "0.1.0"', 'version = "0.2.0"')
     change(copy / "conf" / "scheduler" / "constant.yaml", "factor: 1.0", "factor: 0.5")
     later = built(copy, tmp_path, "--wheel")
