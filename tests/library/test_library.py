@@ -1,8 +1,11 @@
 """Gridstorm from Python: one call after another, errors, threads, objects, and a process that is left as it was."""
 
+import contextlib
+import json
 import logging
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +17,7 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as pl
 import torch
+import yaml
 from hydra import compose as hydras
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -187,6 +191,50 @@ def test_objects_are_trained_and_the_record_says_that_it_cannot_do_so_alone(capf
 def test_what_an_object_would_make_ignored_is_refused(override: str) -> None:
     with pytest.raises(UserError, match="is given as an object, and this would be ignored"):
         train(compose(override), model=Net(), data=Noise())
+
+
+def test_a_model_that_cannot_be_copied_is_refused_in_words() -> None:
+    class Open(Net):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lock = threading.Lock()
+
+    with pytest.raises(UserError, match=r"It cannot be copied .*and a run trains a copy"):
+        train(compose(*SHORT), model=Open())
+
+
+def test_a_configuration_that_was_changed_by_hand_is_checked_again() -> None:
+    config = compose(*SHORT)
+    config.values["optimizer"]["lr"] = "fast"
+    with pytest.raises(UserError, match=r"optimizer\.lr=fast: It must be a number"):
+        train(config)
+
+
+@pytest.mark.parametrize(("name", "key", "value"), [
+    ("origin.json", "origins", []), ("origin.json", "choices", 3), ("result.json", "metrics", {"a": "<b>"}),
+    ("config.yaml", "data", None), ("config.yaml", "trainer", "<script>"),
+])  # fmt: skip
+def test_a_record_of_anything_is_shown_or_refused_in_words(
+    trained: Path, tmp_path: Path, name: str, key: str, value: object
+) -> None:
+    run = shutil.copytree(trained / "first", tmp_path / "copy")
+    content = yaml.safe_load((run / name).read_text())
+    (run / name).write_text(json.dumps({**content, key: value}))
+    with contextlib.suppress(UserError):
+        shown = Run(run)._repr_html_() + repr(Run(run))
+        assert "<script>" not in shown and "<b>" not in shown
+    with contextlib.suppress(UserError):
+        Run(run).model()
+
+
+@pytest.mark.parametrize(("key", "value"), [("values", [1]), ("seed", "x"), ("number", None)])
+def test_a_sweep_of_anything_is_refused_in_words(trained: Path, tmp_path: Path, key: str, value: object) -> None:
+    grid = shutil.copytree(trained / "grid", tmp_path / "copy")
+    file = next(grid.glob("01*")) / "origin.json"
+    origin = json.loads(file.read_text())
+    file.write_text(json.dumps({**origin, "trial": {**origin["trial"], key: value}}))
+    with pytest.raises(UserError, match="A record is damaged"):
+        Sweep(grid)
 
 
 def test_a_lightning_module_is_trained_by_its_own_step() -> None:

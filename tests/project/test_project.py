@@ -236,10 +236,19 @@ def test_a_record_is_read_without_importing_what_it_names(trained: tuple[Path, s
 
 
 OWN_MAIN = """
+import functools
 import hydra
-from gridstorm import main, train
+from gridstorm import main
 
-@hydra.main(version_base=None, config_path="../settings", config_name="mine")
+def told(function):
+    @functools.wraps(function)
+    def inner(*arguments):
+        print("told", end=" ")
+        return function(*arguments)
+    return inner
+
+@hydra.main(version_base=None, config_path="../settings", config_name="mine.yaml")
+@told
 def own(config):
     print("handed", config.values["trainer"]["max_epochs"], config.choices["model"])
     return 3
@@ -262,7 +271,7 @@ def test_an_own_hydra_main_is_honoured(tmp_path: Path) -> None:
         "defaults: [gridstorm, override model: linear, _self_]\ntrainer: {max_epochs: 7}\n"
     )
     done = typed(tmp_path, sys.executable, "scripts/go.py")
-    assert (done.stdout, done.returncode) == ("handed 7 linear\n", 3), done.stderr
+    assert (done.stdout, done.returncode) == ("told handed 7 linear\n", 3), done.stderr
     assert "--config-path" not in typed(tmp_path, sys.executable, "scripts/go.py", "model=none").stderr
     help_of_it = typed(tmp_path, sys.executable, "scripts/go.py", "--help").stdout
     assert "python scripts/go.py model=cnn optimizer.lr=0.01" in help_of_it

@@ -59,6 +59,15 @@ def test_what_a_users_model_imports_is_code_of_it(package: Path, name: str) -> N
     assert digest() != before
 
 
+def test_a_module_that_hands_it_on_is_code_of_it_too(package: Path) -> None:
+    (package / "api.py").write_text("from behind.net import Net\n")
+    fresh()
+    before = code({"model": {"_target_": "behind.api.Net"}})
+    (package / "api.py").write_text("from behind.net import Net\nNet.forward = None\n")
+    fresh()
+    assert code({"model": {"_target_": "behind.api.Net"}}) != before
+
+
 def test_what_it_does_not_import_is_not_and_no_comment_is(package: Path) -> None:
     before = digest()
     (package / "other.py").write_text("WIDTH = 6\n")

@@ -89,10 +89,21 @@ def door_of(function: Callable[..., Any]) -> Door:
     main = sys.modules["__main__"]
     module = main.__spec__.name.removesuffix(".__main__") if main.__spec__ else None
     typed = f"python -m {module}" if module else f"python {shlex.quote(sys.argv[0])}"
-    hydras = inspect.getclosurevars(function).nonlocals if function is not inspect.unwrap(function) else {}
-    if "config_path" not in hydras:
+    decorated = _decorated(function)
+    if decorated is None:
         return Door(typed, Path(sys.argv[0]).absolute().parent, function)
+    given = inspect.getclosurevars(decorated).nonlocals
     file = Path(inspect.getfile(inspect.unwrap(function))).absolute()
     source = f"@hydra.main in {shown_path(file)}"
-    name = hydras["config_name"] or NAME
-    return Door(typed, file.parent, inspect.unwrap(function), hydras["config_path"], name.removesuffix(".yaml"), source)
+    name = (given["config_name"] or NAME).removesuffix(".yaml")
+    return Door(typed, file.parent, given["task_function"], given["config_path"], name, source)
+
+
+def _decorated(function: Callable[..., Any]) -> Callable[..., Any] | None:
+    """Return what `@hydra.main` made, which may be wrapped in turn; None where it made nothing."""
+    one: Any = function
+    while one is not None:
+        if inspect.isfunction(one) and {"config_path", "config_name", "task_function"} <= {*one.__code__.co_freevars}:
+            return one
+        one = getattr(one, "__wrapped__", None)
+    return None

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gridstorm.config import MANIFEST, RunConfig, is_file, number
+from gridstorm.config import MANIFEST, OF_SWEEPS, RunConfig, is_file, number
 from gridstorm.error import Problem, UserError, silent
 from gridstorm.library.session import composing
 from gridstorm.library.view import frame, html
@@ -87,7 +87,7 @@ class Run:
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the metrics, and what was set."""
         config = self.record.config
-        chosen = [(group, choice) for group, choice in config.choices.items() if group in config.recipe]
+        chosen = [(group, choice) for group, choice in config.choices.items() if group not in OF_SWEEPS]
         given = [(key, value) for key, value in config.origins.items() if value == "command line"]
         rows = [*chosen, *((key, _at(config.values, key)) for key, _ in given)]
         shown = [(name, number(value)) for name, value in self.metrics.items() if value is not None]

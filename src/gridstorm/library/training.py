@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gridstorm.command import Door, Overrides
 from gridstorm.command import compose as composed
-from gridstorm.config import RunConfig, left_out, of_object, of_runs
+from gridstorm.config import RunConfig, checked_again, left_out, of_object, of_runs
 from gridstorm.error import Problem, UserError
 from gridstorm.library.run import Run
 from gridstorm.library.session import composing, training
@@ -67,7 +67,7 @@ def train(
     if config.values["explain"]:
         fact = "It trains nothing, and there would be no run to return."
         raise UserError([Problem("explain=true", fact, "Leave it out; the configuration is compose(...).values.")])
-    config = _with_objects(config, {"model": model, "data": data})
+    config = _with_objects(checked_again(replace(config)), {"model": model, "data": data})
     with training(verbose):
         from gridstorm.run import run
 

@@ -16,7 +16,7 @@ from pytorch_lightning.utilities.seed import isolate_rng
 from torch import nn
 
 from gridstorm.config import OF_CLASSES, OF_MODULES, RunConfig, is_module, of_runs, of_target, weights_file
-from gridstorm.error import Problem, UserError, refused
+from gridstorm.error import Problem, UserError, refused, said
 from gridstorm.module import Module, NoProfiler, direction, picked, refuse_a_wrong_direction
 from gridstorm.objects.checkpoint import tensors
 from gridstorm.objects.data import batch_names, fingerprint, prepared
@@ -31,7 +31,7 @@ def network_for(config: RunConfig, data: Any) -> nn.Module:
     if (
         "model" in config.objects
     ):  # a copy, since a run begins with the weights that the object has, and so does the next
-        network = copy.deepcopy(config.objects["model"])
+        network = _copied(config.objects["model"])
         return begun(config, network if isinstance(network, pl.LightningModule) else with_shapes(network, data))
     partial = build(config.values["model"])
     arguments = {name: _shape(data, name) for name in ("input_shape", "num_outputs") if takes(partial.func, name)}
@@ -42,6 +42,21 @@ def network_for(config: RunConfig, data: Any) -> nn.Module:
     except ValueError as error:
         raise refused(f"model={config.choices.get('model')}", error) from error
     return begun(config, network if isinstance(network, pl.LightningModule) else with_shapes(network, data))
+
+
+def _copied(model: nn.Module) -> nn.Module:
+    """Return a copy of a model that was given as an object.
+
+    Raises:
+        UserError: Something in it cannot be copied.
+    """
+    try:
+        return copy.deepcopy(model)
+    except Exception as error:  # of whatever kind its parts raise
+        fact = f"It cannot be copied ({said(error).rstrip('.')}), and a run trains a copy."
+        raise UserError(
+            [Problem("model", fact, "Give its class by its path: compose('model=package.Class').")]
+        ) from error
 
 
 def trained(config: RunConfig, directory: Path) -> nn.Module:

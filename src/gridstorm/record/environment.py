@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gridstorm.target import find, own_modules, source_file, targets
+from gridstorm.target import find, is_a_librarys, own_modules, source_file, targets
 
 VERSIONS = (
     "gridstorm",
@@ -54,8 +54,9 @@ def code(recipe: Mapping[str, Any]) -> str:
     Of Gridstorm these are the files of what trains, and of each choice its own file, those of its bases and those that
     its family shares; of a user's own code the modules that the targets import, where a comment does not count.
     """
-    definitions = (find(node["_target_"]) for _, node in targets(recipe))
-    modules = {owner.module for target in definitions if target for owner in target.ancestry()}
+    paths = [str(node["_target_"]) for _, node in targets(recipe)]
+    modules = {owner.module for target in map(find, paths) if target for owner in target.ancestry()}
+    modules |= {path.rpartition(".")[0] for path in paths if not is_a_librarys(path)}  # which building imports too
     return _digest(frozenset(modules))
 
 

@@ -73,6 +73,8 @@ class Result:
             raise TypeError("What should be a number is none.")
         if not isinstance(result.metrics, dict) or not isinstance(result.warnings, list):
             raise TypeError("Its metrics or its warnings are none.")
+        if not all(value is None or type(value) in (int, float) for value in result.metrics.values()):
+            raise TypeError("A metric is no number.")
         return result
 
     def content(self) -> dict[str, Any]:

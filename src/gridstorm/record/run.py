@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from gridstorm.record.tensorboard import EventFile
 
 HELD_SECONDS = 10.0  # how long a process that was killed may take to end
-NOTES = {"overrides": list, "choices": dict, "origins": dict, "written": dict}
+NOTES: dict[str, type] = {"overrides": list, "choices": dict, "origins": dict, "written": dict}
 
 
 class RunRecord:
@@ -144,7 +144,10 @@ class RunRecord:
         config, origin = self._read(CONFIG, partial(yaml.load, Loader=loader)), self.origin
         if wrong := no_data(config):
             raise UserError([replace(problem, key=str(self.directory / problem.key)) for problem in wrong])
-        return RunConfig(config, *(origin.get(name, kind()) for name, kind in NOTES.items()))
+        noted = {name: origin.get(name, kind()) for name, kind in NOTES.items()}
+        if odd := [name for name, kind in NOTES.items() if not isinstance(noted[name], kind)]:
+            raise unreadable(self.directory / ORIGIN, f"its {odd[0]} are none")
+        return RunConfig(config, **noted)
 
     @property
     def checked_config(self) -> RunConfig:

@@ -263,8 +263,9 @@ def _known(record: RunRecord) -> KnownRun | None:
         return None
     if not (isinstance(trial, dict) and trial.keys() >= {*TOLD}):
         raise unreadable(record.directory / ORIGIN, "something is missing in it")
-    if not isinstance(trial["number"], int):
-        raise unreadable(record.directory / ORIGIN, "the number of its trial is none")
+    kinds = {"number": int, "seed": int, "values": dict}
+    if odd := [name for name, kind in kinds.items() if not isinstance(trial[name], kind)]:
+        raise unreadable(record.directory / ORIGIN, f"the {odd[0]} of its trial is none")
     # Before there were formats, signatures left out callbacks and devices: what they would be now is in the recipe.
     signature = origin["signature"] if made and "signature" in origin else record.checked_config.signature
     return KnownRun(record, signature, trial, result, made)
