@@ -1,6 +1,7 @@
 """Gridstorm from Python: one call after another, errors, threads, objects, and a process that is left as it was."""
 
 import contextlib
+import importlib
 import json
 import logging
 import os
@@ -333,3 +334,23 @@ def test_importing_it_loads_nothing_and_composing_no_torch() -> None:
     assert subprocess.check_output([sys.executable, "-c", words], text=True) == "set()\n"
     words = "import sys, gridstorm; gridstorm.compose('model=cnn'); print({'torch', 'optuna'} & {*sys.modules})"
     assert subprocess.check_output([sys.executable, "-c", words], text=True) == "set()\n"
+
+
+def test_a_module_that_was_edited_after_its_import_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "edited_here"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    net = "from torch import nn\n\n\nclass Net(nn.Module):\n    pass\n"
+    (package / "net.py").write_text(net)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("GRIDSTORM_ALLOW", "edited_here")
+    with pytest.raises(UserError, match=r"edited_here\.later has no class Later|edited_here has no module later"):
+        compose("model=edited_here.later.Later")
+    (package / "later.py").write_text(net.replace("Net", "Later"))
+    compose("model=edited_here.later.Later", "model=edited_here.net.Net")
+    importlib.import_module("edited_here.net")
+    (package / "net.py").write_text(f"{net}    # changed\n")
+    with pytest.warns(RuntimeWarning, match=r"net\.py has changed since it was imported here"):
+        compose("model=edited_here.net.Net")

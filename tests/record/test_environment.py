@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from conftest import Compose
-from gridstorm.record.environment import _digest, code
-from gridstorm.target import definition, target
+from gridstorm.record.environment import code
+from gridstorm.target import definition, find, refresh
 
 
 def fresh() -> None:
     """Forget what was read of sources, as another process would."""
-    for cached in (_digest, definition.source_file, definition.syntax_tree, target.find, target._signature):
+    for cached in definition._caches:
         cached.cache_clear()
 
 
@@ -44,6 +44,18 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     fresh()
     yield folder
     fresh()
+
+
+def test_a_process_that_lives_on_sees_what_has_changed(package: Path) -> None:
+    fresh()
+    before = code({"model": {"_target_": "behind.net.Net"}})
+    assert refresh() == []
+    (package / "layer.py").write_text("WIDTH = 30_000\n")
+    assert find("behind.later.Net") is None
+    (package / "later.py").write_text("class Net:\n    pass\n")
+    assert refresh() == [package / "layer.py"]
+    assert find("behind.later.Net") is not None
+    assert code({"model": {"_target_": "behind.net.Net"}}) != before
 
 
 def digest() -> str:

@@ -3,7 +3,9 @@
 import logging
 import os
 import signal
+import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 
 from gridstorm.command import hydra_as_it_was
 from gridstorm.error import Problem, UserError, silent
-from gridstorm.target import entered, project_at
+from gridstorm.target import entered, project_at, refresh
 
 LIBRARIES = ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric")
 _at_work = threading.Lock()
@@ -20,8 +22,20 @@ _at_work = threading.Lock()
 @contextmanager
 def composing() -> Iterator[None]:
     """Be in the project of the working directory, and leave Hydra's global state as it was."""
+    changed = refresh()
+    if loaded := [str(file) for file in changed if file in imported_files()]:
+        words = (
+            f"{loaded[0]} has changed since it was imported here: unless it was reloaded, the older code is trained."
+        )
+        warnings.warn(words, RuntimeWarning, stacklevel=4)
     with hydra_as_it_was(), entered(project_at(Path.cwd())):
         yield
+
+
+def imported_files() -> set[Path]:
+    """Return the sources of the modules that are loaded."""
+    names = [getattr(module, "__file__", None) for module in [*sys.modules.values()]]
+    return {Path(name) for name in names if name}
 
 
 @contextmanager

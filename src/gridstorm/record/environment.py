@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gridstorm.target import find, is_a_librarys, own_modules, source_file, targets
+from gridstorm.target import find, is_a_librarys, own_modules, project, remembered, source_file, targets
 
 VERSIONS = (
     "gridstorm",
@@ -60,7 +60,7 @@ def code(recipe: Mapping[str, Any]) -> str:
     return _digest(frozenset(modules))
 
 
-@cache
+@remembered
 def _digest(modules: frozenset[str]) -> str:
     sha = hashlib.sha256()
     home = Path(__file__).parents[1]
@@ -87,7 +87,6 @@ def _without_comments(file: Path | None) -> str:
         return text
 
 
-@cache
 def uncommitted() -> str:
     """Return the difference between the code and its last commit, empty outside a repository."""
     return _git("diff", "HEAD") or ""
@@ -98,12 +97,16 @@ def _versions() -> dict[str, str]:
     return {name: version(name) for name in VERSIONS}
 
 
-@cache
 def _git(*arguments: str) -> str | None:
+    """Ask git of the project at work, or of Gridstorm's own clone where there is none."""
+    file = project().file
+    return _asked(file.parent if file else Path(__file__).parent, *arguments)
+
+
+@cache
+def _asked(place: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(
-            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=True
-        )
+        done = subprocess.run(["git", *arguments], cwd=place, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip("\n")

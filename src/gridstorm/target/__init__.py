@@ -2,7 +2,7 @@
 
 from gridstorm.target.annotation import accepts, describe, kind, literals, of_values, shown, written
 from gridstorm.target.build import build, where
-from gridstorm.target.definition import source_file
+from gridstorm.target.definition import refresh, remembered, source_file
 from gridstorm.target.dependency import foreign_import, own_modules
 from gridstorm.target.project import (
     Project,
@@ -40,6 +40,8 @@ __all__ = [
     "problem",
     "project",
     "project_at",
+    "refresh",
+    "remembered",
     "shown",
     "shown_path",
     "source_file",

@@ -2,12 +2,48 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
+from importlib import invalidate_caches
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, TypeVar
 
 Definition = ast.ClassDef | ast.FunctionDef | ast.expr
+F = TypeVar("F", bound=Callable[..., Any])
+
+_caches: list[Any] = []
+_read: dict[Path, tuple[int, int]] = {}  # each file that was read, with its time and size
+
+
+def remembered(function: F) -> F:
+    """Remember what a function says of sources until `refresh`."""
+    _caches.append(cached := cache(function))
+    return cached  # type: ignore[return-value]  # called as the function is
+
+
+def refresh() -> list[Path]:
+    """Forget where things were found, and all that was read of sources where one has changed; return those.
+
+    A notebook outlives an edit, and a module that was not there.
+    """
+    changed = [file for file, state in _read.items() if _state(file) != state]
+    parses = () if changed else (_text, syntax_tree, _read_definition)  # which take the time
+    for cached in _caches:
+        if cached not in parses:
+            cached.cache_clear()
+    for file in changed:
+        del _read[file]
+    invalidate_caches()
+    return changed
+
+
+def _state(file: Path) -> tuple[int, int]:
+    try:
+        state = file.stat()
+    except OSError:
+        return 0, 0
+    return state.st_mtime_ns, state.st_size
 
 
 def definition(module: str, name: str, seen: frozenset[str] = frozenset()) -> tuple[str, Definition] | None:
@@ -46,7 +82,7 @@ def names_in(module: str) -> set[str]:
     return names
 
 
-@cache
+@remembered
 def source_file(module: str) -> Path | None:
     """Return a module's source file, None where there is none.
 
@@ -70,7 +106,7 @@ def source_file(module: str) -> Path | None:
     return file
 
 
-@cache
+@remembered
 def _read_definition(module: str, name: str) -> Definition | None:
     """Return what `name` is in `module` itself, parsed alone: some of torch's modules take 10 ms to parse."""
     head = rf"(?:class|def) {name}\b|{name}(?:: \w+)? = (?=[A-Z])"
@@ -127,14 +163,17 @@ def _statements(tree: ast.Module | ast.If | ast.Try) -> Iterator[ast.stmt]:
             yield from _statements(node)
 
 
-@cache
+@remembered
 def _text(module: str) -> str:
     """Return a module's source, an empty text where there is none."""
     place = source_file(module)
-    return place.read_text(encoding="utf-8", errors="replace") if place else ""
+    if place is None:
+        return ""
+    _read[place] = _state(place)
+    return place.read_text(encoding="utf-8", errors="replace")
 
 
-@cache
+@remembered
 def syntax_tree(module: str) -> ast.Module:
     """Return a module's syntax tree, an empty one where there is no source or no Python in it."""
     try:

@@ -4,10 +4,9 @@ import ast
 import sys
 import sysconfig
 from collections.abc import Collection, Iterator
-from functools import cache
 from pathlib import Path
 
-from gridstorm.target.definition import source_file, statement_origin, syntax_tree
+from gridstorm.target.definition import remembered, source_file, statement_origin, syntax_tree
 from gridstorm.target.target import LIBRARIES, as_installed
 
 
@@ -30,7 +29,7 @@ def own_modules(modules: Collection[str]) -> set[str]:
     return found
 
 
-@cache
+@remembered
 def foreign_import(module: str) -> tuple[Path, int, str] | None:
     """Return where a user's module, or one that it imports, imports the package `lightning`, and the line it should be.
 

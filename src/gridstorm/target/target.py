@@ -6,12 +6,11 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from gridstorm.error import Problem, closest, did_you_mean
 from gridstorm.target.annotation import shown
-from gridstorm.target.definition import definition, names_in, source_file
+from gridstorm.target.definition import definition, names_in, remembered, source_file
 from gridstorm.target.project import how_to_install, own_packages, permission
 
 # Where a class must be *defined*: `torch.nn.os.system` is defined in `os`, whatever path leads to it.
@@ -125,7 +124,7 @@ def as_installed(path: str) -> str:
     return path
 
 
-@cache
+@remembered
 def find(path: str) -> Target | None:
     """Return the target at a dotted path, None where there is no class or function that can be read."""
     path = as_installed(path)
@@ -201,7 +200,7 @@ def targets(node: Any, key: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]
             yield from targets(value, f"{key}.{index}" if key else str(index))
 
 
-@cache
+@remembered
 def _ancestry(target: Target) -> tuple[Target, ...]:
     bases = getattr(target.definition, "bases", ())
     parents = [_defined(target.module, ast.unparse(base).split("[")[0]) for base in bases]
@@ -209,7 +208,7 @@ def _ancestry(target: Target) -> tuple[Target, ...]:
     return target, *(owner for owners in above for owner in owners)
 
 
-@cache
+@remembered
 def _signature(target: Target) -> Signature:
     if isinstance(target.definition, ast.FunctionDef):
         return _arguments(target.module, target.definition, skip=0)
