@@ -27,15 +27,6 @@ def test_every_command_prints_what_the_readme_shows(tmp_path: Path) -> None:
         assert masked(now) == masked(shown), command
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("walk", WALKS, ids=str)
-def test_every_walk_of_the_docs_is_followed(walk: Walk, tmp_path: Path) -> None:
-    steps = [*walk.steps(walk.prepared(tmp_path))]
-    assert steps
-    for command, shown, now in steps:
-        assert masked(now) == masked(shown), command
-
-
 def test_the_readme_is_short() -> None:
     assert len(README.read_text().splitlines()) <= 220
 
