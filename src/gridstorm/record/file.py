@@ -94,6 +94,31 @@ def hold(file: Path, seconds: float = 0.0) -> IO[str] | None:
         return opened
 
 
+def is_held(file: Path) -> bool:
+    """Tell whether a process holds a file, which is not made for that."""
+    if not file.is_file():
+        return False
+    try:
+        lock = hold(file)
+    except OSError:  # of a folder that may only be read
+        return False
+    if lock:
+        lock.close()
+    return lock is None
+
+
+def misfits(directory: Path) -> dict[str, str]:
+    """Return what of a run's directory cannot be written to, each with the reason."""
+    reasons = {}
+    for name in OF_RUNS:
+        file = directory / name
+        if file.is_symlink():
+            reasons[name] = "is a symbolic link"
+        elif file.exists() and file.is_dir() != (name == CHECKPOINTS):
+            reasons[name] = "is no directory" if name == CHECKPOINTS else "is a directory"
+    return reasons
+
+
 def no_link(file: str, flags: int) -> int:
     """Open a file that is no symbolic link, which could lead anywhere."""
     return os.open(file, flags | os.O_NOFOLLOW, 0o666)

@@ -39,7 +39,6 @@ from gridstorm.record.file import (
     FORMAT,
     LAST,
     LOCK,
-    OF_RUNS,
     ORIGIN,
     POINTS,
     RESULT,
@@ -48,10 +47,12 @@ from gridstorm.record.file import (
     TRIAL,
     clear,
     hold,
+    is_held,
+    misfits,
     refuse_unknown_format,
     unreadable,
     write_whole,
-)  # fmt: skip
+)  # fmt: skip  # fmt: skip
 from gridstorm.record.point import COUNTERS, points_after
 from gridstorm.record.result import Result, Status, best_name, finite
 
@@ -261,25 +262,14 @@ class RunRecord:
             self._lock.close()
             self._lock = None
 
-    def misfits(self) -> dict[str, str]:
-        """Return what cannot be written to, each with the reason: a link would lead out, a folder is no file."""
-        reasons = {}
-        for name in OF_RUNS:
-            file = self.directory / name
-            if file.is_symlink():
-                reasons[name] = "is a symbolic link"
-            elif file.exists() and file.is_dir() != (name == CHECKPOINTS):
-                reasons[name] = "is no directory" if name == CHECKPOINTS else "is a directory"
-        return reasons
-
     def hold(self, seconds: float | None = None) -> None:
         """Keep every other process from training this run, until this one closes it or ends.
 
         Raises:
             UserError: Another process trains it, or one of its files is a symbolic link.
         """
-        if misfits := self.misfits():
-            facts = {name: f"It {reason}, where the record has a file of its own." for name, reason in misfits.items()}
+        if wrong := misfits(self.directory):
+            facts = {name: f"It {reason}, where the record has a file of its own." for name, reason in wrong.items()}
             remedy = "Put the file itself in its place."
             raise UserError([Problem(str(self.directory / name), fact, remedy) for name, fact in facts.items()])
         self._lock = self._lock or hold(self.directory / LOCK, HELD_SECONDS if seconds is None else seconds)
@@ -290,15 +280,7 @@ class RunRecord:
     @property
     def is_held(self) -> bool:
         """Whether some process trains this run now."""
-        if not (self.directory / LOCK).is_file():
-            return False
-        try:
-            lock = hold(self.directory / LOCK)
-        except OSError:  # of a folder that may only be read
-            return False
-        if lock:
-            lock.close()
-        return lock is None
+        return is_held(self.directory / LOCK)
 
     def begin(self, step: int, environment: Mapping[str, Any]) -> None:
         """Start writing: forget the points after `step`, and make TensorBoard's view of the others."""

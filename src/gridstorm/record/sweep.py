@@ -23,6 +23,7 @@ from gridstorm.record.file import (
     TRIAL,
     clear,
     hold,
+    misfits,
     refuse_unknown_format,
     unreadable,
     write_whole,
@@ -128,17 +129,17 @@ class SweepRecord:
         if candidate.result and candidate.result.status == Status.DONE:
             return True
         try:
-            config, misfits = candidate.record.checked_config, candidate.record.misfits()
+            config, wrong = candidate.record.checked_config, misfits(candidate.record.directory)
             candidate.record.environment  # noqa: B018  # what is damaged there would be met only when the run goes on
         except UserError as refusal:
             self.aside.append(_aside(candidate.record, refusal))
             return False
-        if misfits or config.signature != run.config.signature:
-            reasons = [f"{name} {reason}" for name, reason in misfits.items()]
+        if wrong or config.signature != run.config.signature:
+            reasons = [f"{name} {reason}" for name, reason in wrong.items()]
             self.aside.append(
                 f"{candidate.record.directory}: {(reasons or ['its config.yaml is not what was planned'])[0]}"
             )
-        return not misfits and config.signature == run.config.signature
+        return not wrong and config.signature == run.config.signature
 
     def number(self, trials: Sequence[Trial]) -> None:
         """Number the trials that have no number, in their order, with numbers that no directory has."""
