@@ -1,5 +1,6 @@
 """Targets, read from their source."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -179,3 +180,22 @@ def test_the_fields_of_a_dataclass_are_its_arguments() -> None:
     assert not asha.signature().open
     [wrong] = problems("pruner=asha", "pruner.min_resource=two", "optimizer.lr=1,2", sweep=True)
     assert "It must be a whole number" in wrong
+
+
+@pytest.mark.parametrize(
+    "path", ["torch.nn.Module", "torch.optim.Optimizer", "pytorch_lightning.Trainer", "torch.nn.LSTM"]
+)
+def test_a_large_class_says_the_same_without_the_methods_that_are_left_out(
+    monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    def said() -> tuple[list[str], list[str], bool]:
+        for cached in source._caches:
+            cached.cache_clear()
+        target = find(path)
+        assert target
+        arguments = [ast.dump(ast.arg(one.name, one.annotation)) for one in target.signature().arguments]
+        return arguments, [base.path for base in target.ancestry()], target.signature().open
+
+    short = said()
+    monkeypatch.setattr(source, "LARGE", 10**9)
+    assert said() == short

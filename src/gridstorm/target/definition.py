@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import cache
 from importlib import invalidate_caches
 from importlib.util import find_spec
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 Definition = ast.ClassDef | ast.FunctionDef | ast.expr
+LARGE = 20_000  # letters of a class
 F = TypeVar("F", bound=Callable[..., Any])
 
 _caches: list[Any] = []
@@ -115,7 +117,7 @@ def _read_definition(module: str, name: str) -> Definition | None:
     if not block:
         return None
     try:
-        node = ast.parse(block.group()).body[0]
+        node = _parsed(block.group())
     except SyntaxError:  # a line of a text stands at the margin
         node = next(
             (statement for statement in syntax_tree(module).body if getattr(statement, "name", None) == name),
@@ -124,6 +126,16 @@ def _read_definition(module: str, name: str) -> Definition | None:
     if isinstance(node, ast.Assign | ast.AnnAssign):
         return node.value
     return node if isinstance(node, ast.ClassDef | ast.FunctionDef) else None
+
+
+def _parsed(block: str) -> ast.stmt:
+    """Return a statement; of a large class without most of its methods, which take the time and say nothing here."""
+    if len(block) > LARGE:
+        lines = re.split(r"^(?=    [^\s)\]}#])", block, flags=re.MULTILINE)
+        kept = (line for line in lines if not re.match(r"    (?:@|async def |def (?!__init__|__new__))", line))
+        with suppress(SyntaxError):  # a line of a text in a method stands where one of the class would
+            return ast.parse("".join(kept)).body[0]
+    return ast.parse(block).body[0]
 
 
 def _imported_module(module: str, name: str) -> str | None:
