@@ -3,6 +3,7 @@
 import keyword
 import re
 import secrets
+import shlex
 import shutil
 import sys
 from importlib.util import find_spec
@@ -34,11 +35,16 @@ def new_project(place: Path) -> str:
         for file in sorted(TEMPLATE.rglob("*")):
             if file.is_file() and "__pycache__" not in file.parts:
                 _write(hidden, file, place.name)
-        hidden.rename(place)  # whole or not at all
+        if place.exists():  # an empty folder stays the one in which a shell may stand
+            for child in hidden.iterdir():
+                child.rename(place / child.name)
+            hidden.rmdir()
+        else:
+            hidden.rename(place)  # whole or not at all
     except OSError as error:
         shutil.rmtree(hidden, ignore_errors=True)
         raise UserError([Problem(str(place), f"It cannot be written ({error.strerror}).", "Give another.")]) from error
-    return NEXT.format(place=shown_path(place), name=place.name)
+    return NEXT.format(place=shlex.quote(shown_path(place)), name=place.name)
 
 
 NEXT = """\
@@ -68,6 +74,7 @@ def refuse_a_wrong_name(name: str) -> None:
         good = close if re.fullmatch(r"[a-z][a-z0-9_]*", close) and not keyword.iskeyword(close) else NAME
         fact = "A package's name has small letters, digits and underscores."
         raise UserError([Problem(f"gridstorm new {name}", fact, f"Write {good}.")])
-    if name in sys.stdlib_module_names or find_spec(name) is not None:
+    spec = find_spec(name)
+    if name in sys.stdlib_module_names or (spec is not None and spec.origin):  # a mere folder is no package yet
         fact = "There is a package of this name already, which it would hide."
         raise UserError([Problem(f"gridstorm new {name}", fact, f"Write my_{name}.")])

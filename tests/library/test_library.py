@@ -354,3 +354,66 @@ def test_a_module_that_was_edited_after_its_import_is_warned_of(
     (package / "net.py").write_text(f"{net}    # changed\n")
     with pytest.warns(RuntimeWarning, match=r"net\.py has changed since it was imported here"):
         compose("model=edited_here.net.Net")
+
+
+def test_weights_that_are_given_decide_the_signature_and_a_changed_configuration_has_one_of_its_own() -> None:
+    config, first, second = compose(*SHORT), Net(), Net()
+    signatures = [train(config, model=net).result.signature for net in (first, first, second)]  # type: ignore[union-attr]
+    assert signatures[0] == signatures[1] != signatures[2]
+    before = train(config)
+    config.values["optimizer"]["lr"] = 0.5
+    after = train(config)
+    assert before.result and after.result and before.result.signature != after.result.signature
+    assert after.record.origin["signature"] == after.config.signature == after.result.signature
+
+
+class StopsTests(pl.Callback):
+    """Is what Ctrl-C in the test part is."""
+
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_in_the_test_part_and_an_error_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRIDSTORM_ALLOW", "test_library")
+    before = state()
+    with pytest.raises(KeyboardInterrupt) as kept:
+        train(compose(*SHORT, "name=stopped", "+callbacks.stop._target_=test_library.StopsTests"))
+    assert state() == before
+    assert Run("outputs/stopped").status == "interrupted"  # no lock is left, though the exception is kept
+    assert kept.value is not None
+
+
+def test_an_interrupted_run_with_an_object_goes_on_with_it() -> None:
+    net = Net()
+    run = train(compose("trainer.max_epochs=3", "name=whole-object"), model=net)
+    (run.directory / "result.json").unlink()
+    again = train(compose("resume=outputs/whole-object"), model=net)
+    assert again.status == "done"
+    with pytest.raises(UserError, match="Its weights do not fit"):
+        Run(run.directory, model=nn.Linear(64, 10)).model()
+
+
+def test_threads_may_compose_and_hydras_own_sources_are_left() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from hydra._internal.sources_registry import SourcesRegistry
+
+    before = dict(SourcesRegistry.instance().types)
+    with ThreadPoolExecutor(4) as pool:
+        assert len([*pool.map(lambda lr: compose(f"optimizer.lr={lr}"), (0.1, 0.2, 0.3, 0.4))]) == 4
+    assert dict(SourcesRegistry.instance().types) == before
+    assert GlobalHydra.instance().hydra is None
+
+
+def test_a_damaged_record_of_the_same_command_costs_no_run() -> None:
+    train(compose(*SHORT, "name=old"))
+    file = Path("outputs/old/origin.json")
+    file.write_text(json.dumps({**json.loads(file.read_text()), "overrides": [1]}))
+    train(compose(*SHORT, "name=new"), verbose=True)
+    nine = ((number, ", ".join([f"*a{number - 1}"] * 9)) for number in range(1, 10))
+    bomb = "a0: &a0 [x]\n" + "".join(f"a{number}: &a{number} [{others}]\n" for number, others in nine)
+    for text in ("a: " + "[" * 100_000, "a: " + "- " * 100_000, bomb):
+        Path("outputs/new/config.yaml").write_text(text)
+        with pytest.raises(UserError):
+            Run("outputs/new").config  # noqa: B018

@@ -70,8 +70,11 @@ def test_nothing_is_overwritten_and_an_empty_folder_is_taken(tmp_path: Path) -> 
         new_project(place)
     assert [file.name for file in tmp_path.rglob("*")] == ["own_place", "mine.txt"]
     (place / "mine.txt").unlink()
+    before = place.stat().st_ino
     new_project(place)
     assert (place / "train.py").is_file()
+    assert place.stat().st_ino == before  # a shell may stand in it
+    assert [file.name for file in tmp_path.iterdir()] == ["own_place"]
     with pytest.raises(UserError, match="It cannot be written"):
         new_project(Path("/proc/own_project"))
 

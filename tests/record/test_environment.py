@@ -24,10 +24,16 @@ def test_code_of_another_choice_is_other_code(composed: Compose) -> None:
 
 FILES = {
     "__init__.py": "",
-    "net.py": "from .layer import WIDTH\n\n\nclass Net:\n    def forward(self):\n        import behind.late\n",
+    "net.py": "\ufefffrom .layer import WIDTH\n\n\nclass Net:\n    def forward(self):\n        import behind.late\n",
+    "folder/inner.py": "HEIGHT = 2\n",
+    "listed/__init__.py": '__all__ = ["one"]\n',
+    "listed/one.py": "ONE = 1\n",
+    "called.py": "X = 1\n",
+    "named.py": "X = 1\n",
     "layer.py": "from behind.shared import *\nWIDTH = 3\n",
     "shared.py": "DEPTH = 2\n",
-    "late.py": "import beside_behind\n",
+    "late.py": "import beside_behind, statistics\nfrom behind.folder.inner import HEIGHT\nfrom .listed import *\n"
+    "from importlib import import_module\nimport_module('behind.called')\nimport_module('.named', __package__)\n",
     "other.py": "WIDTH = 5\n",
 }
 
@@ -38,6 +44,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "behind"
     folder.mkdir()
     for name, text in FILES.items():
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
     (tmp_path / "beside_behind.py").write_text("X = 1\n")
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -63,7 +70,8 @@ def digest() -> str:
     return code({"model": {"_target_": "behind.net.Net"}})
 
 
-@pytest.mark.parametrize("name", ["__init__.py", "net.py", "layer.py", "shared.py", "late.py", "../beside_behind.py"])
+@pytest.mark.parametrize("name", ["__init__.py", "net.py", "layer.py", "shared.py", "late.py", "../beside_behind.py",
+                                  "folder/inner.py", "listed/one.py", "called.py", "named.py"])  # fmt: skip
 def test_what_a_users_model_imports_is_code_of_it(package: Path, name: str) -> None:
     before = digest()
     with (package / name).open("a") as file:
@@ -93,4 +101,11 @@ def test_a_file_that_is_no_python_is_code_as_it_stands(package: Path) -> None:
     (package / "layer.py").write_text("def (:\n")
     before = digest()
     (package / "layer.py").write_text("def (:  # now\n")
+    assert digest() != before
+
+
+def test_letters_of_a_declared_encoding_are_code(package: Path) -> None:
+    (package / "layer.py").write_bytes("# coding: latin-1\nLETTER = 'é'\n".encode("latin-1"))
+    before = digest()
+    (package / "layer.py").write_bytes("# coding: latin-1\nLETTER = 'à'\n".encode("latin-1"))
     assert digest() != before

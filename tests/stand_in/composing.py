@@ -12,9 +12,12 @@ from hydra.core.utils import JobRuntime, setup_globals
 from omegaconf import DictConfig
 
 from gridstorm.command.compose import compose
+from gridstorm.command.hydra import guard
 from gridstorm.command.override import Overrides
 from gridstorm.config.recipe import RunConfig
 from gridstorm.error import UserError
+
+guard()  # as the door does
 
 CONF = Path(__file__).parents[2] / "conf"
 

@@ -67,7 +67,8 @@ class Task:
         """Start the run; Hydra's own copy of the configuration is not looked at."""
         with exit_on_error():  # Hydra would say of a refusal that it is an error
             status("Loading PyTorch and Lightning ...")  # takes seconds, in which nothing else is seen
-            if isinstance(code := self.function(self.composition.run), int) and code:
+            code = self.function(self.composition.run)
+            if type(code) is int and code:
                 sys.exit(code)
 
 

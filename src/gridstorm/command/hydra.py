@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from hydra import version
@@ -25,18 +26,13 @@ from hydra.plugins.config_source import ConfigLoadError, ConfigResult
 from hydra.version import VersionBase
 from omegaconf import DictConfig
 
-from gridstorm.command.yaml_file import unreadable_yaml
+from gridstorm.config import unreadable_yaml
 from gridstorm.target import own_packages, permission
 
 __all__ = ["FileConfigSource", "Hydra", "get_args_parser"]
 
 INSTALLED = Path(__file__).parents[1] / "conf"  # a link to conf/ in a clone, a folder in a wheel
 NO_IMPORT = "It would import a package, which can run any code."
-
-# Hydra deep-copies its store of built-in configurations for each group that it lists, half of the time of --help,
-# though nothing writes to the copy: let the store be its own copy.
-_STORE = ConfigStore.instance()
-_STORE.__dict__["__deepcopy__"] = lambda memo: _STORE
 
 
 class Packages(ImportlibResourcesConfigSource):
@@ -73,12 +69,19 @@ class CheckedFiles(FileConfigSource):
 
 
 # There is no public way to replace a source; the first two of these import whatever package a command line names.
-Plugins.instance()  # registers Hydra's own
-SourcesRegistry.instance().types |= {
-    "pkg": Packages,
-    "structured": StructuredConfigSource,
-    "file": CheckedFiles,
-}
+SOURCES: dict[str, Any] = {"pkg": Packages, "structured": StructuredConfigSource, "file": CheckedFiles}
+
+
+def guard() -> None:
+    """Let Hydra read configurations by these sources, and its store be its own copy.
+
+    Hydra deep-copies its store of built-in configurations for each group that it lists, half of the time of --help,
+    though nothing writes to the copy.
+    """
+    Plugins.instance()  # registers Hydra's own
+    SourcesRegistry.instance().types |= SOURCES
+    store = ConfigStore.instance()
+    store.__dict__["__deepcopy__"] = lambda memo: store
 
 
 def instead(place: str) -> str:
@@ -101,6 +104,7 @@ def hydra_in(folder: str | None, config_dir: str | None = None) -> Hydra:
             it, and alone where it is None.
         config_dir: A folder that is searched beside it.
     """
+    guard()
     path = create_automatic_config_search_path(None, None, folder or str(INSTALLED))
     beside = [("command-line", Path(config_dir).resolve())] if config_dir else []
     if folder and Path(folder).resolve() != INSTALLED.resolve():
@@ -114,15 +118,43 @@ def hydra_in(folder: str | None, config_dir: str | None = None) -> Hydra:
 
 @contextmanager
 def hydra_as_it_was() -> Iterator[None]:
-    """Leave Hydra's global state as it was: a notebook may use Hydra for something else."""
-    hydra, version_base = GlobalHydra.instance().hydra, VersionBase.instance().version_base
-    job = copy.deepcopy(JobRuntime.instance().conf)
+    """Leave Hydra's global state as it was: a notebook may use Hydra for something else, and several threads this."""
+    global _inside, _outside
+    with _lock:
+        _inside += 1
+        _outside = _state() if _inside == 1 else _outside
     try:
         yield
     finally:
-        GlobalHydra.instance().hydra = hydra
-        VersionBase.instance().version_base = version_base
-        JobRuntime.instance().conf = job
+        with _lock:
+            _inside -= 1
+            if not _inside:
+                _restore(_outside)
+
+
+_lock = Lock()
+_inside = 0  # how many are inside
+_outside: dict[str, Any] = {}  # the state that was found by the first of them
+
+
+def _state() -> dict[str, Any]:
+    Plugins.instance()
+    return {
+        "hydra": GlobalHydra.instance().hydra,
+        "version": VersionBase.instance().version_base,
+        "job": copy.deepcopy(JobRuntime.instance().conf),
+        "sources": dict(SourcesRegistry.instance().types),
+        "store": "__deepcopy__" in ConfigStore.instance().__dict__,
+    }
+
+
+def _restore(state: dict[str, Any]) -> None:
+    GlobalHydra.instance().hydra = state["hydra"]
+    VersionBase.instance().version_base = state["version"]
+    JobRuntime.instance().conf = state["job"]
+    SourcesRegistry.instance().types = state["sources"]
+    if not state["store"]:
+        ConfigStore.instance().__dict__.pop("__deepcopy__", None)
 
 
 def raw_value(override: Override) -> Any:

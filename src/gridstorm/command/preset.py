@@ -16,8 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from gridstorm.command.class_choice import OF_CLASSES
 from gridstorm.command.hydra import FileConfigSource, as_text
 from gridstorm.command.source import Unlisted, register
-from gridstorm.command.yaml_file import unreadable_yaml
-from gridstorm.config import GROUPS, OF_SWEEPS, RunConfig, is_file
+from gridstorm.config import GROUPS, OF_SWEEPS, RunConfig, is_file, unreadable_yaml
 from gridstorm.error import closest
 from gridstorm.target import shown
 

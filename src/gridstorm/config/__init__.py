@@ -22,10 +22,11 @@ from gridstorm.config.group import (
     offered,
 )
 from gridstorm.config.limit import CONFIG, LONGEST, MANIFEST, component, is_file, misnamed
-from gridstorm.config.recipe import CONDITIONAL, RunConfig, default_name
+from gridstorm.config.recipe import CONDITIONAL, RunConfig, default_name, shapeless
 from gridstorm.config.resolve import as_written, copies, interpolated, keys, leaves, no_data, original, plainly_written
 from gridstorm.config.task import AUTO, METRICS, OF_CLASSES, metrics, misshapen, task_of
 from gridstorm.config.value import Point, brief, duration, label, number, seconds
+from gridstorm.config.yaml_file import unreadable_yaml
 
 __all__ = [
     "AUTO",
@@ -80,8 +81,10 @@ __all__ = [
     "plainly_written",
     "resolved",
     "seconds",
+    "shapeless",
     "task_of",
     "told_once",
+    "unreadable_yaml",
     "weights_file",
     "wrong_direction",
 ]

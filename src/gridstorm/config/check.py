@@ -97,7 +97,7 @@ def checked_again(config: RunConfig) -> RunConfig:
     if problems := no_data(config.values):
         raise UserError(problems)
     values = _with_loggers(config.values)
-    if problems := told_once(check_values(values), {}):
+    if problems := [one for one in told_once(check_values(values), {}) if one.path not in config.objects]:
         raise UserError(problems)
     return config if values is config.values else replace(config, values=values)
 

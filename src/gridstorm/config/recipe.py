@@ -90,9 +90,9 @@ class RunConfig:
         recipe = self.recipe
         callbacks = sorted(json.dumps(node, sort_keys=True) for node in recipe["callbacks"].values())  # of any name
         files = named_files([node for key, node in targets({**recipe, "data": None}) if _may_read(key, node)])
-        loss = {key: value for key, value in recipe.get("loss", {}).items() if (key, value) != LATER}
+        loss = {key: value for key, value in (recipe.get("loss") or {}).items() if (key, value) != LATER}
         if source := recipe.get("init_from"):
-            recipe["init_from"] = digest(file) if (file := weights_file(source)) else source
+            recipe["init_from"] = digest(file) if (file := weights_file(str(source))) else source
         if parent := recipe.get("parent"):
             recipe["parent"] = _without(parent, ("directory",))
         whole = (
@@ -100,6 +100,18 @@ class RunConfig:
         )
         text = _text(whole)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def shapeless(values: Any) -> str | None:
+    """Return the section without which nothing can be said of a configuration, None where all of them are there."""
+    for name in ("data", "model", "trainer"):
+        if not isinstance(values, dict) or not isinstance(values.get(name), dict):
+            return name
+    callbacks = values.get("callbacks") or {}
+    described = isinstance(callbacks, dict) and all(
+        isinstance(node, dict) and "_target_" in node for node in callbacks.values()
+    )
+    return None if described else "callbacks"
 
 
 def _kept_workers(data: Any) -> tuple[str, ...]:

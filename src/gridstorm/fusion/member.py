@@ -25,6 +25,7 @@ class Meters(Meter):
     def __init__(self) -> None:
         super().__init__()
         self._known: tuple[tuple[int, int], list[list[Any]]] = ((0, 0), [])
+        self._losses: tuple[int, list[list[float]]] = (0, [])
 
     def table(self, first: int) -> list[list[Any]]:
         """Return the means of each run's quantities over the batches from number `first` on."""
@@ -35,6 +36,13 @@ class Meters(Meter):
             means = [(total / weights.sum()).tolist() for total in sums]
             self._known = (first, len(self.sizes)), [[*row] for row in zip(*means, strict=True)]
         return self._known[1]
+
+    def curves(self) -> list[list[float]]:
+        """Return the losses of each run, one for each batch."""
+        if self._losses[0] != len(self.sizes):
+            values = torch.stack([values[0] for values in self.values], 1).tolist() if self.values else []
+            self._losses = len(self.sizes), values
+        return self._losses[1]
 
 
 class Column(Meter):
@@ -47,6 +55,10 @@ class Column(Meter):
     def means(self, first: int = 0) -> list[Any]:
         """Return the run's means over the batches from number `first` on."""
         return self.meters.table(first)[self.number]
+
+    def losses(self) -> list[float]:
+        """Return the run's loss of each batch."""
+        return self.meters.curves()[self.number]
 
 
 class Member:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gridstorm.config import MANIFEST, OF_SWEEPS, RunConfig, is_file, number
+from gridstorm.config import MANIFEST, OF_SWEEPS, RunConfig, checked_again, is_file, number
 from gridstorm.error import Problem, UserError, silent
 from gridstorm.library.session import composing
 from gridstorm.library.view import frame, html
@@ -17,18 +17,19 @@ if TYPE_CHECKING:
 class Run:
     """A run, read from its directory: nothing in it is changed, and nothing that it names is imported."""
 
-    def __init__(self, directory: str | Path, **objects: Any) -> None:
+    def __init__(self, directory: str | Path, *, model: Any = None, data: Any = None) -> None:
         """Take the directory of a run.
 
         Args:
             directory: What `outputs/NAME` is called in what a run prints.
-            **objects: The `model` and the `data` that were given as objects, of a run that was trained with them.
+            model: What was given as an object, of a run that was trained with it.
+            data: Likewise.
 
         Raises:
             UserError: There is no run in it.
         """
         self.record = RunRecord(Path(directory))
-        self.objects = objects
+        self.objects = {name: given for name, given in (("model", model), ("data", data)) if given is not None}
 
     @property
     def directory(self) -> Path:
@@ -72,8 +73,8 @@ class Run:
         Raises:
             UserError: It cannot be built: a class is not allowed here, is gone, or was given as an object.
         """
-        config = self.record.config if self.objects else self.record.checked_config
         with composing(), silent():
+            config = checked_again(self.config) if self.objects else self.record.checked_config
             from gridstorm.objects import trained
 
             return trained(replace(config, objects=self.objects), self.directory)

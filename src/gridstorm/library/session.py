@@ -1,6 +1,5 @@
 """Work that leaves the process as it was: what a command may keep until it ends, a script or a notebook may not."""
 
-import logging
 import os
 import signal
 import sys
@@ -15,7 +14,6 @@ from gridstorm.command import hydra_as_it_was
 from gridstorm.error import Problem, UserError, silent
 from gridstorm.target import entered, project_at, refresh
 
-LIBRARIES = ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric")
 _at_work = threading.Lock()
 
 
@@ -61,7 +59,7 @@ def training(verbose: bool) -> Iterator[None]:
             stack.enter_context(_process_as_it_was())
             yield
     except SystemExit as stopped:  # which is how a command ends
-        if stopped.code != 128 + signal.SIGINT:
+        if stopped.code != 128 + signal.SIGINT and not isinstance(stopped.__context__, KeyboardInterrupt):
             raise
         raise KeyboardInterrupt from None
     finally:
@@ -70,20 +68,19 @@ def training(verbose: bool) -> Iterator[None]:
 
 @contextmanager
 def _process_as_it_was() -> Iterator[None]:
-    """Restore the environment, the loggers' levels, torch's threads and switches, and all random numbers."""
+    """Restore the environment, torch's threads and switches, and all random numbers."""
     import torch
-    from pytorch_lightning.utilities.seed import isolate_rng
 
-    environment, levels = {**os.environ}, {name: logging.getLogger(name).level for name in LIBRARIES}
+    from gridstorm.run import draw_on, drawn
+
+    environment, numbers = {**os.environ}, drawn()
     threads, switches = torch.get_num_threads(), _switches(torch)
     try:
-        with isolate_rng():
-            yield
+        yield
     finally:
+        draw_on(numbers)
         os.environ.clear()
         os.environ.update(environment)
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(switches[0], warn_only=switches[1])
         torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = switches[2:]

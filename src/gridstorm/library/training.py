@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,10 +65,16 @@ def train(
         RunFailed: The training raised; its cause is what was raised, and the run's directory has the traceback.
         KeyboardInterrupt: Ctrl-C stopped it; `compose("resume=DIRECTORY")` goes on.
     """
+    asked: Any = config
+    if not isinstance(asked, RunConfig):
+        fact = f"It is no configuration, and this is {type(asked).__name__}."
+        raise UserError([Problem("config", fact, "Give what gridstorm.compose(...) returned.")])
     if config.values["explain"]:
         fact = "It trains nothing, and there would be no run to return."
         raise UserError([Problem("explain=true", fact, "Leave it out; the configuration is compose(...).values.")])
-    config = _with_objects(checked_again(replace(config)), {"model": model, "data": data})
+    config = _with_objects(
+        checked_again(replace(config, values=deepcopy(config.values))), {"model": model, "data": data}
+    )
     with training(verbose):
         from gridstorm.run import run
 
@@ -85,6 +92,8 @@ def _with_objects(config: RunConfig, objects: dict[str, Any]) -> RunConfig:
     import pytorch_lightning as pl
     from torch import nn
 
+    from gridstorm.objects import digest_of_weights
+
     kinds = {"model": (nn.Module, "a torch.nn.Module"), "data": (pl.LightningDataModule, "a LightningDataModule")}
     wrong = [name for name, value in given.items() if not isinstance(value, kinds[name][0])]
     if wrong:
@@ -92,6 +101,8 @@ def _with_objects(config: RunConfig, objects: dict[str, Any]) -> RunConfig:
         raise UserError([Problem(wrong[0], fact, "Give one, or leave it out and compose it.")])
     _refuse_what_is_ignored(config, given)
     sections = {name: of_object(name, value, isinstance(value, pl.LightningModule)) for name, value in given.items()}
+    if "model" in given:
+        sections["model"]["_weights_"] = digest_of_weights(given["model"])  # which its numbers depend on
     for name in sections:
         sections[name] |= of_runs(name, config.values[name])
     values = {**config.values, **sections}

@@ -45,6 +45,10 @@ class Meter:
                 sums[number] = shared.cpu()
         return [(total / sums[0]).tolist() for total in sums[1:]]
 
+    def losses(self) -> list[float]:
+        """Return the loss of each batch of this process: the first quantity of every task."""
+        return torch.stack([values[0] for values in self.values]).tolist() if self.values else []
+
 
 def batch_metrics(task: str, logits: Tensor, y: Tensor, loss: Tensor, plain: bool = False) -> tuple[Tensor, ...]:
     """Return what a batch adds to the metrics of `task`: means over the batch, the loss first.

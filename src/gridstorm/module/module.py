@@ -226,6 +226,10 @@ class Module(LightModule):
         self._reported = len(self.meters["train"].sizes)
         return {f"train/{name}": value for name, value in metrics(self.task, means, self.unit).items()}
 
+    def losses(self) -> list[float]:
+        """Return the training loss of each batch of this epoch."""
+        return self.meters["train"].losses()
+
     def publish(self, part: str) -> dict[str, float]:
         """Hand the metrics of a whole part to Lightning, whose callbacks read them; return them."""
         if not self.meters[part].sizes:

@@ -8,11 +8,12 @@ from gridstorm.objects.logger import HIDDEN, close, finish, introduce, loggers_f
 from gridstorm.objects.rehearsal import rehearse
 from gridstorm.objects.shape import num_batches, refuse_a_single_sample, try_one_batch
 from gridstorm.objects.warning import quiet, tried, warned
-from gridstorm.objects.weights import match, num_parameters
+from gridstorm.objects.weights import digest_of_weights, match, num_parameters
 
 __all__ = [
     "HIDDEN",
     "close",
+    "digest_of_weights",
     "ends_an_epoch",
     "fingerprint",
     "finish",

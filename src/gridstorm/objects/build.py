@@ -73,7 +73,12 @@ def trained(config: RunConfig, directory: Path) -> nn.Module:
         network = network_for(config, prepared(config))
         begin = "" if isinstance(network, pl.LightningModule) else "network."
         weights = tensors(file)
-        network.load_state_dict({name.removeprefix(begin): weights[name] for name in weights if name.startswith(begin)})
+        own = {name.removeprefix(begin): weights[name] for name in weights if name.startswith(begin)}
+        try:
+            network.load_state_dict(own)
+        except RuntimeError as error:
+            fact = f"Its weights do not fit ({' '.join(str(error).split())})."
+            raise UserError([Problem(str(directory), fact, "Give the model that it was trained with.")]) from error
     return network.eval()
 
 

@@ -214,7 +214,11 @@ def fingerprint(config: RunConfig, data: Any) -> str:
     Of a folder the names, sizes and times of its files count, and the content of those that are small.
     """
     if hasattr(data, "fingerprint"):
-        return str(data.fingerprint())
+        try:
+            return str(data.fingerprint())
+        except Exception as error:  # of the user's own code
+            fact = f"{type(data).__name__}.fingerprint raised {said(error).rstrip('.')}{where(error)}."
+            raise UserError([Problem(f"data={config.choices.get('data')}", fact, "Correct it.")]) from error
     section = config.values["data"]
     files = named_files(section) | {name: digest_of_folder(Path(name)) for name in named_folders(section)}
     return hashlib.sha256(str(files).encode()).hexdigest() if files else ""

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from gridstorm.error import said
 
 T = TypeVar("T")
+LIBRARIES = ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric")
 
 
 # Warnings that are no news to a user, by the beginning of their text; every other one is shown.
@@ -27,12 +28,18 @@ QUIET = {
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep Lightning's remarks on devices and folders off the screen, and of warnings those of QUIET alone."""
-    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        for text in QUIET:
-            warnings.filterwarnings("ignore", text)
-        yield
+    loggers = [logging.getLogger(name) for name in LIBRARIES]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for text in QUIET:
+                warnings.filterwarnings("ignore", text)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The first weights of a run: those of another one, and which of them are not trained."""
 
+import hashlib
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -35,6 +36,19 @@ class Match:
 def num_parameters(network: nn.Module) -> int:
     """Return how many numbers training learns; those of layers that no batch has passed yet are not known."""
     return sum(parameter.numel() for parameter in network.parameters() if not is_lazy(parameter))
+
+
+def digest_of_weights(network: nn.Module) -> str:
+    """Return twelve hexadecimal digits that name the weights of a network, as far as they are there yet."""
+    sha = hashlib.sha256()
+    for name, tensor in network.state_dict(keep_vars=True).items():
+        sha.update(f"{name}\n".encode())
+        if isinstance(tensor, Tensor) and not is_lazy(tensor):
+            held = tensor.detach().cpu().contiguous()
+            sha.update(
+                f"{held.dtype} {tuple(held.shape)}\n".encode() + held.flatten().view(torch.uint8).numpy().tobytes()
+            )
+    return sha.hexdigest()[:12]
 
 
 def with_shapes(network: nn.Module, data: Any) -> nn.Module:

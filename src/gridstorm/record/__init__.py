@@ -25,6 +25,7 @@ from gridstorm.record.file import (
 from gridstorm.record.point import COUNTERS
 from gridstorm.record.result import Result, Status, best_name
 from gridstorm.record.run import RunRecord
+from gridstorm.record.step import StepFile
 from gridstorm.record.sweep import (
     KnownRun,
     SweepRecord,
@@ -65,6 +66,7 @@ __all__ = [
     "Result",
     "RunRecord",
     "Status",
+    "StepFile",
     "SweepRecord",
     "Trial",
     "TrialRun",

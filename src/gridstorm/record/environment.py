@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gridstorm.target import find, is_a_librarys, own_modules, project, remembered, source_file, targets
+from gridstorm.target import find, is_a_librarys, own_modules, project, remembered, source_file, source_text, targets
 
 VERSIONS = (
     "gridstorm",
@@ -56,6 +56,7 @@ def code(recipe: Mapping[str, Any]) -> str:
     """
     paths = [str(node["_target_"]) for _, node in targets(recipe)]
     modules = {owner.module for target in map(find, paths) if target for owner in target.ancestry()}
+    paths += [str(node["_object_"]) for _, node in targets(recipe) if "_object_" in node]
     modules |= {path.rpartition(".")[0] for path in paths if not is_a_librarys(path)}  # which building imports too
     return _digest(frozenset(modules))
 
@@ -80,7 +81,7 @@ def _of_a_choice(module: str) -> Iterator[Path]:
 
 def _without_comments(file: Path | None) -> str:
     """Return a module's source as its syntax tree has it, so that comments and the breaks of lines do not count."""
-    text = file.read_text(encoding="utf-8", errors="replace") if file else ""
+    text = source_text(file) if file else ""
     try:
         return ast.unparse(ast.parse(text))
     except (SyntaxError, ValueError, RecursionError):

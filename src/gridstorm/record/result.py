@@ -69,11 +69,11 @@ class Result:
         values = {field.name: content[field.name] for field in fields(cls) if field.name in content}
         result = cls(**{**values, "status": Status(str(content.get("status")))})
         numbers = (result.score, result.best_epoch, result.parameters, result.epochs, result.seconds)
-        if not all(item is None or type(item) in (int, float) for item in numbers) or None in numbers[3:]:
+        if not all(map(is_number, numbers)) or None in numbers[3:]:
             raise TypeError("What should be a number is none.")
         if not isinstance(result.metrics, dict) or not isinstance(result.warnings, list):
             raise TypeError("Its metrics or its warnings are none.")
-        if not all(value is None or type(value) in (int, float) for value in result.metrics.values()):
+        if not all(map(is_number, result.metrics.values())):
             raise TypeError("A metric is no number.")
         return result
 
@@ -85,6 +85,11 @@ class Result:
 def finite(value: float | None) -> float | None:
     """Return a number that JSON can hold, None for any other."""
     return value if value is None or math.isfinite(value) else None
+
+
+def is_number(value: Any) -> bool:
+    """Tell whether a value is a number that can be computed with, or none."""
+    return value is None or type(value) is float or (type(value) is int and abs(value) < 1e300)
 
 
 def best_name(monitor: str) -> str:

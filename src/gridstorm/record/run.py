@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -27,7 +27,6 @@ from gridstorm.config import (
     default_name,
     is_file,
     misnamed,
-    no_data,
     task_of,
 )  # fmt: skip
 from gridstorm.error import Problem, UserError
@@ -42,6 +41,7 @@ from gridstorm.record.file import (
     ORIGIN,
     POINTS,
     RESULT,
+    STEPS,
     STOP,
     TEMPORARY,
     TRIAL,
@@ -49,6 +49,7 @@ from gridstorm.record.file import (
     hold,
     is_held,
     misfits,
+    read_config,
     refuse_unknown_format,
     unreadable,
     write_whole,
@@ -141,10 +142,7 @@ class RunRecord:
     @cached_property
     def config(self) -> RunConfig:
         """The configuration with which the run was started."""
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's, where it is there: ten times faster
-        config, origin = self._read(CONFIG, partial(yaml.load, Loader=loader)), self.origin
-        if wrong := no_data(config):
-            raise UserError([replace(problem, key=str(self.directory / problem.key)) for problem in wrong])
+        config, origin = read_config(self.directory / CONFIG), self.origin
         noted = {name: origin.get(name, kind()) for name, kind in NOTES.items()}
         if odd := [name for name, kind in NOTES.items() if not isinstance(noted[name], kind)]:
             raise unreadable(self.directory / ORIGIN, f"its {odd[0]} are none")
@@ -201,7 +199,7 @@ class RunRecord:
         """Return what a file of the record holds; a UserError names the file that cannot be read."""
         try:
             return parse((self.directory / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise unreadable(self.directory / name, f"{error}".partition("\n")[0]) from error
 
     @property
@@ -255,7 +253,7 @@ class RunRecord:
         held = self._lock
         self.hold(seconds=0.0)
         names = [RESULT, STOP, ERROR]
-        names += [POINTS, LAST, BEST] if anew else []
+        names += [POINTS, STEPS, LAST, BEST] if anew else []
         for name in names:
             (self.directory / name).unlink(missing_ok=True)
         if self._lock and not held:

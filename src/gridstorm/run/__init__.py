@@ -1,10 +1,22 @@
 """One run: build, train, test, record."""
 
 import gridstorm.module  # isort: skip  # first: it imports Lightning in less time
-from gridstorm.run.curve import curve_for, epoch_seed
+from gridstorm.run.curve import curve_for, draw_on, drawn, epoch_seed
 from gridstorm.run.process import threads
 from gridstorm.run.rerun import rerun
 from gridstorm.run.result import conclude
 from gridstorm.run.run import begin, run, train, tried_out
 
-__all__ = ["begin", "conclude", "curve_for", "epoch_seed", "rerun", "run", "threads", "train", "tried_out"]
+__all__ = [
+    "begin",
+    "conclude",
+    "curve_for",
+    "draw_on",
+    "drawn",
+    "epoch_seed",
+    "rerun",
+    "run",
+    "threads",
+    "train",
+    "tried_out",
+]

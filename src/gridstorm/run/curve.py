@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 from gridstorm.config import RunConfig
 from gridstorm.module import Module, learning_rates, restart_loader
 from gridstorm.objects import ends_an_epoch, is_plain
-from gridstorm.record import RunRecord, best_name
+from gridstorm.record import RunRecord, StepFile, best_name
 
 
 @runtime_checkable
@@ -31,6 +31,9 @@ class Measuring(Protocol):
 
     def recent(self) -> dict[str, float]:
         """Return the training metrics since it was asked last."""
+
+    def losses(self) -> list[float]:
+        """Return the training loss of each batch of this epoch."""
 
 
 class Curve(pl.Callback):
@@ -73,6 +76,9 @@ class Curve(pl.Callback):
         self._validated: dict[str, float] = {}
         self._score: float | None = None  # of this epoch
         self._seen: dict[str, torch.Tensor] = {}
+        self._steps: StepFile | None = None
+        self._losses: list[torch.Tensor] = []  # of this epoch, of a module that does not measure by itself
+        self._first = 0  # the batch that the first of them is of
         self._measures = self._counts = self._resumed = self._loaded = False
         self._drawn: dict[str, Any] | None = (
             None  # where the random numbers were, of a run that goes on within an epoch
@@ -90,6 +96,9 @@ class Curve(pl.Callback):
             draw_on(self._drawn)
         if self._loaded and any(isinstance(callback, BaseFinetuning) for callback in trainer.callbacks):  # type: ignore[attr-defined]
             unfreeze(trainer.optimizers)
+        if trainer.is_global_zero:
+            self._steps = StepFile(self.record.directory, trainer.max_epochs or 1)
+            self._steps.begin(trainer.current_epoch)
         self._look(trainer, trainer.current_epoch)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -125,6 +134,9 @@ class Curve(pl.Callback):
         """Count the samples, and log a point within a long epoch."""
         size = len(batch[0]) if self._counts else batch_size(batch)
         self.progress["samples"] += size * trainer.world_size
+        if not self._measures and isinstance(outputs, dict) and isinstance(outputs.get("loss"), torch.Tensor):
+            self._first = self._first if self._losses else batch_idx
+            self._losses.append(outputs["loss"].detach())
         if self.is_point(trainer) and not trainer.is_last_batch:
             self.log_step(trainer, pl_module)
 
@@ -145,6 +157,7 @@ class Curve(pl.Callback):
         """
         if not self._measures:
             return
+        self._write_steps(trainer, pl_module.losses())  # type: ignore[operator]  # it is Measuring
         whole = self._measured(pl_module, "train")
         self.diverged = not math.isfinite(whole.get("train/loss", 0.0))
         if self.diverged:
@@ -158,6 +171,11 @@ class Curve(pl.Callback):
 
     def after_epoch(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Do the same for a module that logged by `self.log`, whose values are written already."""
+        losses = [loss for loss in self._losses if loss.numel() == 1]
+        self._write_steps(
+            trainer, torch.stack([*map(torch.Tensor.flatten, losses)]).flatten().tolist() if losses else []
+        )
+        self._losses = []
         fresh = self._fresh(trainer)
         self.diverged = any(not math.isfinite(value) for name, value in fresh.items() if self._is_training_loss(name))
         if self.diverged:
@@ -166,6 +184,11 @@ class Curve(pl.Callback):
         self._log(trainer, pl_module, {**self.step_info, **self._best()})
         self._score = None
         self._look(trainer, trainer.current_epoch + 1)
+
+    def _write_steps(self, trainer: pl.Trainer, losses: Sequence[float]) -> None:
+        """Write the losses of an epoch's steps, of which a curve at points of the epoch says too little."""
+        if self._steps and losses:
+            self._steps.add(trainer.current_epoch + 1, losses, 0 if self._measures else self._first)
 
     def after_validation(self, trainer: pl.Trainer) -> None:
         """Take up the score of a validation within an epoch."""

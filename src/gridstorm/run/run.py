@@ -5,6 +5,7 @@ import shlex
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import Logger
 
-from gridstorm.config import CONFIG, RunConfig
+from gridstorm.config import CONFIG, RunConfig, checked_again
 from gridstorm.error import Problem, RunFailed, UserError, is_silent, refused, said, say, status
 from gridstorm.module import Module, Recorder
 from gridstorm.objects import (
@@ -91,7 +92,7 @@ def resume(asked: RunConfig) -> RunRecord | None:
     if [text for text in asked.overrides if not text.startswith("resume=")]:
         config, begin_from = longer(asked, record, as_started(record))
         return train(config, begin_from)
-    config = as_started(record)
+    config = as_started(record, asked)
     if record.result and record.result.status in (Status.DONE, Status.DIVERGED):
         say(f"{record.directory} is over already.")
         say(closing(record, record.result))
@@ -99,13 +100,18 @@ def resume(asked: RunConfig) -> RunRecord | None:
     return train(config, lambda: record)
 
 
-def as_started(record: RunRecord) -> RunConfig:
+def as_started(record: RunRecord, asked: RunConfig | None = None) -> RunConfig:
     """Return the configuration of a record, checked as if it came from someone else.
+
+    Args:
+        record: Of a run.
+        asked: What was asked for now, where that holds the objects that the run was started with.
 
     Raises:
         UserError: Something is wrong with it, or it is not that with which the run was started.
     """
-    config, origin = record.checked_config, record.origin
+    objects, origin = asked.objects if asked else {}, record.origin
+    config = checked_again(replace(record.config, objects=objects)) if objects else record.checked_config
     if origin.get("format", 0) and origin.get("signature") != config.signature:
         fact = "This is not the configuration with which the run was started, or a file that it names has changed."
         raise UserError([Problem(str(record.directory / CONFIG), fact, "Restore it, or start a new run.")])
@@ -146,10 +152,8 @@ def _train(
     profile_in(trainer, record)
     if first:
         begin(config, record, trainer, data, alone)
-    if first and alone and record.fresh and values["name"] not in (None, record.directory.name):
-        say(f"{values['name']} is taken: this run is {record.directory.name}.")
     if first and alone:
-        say(card(config, network, notes(config, network, data, left_out, record.directory)), end="\n\n")
+        said_first(config, record, card(config, network, notes(config, network, data, left_out, record.directory)))
     try:
         introduce(config, record, loggers if first else [])
         fit(trainer, module, data, curve, alone)
@@ -158,6 +162,9 @@ def _train(
         if first:
             finish(loggers, trainer.global_step, tested)
         result = conclude(config, curve, module, data, tested, early, alerts) if first else None
+    except (KeyboardInterrupt, SystemExit):
+        record.close()
+        raise
     except Exception as error:
         with suppress(Exception):  # what failed is told below
             close(loggers)
@@ -168,12 +175,20 @@ def _train(
             record.write(ERROR, traceback.format_exc())
             record.finish(outcome(config, curve, module, Status.FAILED, said(error), alerts))
         if alone:
+            record.close()
             place = f"The whole traceback is in {record.directory / ERROR}"
             raise RunFailed(f"The run failed: {said(error)}{where(error)}.\n{place}") from error
         raise
     if result and alone:
         say(closing(record, result))
     return record if first else None
+
+
+def said_first(config: RunConfig, record: RunRecord, introduction: str) -> None:
+    """Say what a run is before it trains, and its name where that is another one than asked for."""
+    if record.fresh and config.values["name"] not in (None, record.directory.name):
+        say(f"{config.values['name']} is taken: this run is {record.directory.name}.")
+    say(introduction, end="\n\n")
 
 
 def _loggers(config: RunConfig, record: RunRecord) -> list[Logger]:

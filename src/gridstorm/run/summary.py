@@ -67,10 +67,11 @@ def _of_ones_own(config: RunConfig) -> Iterator[str]:
 
 def _other_defaults(config: RunConfig, own: Path | None) -> Iterator[str]:
     """Yield what an upgrade, or an edited file, has changed since the last run of the same command."""
-    before = latest(Path(config.values["output_dir"]), config, own)
-    if before and not config.values.get("parent") and (changed := defaults_differ(before.config, config)):
-        more = f" and {len(changed) - MANY} more" if len(changed) > MANY else ""
-        yield f"Other defaults than in {before.directory}: {'; '.join(changed[:MANY])}{more}"
+    with suppress(Exception):  # of a record that is damaged, which is no matter of this run
+        before = latest(Path(config.values["output_dir"]), config, own)
+        if before and not config.values.get("parent") and (changed := defaults_differ(before.config, config)):
+            more = f" and {len(changed) - MANY} more" if len(changed) > MANY else ""
+            yield f"Other defaults than in {before.directory}: {'; '.join(changed[:MANY])}{more}"
 
 
 def notes(

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from gridstorm.config import Point, RunConfig
@@ -66,7 +67,9 @@ def other_defaults(known: Sequence[KnownRun], trials: Sequence[Trial]) -> str:
     there = {run.signature for run in known}
     for run in (run for run in known if run.signature not in signatures):
         config = planned.get(_point(run.trial["values"], run.trial["seed"]))
-        if config and config.signature not in there and (changed := defaults_differ(run.record.config, config)):
+        with suppress(UserError):  # of a record that is damaged
+            if not config or config.signature in there or not (changed := defaults_differ(run.record.config, config)):
+                continue
             return f"Other defaults than in {run.record.directory}: {'; '.join(changed)}. Such runs are trained anew."
     return ""
 

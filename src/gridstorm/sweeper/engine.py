@@ -29,7 +29,7 @@ from gridstorm.report import Display
 from gridstorm.sweeper import job
 from gridstorm.sweeper.grouping import Fusing, Queued
 from gridstorm.sweeper.queue import TrialQueue
-from gridstorm.target import project, within
+from gridstorm.target import at_work, within
 
 MANIFEST_SECONDS = 1.0
 POLL_SECONDS = 0.2
@@ -106,7 +106,7 @@ class Engine:
             if ready:
                 directories = [str(record.directory) for _, record in ready]
                 planned = [run.config.signature for (_, run), _ in ready]
-                self.busy[self.launcher.submit(within, project(), job.carry_out, directories, planned)] = Launch(
+                self.busy[self.launcher.submit(within, at_work(), job.carry_out, directories, planned)] = Launch(
                     [pair for pair, _ in ready]
                 )
 

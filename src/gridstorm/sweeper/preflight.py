@@ -15,7 +15,7 @@ from gridstorm.report import table
 from gridstorm.sweeper import tryout
 from gridstorm.sweeper.estimate import Estimate, pace
 from gridstorm.sweeper.grouping import Fusing
-from gridstorm.target import project, within
+from gridstorm.target import at_work, within
 
 SHAPELESS = (
     "seed",
@@ -67,7 +67,7 @@ class Preflight:
         self._built |= {key: Built(**built) for key, built in answers.items()}
 
     def _submit(self, question: Callable[[Any], Any], about: Any) -> "Future[Any]":
-        return self.launcher.submit(within, project(), question, about)
+        return self.launcher.submit(within, at_work(), question, about)
 
     def _answers(self, question: Callable[[Any], Any], about: Iterable[Any]) -> list[Any]:
         """Ask workers the same of several things, once more where a process died; return what they answer.

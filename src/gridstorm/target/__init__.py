@@ -2,10 +2,11 @@
 
 from gridstorm.target.annotation import accepts, describe, kind, literals, of_values, shown, written
 from gridstorm.target.build import build, where
-from gridstorm.target.definition import refresh, remembered, source_file
+from gridstorm.target.definition import refresh, remembered, source_file, source_text
 from gridstorm.target.dependency import foreign_import, own_modules
 from gridstorm.target.project import (
     Project,
+    at_work,
     command,
     entered,
     own_packages,
@@ -24,6 +25,7 @@ __all__ = [
     "Target",
     "accepts",
     "as_installed",
+    "at_work",
     "build",
     "command",
     "describe",
@@ -45,6 +47,7 @@ __all__ = [
     "shown",
     "shown_path",
     "source_file",
+    "source_text",
     "targets",
     "where",
     "within",

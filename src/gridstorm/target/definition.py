@@ -2,6 +2,7 @@
 
 import ast
 import re
+import tokenize
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
@@ -102,9 +103,10 @@ def source_file(module: str) -> Path | None:
     for name in rest:
         places = [place for folder in folders for place in (folder / name / "__init__.py", folder / f"{name}.py")]
         file = next((place for place in places if place.is_file()), None)
-        if file is None:
-            return None
-        folders = [file.parent] if file.name == "__init__.py" else []
+        if file is None:  # a folder without an __init__.py is a package too
+            folders = [folder / name for folder in folders if (folder / name).is_dir()]
+        else:
+            folders = [file.parent] if file.name == "__init__.py" else []
     return file
 
 
@@ -182,7 +184,16 @@ def _text(module: str) -> str:
     if place is None:
         return ""
     _read[place] = _state(place)
-    return place.read_text(encoding="utf-8", errors="replace")
+    return source_text(place)
+
+
+def source_text(file: Path) -> str:
+    """Return a source in the encoding that it says it has."""
+    try:
+        with tokenize.open(file) as opened:
+            return opened.read()
+    except (SyntaxError, UnicodeDecodeError):
+        return file.read_text(encoding="utf-8", errors="replace")
 
 
 @remembered

@@ -1,7 +1,6 @@
 """Which modules a module imports, and those import in turn: read from their sources, without importing them."""
 
 import ast
-import sys
 import sysconfig
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -58,11 +57,11 @@ def _installed(node: ast.Import | ast.ImportFrom) -> ast.Import | ast.ImportFrom
 
 def _is_own(module: str) -> bool:
     top = module.partition(".")[0]
-    if top in LIBRARIES or top in sys.stdlib_module_names:
-        return False
     file = source_file(module)
+    if top in LIBRARIES or file is None or {"site-packages", "dist-packages"} & {*file.parts}:
+        return False
     installed = {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    return file is not None and not any(file.is_relative_to(folder) for folder in installed)
+    return not any(file.is_relative_to(folder) for folder in installed)
 
 
 def _imported(module: str) -> Iterator[str]:
@@ -74,12 +73,37 @@ def _imported(module: str) -> Iterator[str]:
                 yield from _with_packages(alias.name)
         elif isinstance(node, ast.ImportFrom):
             origin = statement_origin(module, node)
-            for alias in node.names:
-                yield from _with_packages(f"{origin}.{alias.name}")  # a module, or a name in the one above it
+            names = [alias.name for alias in node.names]
+            for name in _listed(origin) if names == ["*"] else names:
+                yield from _with_packages(f"{origin}.{name}")  # a module, or a name in the one above it
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in (
+            "import_module",
+            "__import__",
+        ):
+            yield from _called(module, node)
+
+
+def _called(module: str, node: ast.Call) -> Iterator[str]:
+    """Yield what a call imports that is told a name, such as `import_module(".layer", __package__)`."""
+    name = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
+    if isinstance(name, str) and name.strip("."):
+        level = len(name) - len(name.lstrip("."))
+        origin = statement_origin(module, ast.ImportFrom(name.lstrip("."), [], level)) if level else name
+        yield from _with_packages(origin)
+
+
+def _listed(module: str) -> list[str]:
+    """Return what `from module import *` may import: a package's `__all__` can name modules."""
+    for node in syntax_tree(module).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            values = getattr(node.value, "elts", ())
+            return ["__init__", *(str(value.value) for value in values if isinstance(value, ast.Constant))]
+    return ["__init__"]
 
 
 def _with_packages(module: str) -> Iterator[str]:
     """Yield what importing a module runs: the packages above it, and itself, as far as they have a source."""
     parts = module.split(".")
+    parts = parts[:-1] if parts[-1] == "__init__" else parts
     names = (".".join(parts[:length]) for length in range(1, len(parts) + 1))
     yield from (name for name in names if all(map(str.isidentifier, name.split("."))) and source_file(name))

@@ -5,7 +5,7 @@ import shlex
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -93,6 +93,11 @@ def own_packages() -> tuple[str, ...]:
     return tuple(f"{name}." for name in (*names, *project().allow) if name)
 
 
+def at_work() -> Project:
+    """Return the project with all that is allowed, for a process that may have been started before that was so."""
+    return replace(project(), allow=tuple(name.removesuffix(".") for name in own_packages()))
+
+
 def command(arguments: str) -> str:
     """Return a command line that trains, beginning with the door that was used."""
     return f"{project().door} {arguments}".rstrip()
@@ -115,5 +120,8 @@ def how_to_install(package: str) -> str:
 
 def shown_path(path: Path) -> str:
     """Return a path as it is typed from the working directory, absolute where it is not below it."""
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except OSError:  # it was removed
+        return str(path)
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -1,12 +1,13 @@
 """Whether a file of configurations can be read: said with the file and its line, before Hydra reads it."""
 
 import codecs
+import re
 from pathlib import Path
 
 import yaml
 
 NODES = 100_000  # of a file with its aliases unfolded, more than any configuration has
-BYTES = 1_000_000
+BYTES, DEEPEST = 1_000_000, 200
 
 
 def unreadable_yaml(file: Path) -> tuple[str, str] | None:
@@ -30,6 +31,8 @@ def unreadable_yaml(file: Path) -> tuple[str, str] | None:
 
 
 def _unreadable_text(file: Path, text: str) -> tuple[str, str] | None:
+    if _depth(text) > DEEPEST:  # the parser recurses, and would end the process
+        return f"{file}: It is nested more than {DEEPEST} deep.", "Write out what it is to set."
     if not text.strip():
         return f"{file} is empty.", "Write what it is to set, or name another."
     try:
@@ -45,6 +48,16 @@ def _unreadable_text(file: Path, text: str) -> tuple[str, str] | None:
     if root is not None and _unfolded(root, {}) > NODES:
         return f"{file}: Its aliases unfold to more than {NODES:,} values.", "Write out what it is to set."
     return None
+
+
+def _depth(text: str) -> int:
+    """Return how deep a text may be nested, by its brackets, its margins and lists in lists; in quotes too."""
+    depth = deepest = 0
+    for bracket in re.findall(r"[][{}]", text):
+        depth = depth + 1 if bracket in "[{" else max(depth - 1, 0)
+        deepest = max(deepest, depth)
+    margins = (len(margin) for margin in re.findall(r"^[ ]*(?:[-?] +)*", text, re.MULTILINE))
+    return max(deepest, max(margins, default=0) // 2)
 
 
 def _unfolded(node: yaml.Node, sizes: dict[int, int]) -> int:
