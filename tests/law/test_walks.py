@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pages import WALKS, Walk, masked
+from pages import BLOCK, WALKS, Walk, masked
 
 
 @pytest.mark.slow
@@ -14,3 +14,13 @@ def test_every_walk_of_the_docs_is_followed(walk: Walk, tmp_path: Path) -> None:
     assert steps
     for command, shown, now in steps:
         assert masked(now) == masked(shown), command
+
+
+def test_a_project_of_the_usual_template_moves_with_few_lines_of_yaml() -> None:
+    walk, written = WALKS[0], 0
+    for block in BLOCK.finditer(walk.text()):
+        if str(block["file"]).endswith(".yaml"):
+            file = (walk.begin or Path()) / str(block["file"]).replace("conf/", "configs/")
+            before = {line.strip() for line in file.read_text().splitlines()} if file.is_file() else set()
+            written += len([line for line in block["text"].splitlines() if line.strip() not in before])
+    assert 10 < written < 30
