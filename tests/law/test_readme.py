@@ -19,6 +19,7 @@ MARK = "## The files\n"
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2400)  # commands of a whole page, on a machine that may be busy
 def test_every_command_prints_what_the_readme_shows(tmp_path: Path) -> None:
     where = Walk(README, clone=True).prepared(tmp_path)
     steps = [step for page in CLONE for step in Walk(page, scripts=False).steps(where)]

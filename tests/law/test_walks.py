@@ -8,6 +8,7 @@ from pages import BLOCK, WALKS, Walk, masked
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2400)  # commands of a whole page, on a machine that may be busy
 @pytest.mark.parametrize("walk", WALKS, ids=str)
 def test_every_walk_of_the_docs_is_followed(walk: Walk, tmp_path: Path) -> None:
     steps = [*walk.steps(walk.prepared(tmp_path))]
