@@ -1,12 +1,8 @@
 """Gridstorm from Python: one call after another, errors, threads, objects, and a process that is left as it was."""
 
-import contextlib
-import importlib
-import json
 import logging
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +14,6 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as pl
 import torch
-import yaml
 from hydra import compose as hydras
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -211,33 +206,6 @@ def test_a_configuration_that_was_changed_by_hand_is_checked_again() -> None:
         train(config)
 
 
-@pytest.mark.parametrize(("name", "key", "value"), [
-    ("origin.json", "origins", []), ("origin.json", "choices", 3), ("result.json", "metrics", {"a": "<b>"}),
-    ("config.yaml", "data", None), ("config.yaml", "trainer", "<script>"),
-])  # fmt: skip
-def test_a_record_of_anything_is_shown_or_refused_in_words(
-    trained: Path, tmp_path: Path, name: str, key: str, value: object
-) -> None:
-    run = shutil.copytree(trained / "first", tmp_path / "copy")
-    content = yaml.safe_load((run / name).read_text())
-    (run / name).write_text(json.dumps({**content, key: value}))
-    with contextlib.suppress(UserError):
-        shown = Run(run)._repr_html_() + repr(Run(run))
-        assert "<script>" not in shown and "<b>" not in shown
-    with contextlib.suppress(UserError):
-        Run(run).model()
-
-
-@pytest.mark.parametrize(("key", "value"), [("values", [1]), ("seed", "x"), ("number", None)])
-def test_a_sweep_of_anything_is_refused_in_words(trained: Path, tmp_path: Path, key: str, value: object) -> None:
-    grid = shutil.copytree(trained / "grid", tmp_path / "copy")
-    file = next(grid.glob("01*")) / "origin.json"
-    origin = json.loads(file.read_text())
-    file.write_text(json.dumps({**origin, "trial": {**origin["trial"], key: value}}))
-    with pytest.raises(UserError, match="A record is damaged"):
-        Sweep(grid)
-
-
 def test_a_lightning_module_is_trained_by_its_own_step() -> None:
     run = train(compose(*SHORT, "name=whole"), model=Whole())
     assert run.status == "done"
@@ -336,26 +304,6 @@ def test_importing_it_loads_nothing_and_composing_no_torch() -> None:
     assert subprocess.check_output([sys.executable, "-c", words], text=True) == "set()\n"
 
 
-def test_a_module_that_was_edited_after_its_import_is_warned_of(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    package = tmp_path / "edited_here"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    net = "from torch import nn\n\n\nclass Net(nn.Module):\n    pass\n"
-    (package / "net.py").write_text(net)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setenv("GRIDSTORM_ALLOW", "edited_here")
-    with pytest.raises(UserError, match=r"edited_here\.later has no class Later|edited_here has no module later"):
-        compose("model=edited_here.later.Later")
-    (package / "later.py").write_text(net.replace("Net", "Later"))
-    compose("model=edited_here.later.Later", "model=edited_here.net.Net")
-    importlib.import_module("edited_here.net")
-    (package / "net.py").write_text(f"{net}    # changed\n")
-    with pytest.warns(RuntimeWarning, match=r"net\.py has changed since it was imported here"):
-        compose("model=edited_here.net.Net")
-
-
 def test_weights_that_are_given_decide_the_signature_and_a_changed_configuration_has_one_of_its_own() -> None:
     config, first, second = compose(*SHORT), Net(), Net()
     signatures = [train(config, model=net).result.signature for net in (first, first, second)]  # type: ignore[union-attr]
@@ -404,16 +352,3 @@ def test_threads_may_compose_and_hydras_own_sources_are_left() -> None:
         assert len([*pool.map(lambda lr: compose(f"optimizer.lr={lr}"), (0.1, 0.2, 0.3, 0.4))]) == 4
     assert dict(SourcesRegistry.instance().types) == before
     assert GlobalHydra.instance().hydra is None
-
-
-def test_a_damaged_record_of_the_same_command_costs_no_run() -> None:
-    train(compose(*SHORT, "name=old"))
-    file = Path("outputs/old/origin.json")
-    file.write_text(json.dumps({**json.loads(file.read_text()), "overrides": [1]}))
-    train(compose(*SHORT, "name=new"), verbose=True)
-    nine = ((number, ", ".join([f"*a{number - 1}"] * 9)) for number in range(1, 10))
-    bomb = "a0: &a0 [x]\n" + "".join(f"a{number}: &a{number} [{others}]\n" for number, others in nine)
-    for text in ("a: " + "[" * 100_000, "a: " + "- " * 100_000, bomb):
-        Path("outputs/new/config.yaml").write_text(text)
-        with pytest.raises(UserError):
-            Run("outputs/new").config  # noqa: B018

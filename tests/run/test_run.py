@@ -30,8 +30,8 @@ def test_the_record_holds_all_there_is_to_know(directory: Path, composed: Compos
     events = {name for name in files if name.startswith("events.out.tfevents.")}
     assert len(events) == 1
     assert files - events == {
-        ".lock", "config.yaml", "origin.json", "environment.json", "code.diff", "metrics.jsonl", "result.json",
-        "checkpoints/best.ckpt", "checkpoints/last.ckpt",
+        ".lock", "config.yaml", "origin.json", "environment.json", "code.diff", "metrics.jsonl", "steps.jsonl",
+        "result.json", "checkpoints/best.ckpt", "checkpoints/last.ckpt",
     }  # fmt: skip
     outcome = result(directory)
     assert outcome["status"] == "done"

@@ -143,8 +143,7 @@ def _train(
     left_out = tried_out(config, module, data)
     trainer = trainer_for(config, bar=alone and not is_silent())
     first = trainer.is_global_zero
-    record = open_record() if first else RunRecord(Path(os.environ[DIRECTORY_VARIABLE]))
-    os.environ[DIRECTORY_VARIABLE] = str(record.directory)
+    record = opened(open_record if first else None)
     curve = curve_for(config, record, module)
     attach(trainer, curve, module)
     loggers = _loggers(config, record)
@@ -182,6 +181,13 @@ def _train(
     if result and alone:
         say(closing(record, result))
     return record if first else None
+
+
+def opened(open_record: Callable[[], RunRecord] | None) -> RunRecord:
+    """Return the record of a run, which the first process of ddp makes and tells the others of."""
+    record = open_record() if open_record else RunRecord(Path(os.environ[DIRECTORY_VARIABLE]))
+    os.environ[DIRECTORY_VARIABLE] = str(record.directory)
+    return record
 
 
 def said_first(config: RunConfig, record: RunRecord, introduction: str) -> None:
