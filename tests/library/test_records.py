@@ -86,3 +86,26 @@ def test_a_module_that_was_edited_after_its_import_is_warned_of(
     (package / "net.py").write_text(f"{net}    # changed\n")
     with pytest.warns(RuntimeWarning, match=r"net\.py has changed since it was imported here"):
         compose("model=edited_here.net.Net")
+
+
+def test_a_package_that_the_project_allows_is_trained_swept_and_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GRIDSTORM_ALLOW", raising=False)
+    package = tmp_path / "allowed_here"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    text = "from torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+    text += (
+        "        self.layer = nn.Linear(64, 10)\n\n    def forward(self, x):\n        return self.layer(x.flatten(1))\n"
+    )
+    (package / "net.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    texts = ("model=allowed_here.net.Net", *SHORT)
+    with pytest.raises(UserError, match="If you trust allowed_here"):
+        compose(*texts)
+    (tmp_path / "pyproject.toml").write_text('[tool.gridstorm]\nallow = ["allowed_here"]\n')
+    run = train(compose(*texts, "name=own"))
+    assert type(run.model()).__name__ == "Net"
+    assert len(sweep(*texts, "seed=0,1", "launcher=in_process").trials[0].runs) == 2
+    assert train(compose("resume=outputs/own")).status == "done"

@@ -72,9 +72,9 @@ def train(
     if config.values["explain"]:
         fact = "It trains nothing, and there would be no run to return."
         raise UserError([Problem("explain=true", fact, "Leave it out; the configuration is compose(...).values.")])
-    config = _with_objects(
-        checked_again(replace(config, values=deepcopy(config.values))), {"model": model, "data": data}
-    )
+    with composing():  # a user may have changed its values since
+        config = checked_again(replace(config, values=deepcopy(config.values)))
+    config = _with_objects(config, {"model": model, "data": data})
     with training(verbose):
         from gridstorm.run import run
 
