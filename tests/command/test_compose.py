@@ -209,3 +209,21 @@ def test_a_preset_brings_along_the_preset_that_it_stands_on(presets: Remembering
 def test_a_choice_of_your_own_folder_says_so(presets: Remembering) -> None:
     assert composed("model=mine", loader=presets).origins["model.width"] == "choice model=mine"
     assert composed("model=mine", "experiment=plain", loader=presets).origins["model.width"] == "preset plain"
+
+
+def test_a_preset_wins_over_what_a_projects_own_configuration_chooses_and_sets(tmp_path: Path) -> None:
+    own = "defaults:\n  - gridstorm\n  - override model: mine\n  - _self_\noptimizer:\n  lr: 0.7\nseed: 5\n"
+    loader = written(tmp_path, {**PRESETS, "own.yaml": own})
+
+    def in_project(*overrides: str) -> RunConfig:
+        return compose(Overrides(loader, "own", overrides)).run
+
+    assert in_project().values["model"]["width"] == 9
+    one = in_project("experiment=wide")
+    assert (one.choices["model"], one.origins["model.width"]) == ("cnn", "preset wide: model=cnn")
+    assert (one.values["optimizer"]["lr"], one.origins["optimizer.lr"]) == (0.05, "preset wide")
+    assert (one.values["seed"], one.choices["experiment"]) == (3, "wide")
+    by_hand = in_project("experiment=wide", "model=mine", "optimizer.lr=0.1")
+    assert (by_hand.choices["model"], by_hand.values["optimizer"]["lr"]) == ("mine", 0.1)
+    two = in_project("experiment=[wide,plain]")
+    assert (two.choices["model"], two.values["model"]["width"]) == ("cnn", 99)

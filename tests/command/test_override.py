@@ -182,9 +182,7 @@ def test_what_is_wrong_in_a_file_is_said_with_the_file(files: Path) -> None:
     assert problems("model=mine", loader=loader) == [
         "model.depth=two (choice model=mine): It must be a whole number, and this is text. Try model.depth=2."
     ]
-    assert problems("experiment=forgot", loader=loader) == [
-        "experiment: Unknown key. Begin the preset's file with # @package _global_."
-    ]
+    assert problems("experiment=forgot", loader=loader) == []  # a preset found by its name sets the run's keys
     assert problems("model=whole", loader=loader) == [
         "model._partial_: It must be true: the run completes it. Write ++model._partial_=true."
     ]

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from gridstorm.command.compose import Composition, compose
 from gridstorm.command.door import Door
 from gridstorm.command.hydra import Hydra, get_args_parser
+from gridstorm.command.origin import presets_last
 from gridstorm.command.override import FAILURES, OURS, Overrides, words
 from gridstorm.config import RunConfig
 from gridstorm.error import Problem, UserError, did_you_mean, exit_on_error, nobody_reads, status
@@ -117,7 +118,8 @@ def _show(door: Door, flags: argparse.Namespace) -> None:
 
 def _shown(compose_config: Callable[..., DictConfig], **options: Any) -> DictConfig:
     """Compose what is shown: without setting up its logging, which can name any code, and its help as it is typed."""
-    whole = compose_config(**{**options, "with_log_configuration": False})
+    quiet = {**options, "with_log_configuration": False}
+    whole = presets_last(lambda texts: compose_config(**{**quiet, "overrides": texts}), options["overrides"])
     whole.hydra.help.template = whole.hydra.help.template.replace(TYPED, command(""))
     return whole
 

@@ -11,8 +11,8 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from gridstorm.command.origin import origins
-from gridstorm.command.override import Overrides, folders, of_hydra
+from gridstorm.command.origin import folders, origins
+from gridstorm.command.override import Overrides, of_hydra
 from gridstorm.command.preset import PRESETS
 from gridstorm.config import (
     CONDITIONAL,

@@ -34,6 +34,7 @@ from gridstorm.command.hydra import (
     rounded,
     values_of,
 )  # fmt: skip
+from gridstorm.command.origin import folders, presets_last
 from gridstorm.command.preset import ENDING, PRESETS, problem
 from gridstorm.command.suggestion import misplaced_key
 from gridstorm.config import GROUPS, LISTS, NOT_A_SWEEP, OF_SWEEPS, as_written, leaves
@@ -260,7 +261,7 @@ class Overrides:
         return self._composed([text for text in texts if text not in alone])
 
     def _load(self, texts: list[str]) -> DictConfig:
-        return self.loader.load_configuration(self.config_name, texts, RunMode.RUN)
+        return presets_last(lambda texts: self.loader.load_configuration(self.config_name, texts, RunMode.RUN), texts)
 
     def _fails(self, texts: list[str]) -> Exception | None:
         try:
@@ -327,11 +328,6 @@ def unsearchable(value: Any) -> tuple[str, str] | None:
         if scheme not in ("file", "pkg", "") or (scheme != "pkg" and not Path(place).is_dir()):
             return f"There is no folder {place}.", AS_A_LIST[1]
     return None
-
-
-def folders(hydra: DictConfig) -> list[Path]:
-    """Return the folders in which Hydra looked for choices, the first wins."""
-    return [Path(source.path) for source in hydra.runtime.config_sources if source.schema == "file"]
 
 
 def words(key: str, error: Exception) -> Problem:
