@@ -213,6 +213,36 @@ def test_a_lightning_module_is_trained_by_its_own_step() -> None:
     assert isinstance(run.model(), Whole)
 
 
+class Unusual(Whole):
+    """One that logs a metric by a name of its own, and optimizes nothing."""
+
+    def validation_step(self, batch: list[torch.Tensor], _: int) -> None:
+        self.log("hits", (self.net(batch[0]).argmax(1) == batch[1]).float().mean())
+
+    def configure_optimizers(self) -> None:  # type: ignore[override]  # which Lightning accepts
+        return None
+
+
+@pytest.mark.filterwarnings("ignore:.*configure_optimizers.*returned.*None")
+def test_a_metric_that_an_object_logs_can_be_monitored() -> None:
+    run = train(compose("monitor=hits", "mode=max", *SHORT, model=Unusual()))
+    assert (run.status, run.result and run.result.monitor) == ("done", "hits")
+
+
+@pytest.mark.parametrize("override", ["loss=focal", "optimizer.lr=0.1", "metric=f1"])
+def test_what_a_lightning_module_does_not_take_is_refused(override: str) -> None:
+    with pytest.raises(UserError, match="Whole is a LightningModule that takes no"):
+        compose(override, model=Whole())
+    with pytest.raises(UserError, match="Whole is a LightningModule that takes no"):
+        train(compose(override), model=Whole())
+
+
+@pytest.mark.parametrize("call", [compose, sweep])
+def test_an_override_that_is_no_text_is_refused_in_words(call: Callable[[list[str]], object]) -> None:
+    with pytest.raises(UserError, match=rf"An override is a text, and this is list. Write gridstorm\.{call.__name__}"):
+        call(["model=cnn"])
+
+
 def test_a_run_that_raises_raises_its_cause_and_the_next_one_trains() -> None:
     class Broken(Net):
         def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -106,6 +106,13 @@ def test_help_listings_did_you_mean_and_types_know_its_choices(project: Path) ->
     assert searched.index(str(project / "conf")) < searched.index("gridstorm/conf")
 
 
+def test_a_configuration_by_another_name_is_not_passed_over_silently(project: Path) -> None:
+    (project / "conf" / "config.yaml").rename(project / "conf" / "configuration.yml")
+    done = train(project, "explain=true")
+    assert done.returncode == 2
+    assert "conf: There is no config.yaml in it. Rename configuration.yml, or write" in done.stderr
+
+
 @pytest.fixture(scope="module")
 def trained(written: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A copy of it in which a run was trained, and what that printed."""

@@ -1,7 +1,7 @@
 """A command line becomes a checked configuration: Hydra composes it, and all that is wrong is said at once."""
 
 from gridstorm.command.command_line import carry_out
-from gridstorm.command.compose import Composition, compose
+from gridstorm.command.compose import Composition, compose, ignored
 from gridstorm.command.door import Door, door_of
 from gridstorm.command.hydra import as_text, hydra_as_it_was
 from gridstorm.command.override import Overrides
@@ -23,5 +23,6 @@ __all__ = [
     "door_of",
     "fixed",
     "hydra_as_it_was",
+    "ignored",
     "pasted",
 ]

@@ -19,6 +19,7 @@ from gridstorm.config import (
     GROUPS,
     MAPPINGS,
     NOT_A_SWEEP,
+    OBJECT,
     OF_MODULES,
     OF_SWEEPS,
     RunConfig,
@@ -28,6 +29,7 @@ from gridstorm.config import (
     interpolated,
     leaves,
     left_out,
+    of_runs,
     plainly_written,
     resolved,
     told_once,
@@ -106,8 +108,12 @@ def _with(node: dict[str, Any], path: Sequence[str], value: Any) -> dict[str, An
     return None if rest and inner is None else {**node, first: inner}
 
 
-def compose(overrides: Overrides) -> Composition:
+def compose(overrides: Overrides, objects: Mapping[str, dict[str, Any]] | None = None) -> Composition:
     """Return what overrides compose to, checked once; of a sweep, its first corner, and all others checked.
+
+    Args:
+        overrides: Of a command line.
+        objects: Sections that stand for what Python gives as objects, in the place of those that are composed.
 
     Raises:
         UserError: An override is wrong, or a value of what they compose to; every problem is in it.
@@ -118,10 +124,13 @@ def compose(overrides: Overrides) -> Composition:
         fact = f"{overrides.config_name}.yaml has nothing of what every run needs, such as a trainer."
         problems.append(Problem("configuration", fact, "Begin its list of defaults with gridstorm, the base."))
     elif whole is not None:
+        for name, section in (objects or {}).items():
+            kept = of_runs(name, as_written(whole)[name] or {})
+            OmegaConf.update(whole, name, {**kept, **section}, merge=False, force_add=True)
         with _known_to_hydra(whole):
             for corner in overrides.corners(whole):
                 plain, wrong = _checked(without_hydra(corner), corner.hydra, overrides.unknown)
-                first, problems = first or plain, problems + wrong
+                first, problems = first or plain, problems + [one for one in wrong if one.path not in (objects or {})]
             problems += _of_a_sweep(first, whole) if not overrides.sweep and _has_preset(whole.hydra) else []
             problems += of_hydra(overrides.loader, whole.hydra)
             if not problems:
@@ -203,9 +212,14 @@ def _checked(
 def _of_no_use(plain: Mapping[str, Any], config: DictConfig, hydra: DictConfig) -> list[Problem]:
     """Return what sets a section that the model, a whole LightningModule, does not take: it would be ignored."""
     sections = {name: as_written(config).get(name) for name in left_out(plain)}
-    set_there = {key: origin for key, origin in _origins(sections, config, hydra).items() if origin != "default"}
+    return ignored(plain["model"], _origins(sections, config, hydra)) if sections else []
+
+
+def ignored(model: Mapping[str, Any], origins: Mapping[str, str]) -> list[Problem]:
+    """Return the problems of what was set in sections that a LightningModule does not take."""
+    set_there = {key: origin for key, origin in origins.items() if origin != "default"}
     first = {key.partition(".")[0]: (key, origin) for key, origin in reversed(set_there.items())}
-    name = str(plain["model"]["_target_"]).rpartition(".")[2] if sections else ""
+    name = str(model.get(OBJECT) or model["_target_"]).rpartition(".")[2]
     return [
         Problem(
             origin.removeprefix("choice ") if origin.startswith("choice") else key,

@@ -59,6 +59,8 @@ class Door:
         if name.removesuffix(".yaml") not in files and "/" not in name:
             key = f"--config-name {name}" if flags.config_name else f"config_name={name} of {self.source}"
             raise UserError([Problem(key, f"There is no {name}.yaml in {folders[0]}.", did_you_mean(name, files))])
+        if folder and not flags.config_name:
+            refuse_what_is_not_read(Path(folder), name)
         return hydra
 
     def _folder(self, flags: argparse.Namespace) -> str | None:
@@ -77,6 +79,15 @@ def refuse_what_is_no_folder(key: str, folder: Path) -> None:
     """Refuse a folder of configurations that is not there."""
     if not folder.is_dir():
         raise UserError([Problem(key, "There is no such directory.", "Name one that holds groups of choices.")])
+
+
+def refuse_what_is_not_read(folder: Path, name: str) -> None:
+    """Refuse a folder whose configuration has another name: Gridstorm's own would be trained in its place."""
+    if folder.is_dir() and not (folder / f"{name}.yaml").is_file():
+        others = sorted(file.name for file in folder.iterdir() if file.suffix in (".yaml", ".yml"))
+        if others:
+            remedy = f"Rename {others[0]}, or write --config-name {others[0].removesuffix('.yaml')}."
+            raise UserError([Problem(str(folder), f"There is no {name}.yaml in it.", remedy)])
 
 
 def door_of(function: Callable[..., Any]) -> Door:

@@ -90,7 +90,8 @@ def learning_rates(optimizer: Optimizer, number: int = 0) -> dict[str, float]:
     """
     of = f"/{number + 1}" if number else ""
     named = {f"lr{of}/{group['name']}": float(group["lr"]) for group in optimizer.param_groups if group.get("name")}
-    return {f"lr{of}": float(optimizer.param_groups[0]["lr"]), **named}
+    first = [group for group in optimizer.param_groups[:1] if "lr" in group]  # else nothing is
+    return {**{f"lr{of}": float(group["lr"]) for group in first}, **named}
 
 
 def stretched(scheduler: Any, make: Callable[..., Any], steps: Mapping[str, int], done: int) -> Any:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from gridstorm.config import RunConfig, leaves
+from gridstorm.config import OBJECT, RunConfig, leaves
 from gridstorm.record import COUNTERS
 from gridstorm.target import shown
 
@@ -24,6 +24,7 @@ def defaults_differ(first: RunConfig, second: RunConfig) -> list[str]:
     """Return what is another value in the second of two configurations, and was set on neither command line."""
     before, now = (dict(leaves(config.recipe)) for config in (first, second))
     other = [key for key in now if key in before and before[key] != now[key]]
+    other = [] if OBJECT in str((before, now)) else other  # what stands in the place of an object is no default
     told = {key for config in (first, second) for key in other if config.origins.get(key) == "command line"}
     return [f"{key} was {shown(before[key])}, and is {shown(now[key])}" for key in other if key not in told]
 
