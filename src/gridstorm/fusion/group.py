@@ -17,7 +17,7 @@ from gridstorm.fusion.ensemble import Ensemble
 from gridstorm.fusion.member import Column, Member, Meters
 from gridstorm.fusion.stack import adopt_groups, merged
 from gridstorm.module import Batch, LightModule, can_stop_early, learning_rates, loops_of
-from gridstorm.run import epoch_seed
+from gridstorm.run import Layers, epoch_seed
 
 SAVE_SECONDS = 2.0  # between two checkpoints of each run at least: what a group that is killed trains again
 SAVE_SHARE = 0.05  # of its time that a group may take to save
@@ -91,6 +91,7 @@ class Group(LightModule):
         self.whole = self.ensemble.whole  # registered: Lightning moves it to the device
         self.meters = {"train": Meters(), "val": Meters()}
         self._added = False
+        self._due: list[Member] = []  # whose layers are looked at in this step
         self._saved, self._pause = time.monotonic(), SAVE_SECONDS
 
     def configure_optimizers(self) -> Any:
@@ -166,9 +167,27 @@ class Group(LightModule):
             norms = self.ensemble.stack.gradients.norm(dim=1).tolist()
             for member, norm in zip(self.members, norms, strict=True):
                 member.curve.step_info = {**learning_rates(member.optimizer), "opt/grad_norm": norm}
+            self._due = [member for member in self.members if member.curve.layers_are_due()]
+            if self._due:
+                gradients = self.ensemble.stack.named_gradients
+                self.layers.before(self._weights(), [gradients.get(key) for key in self.layers.keys])
+
+    @property
+    def layers(self) -> Layers:
+        """What looks at the layers of all runs: they have the same ones."""
+        assert self.members[0].curve.layers is not None, "The training has not begun."
+        return self.members[0].curve.layers
+
+    def _weights(self) -> list[Tensor]:
+        stack = self.ensemble.stack
+        return [stack.parameters[key] if key in stack.parameters else stack.frozen[key] for key in self.layers.keys]
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Log a point within a long epoch."""
+        if self.layers.is_between:
+            for member, values in zip(self.members, self.layers.after(self._weights()), strict=True):
+                if member in self._due:
+                    member.curve.add_layers(self.trainer, values)
         point = self.members[0].curve.is_point(self.trainer) and not self.trainer.is_last_batch
         for member in self.members:
             member.curve.progress["samples"] += batch[0].shape[1]

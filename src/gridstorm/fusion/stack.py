@@ -90,6 +90,11 @@ class Stack:
             for name, tensor in chain(self.parameters.items(), self.frozen.items()):
                 own[name].data = tensor.detach()[number]
 
+    @property
+    def named_gradients(self) -> dict[str, Tensor]:
+        """The gradients of each trained parameter [K, *shape] by name."""
+        return {slot.name: view for slot, view in zip(self.slots, self.gradient_views, strict=True)}
+
     def keep(self, numbers: Sequence[int]) -> None:
         """Go on with these of the runs alone."""
         self.modules = [self.modules[number] for number in numbers]

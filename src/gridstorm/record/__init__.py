@@ -22,10 +22,11 @@ from gridstorm.record.file import (
     unreadable,
     write_whole,
 )
+from gridstorm.record.layer import LayerFile, layers
 from gridstorm.record.point import COUNTERS
 from gridstorm.record.result import Result, Status, best_name
 from gridstorm.record.run import RunRecord
-from gridstorm.record.step import StepFile
+from gridstorm.record.step import StepFile, steps
 from gridstorm.record.sweep import (
     KnownRun,
     SweepRecord,
@@ -63,6 +64,7 @@ __all__ = [
     "TABLE",
     "EventFile",
     "KnownRun",
+    "LayerFile",
     "Result",
     "RunRecord",
     "Status",
@@ -78,6 +80,7 @@ __all__ = [
     "environment",
     "first_curve",
     "latest",
+    "layers",
     "markdown",
     "no_link",
     "ranked",
@@ -85,6 +88,7 @@ __all__ = [
     "records",
     "reopen",
     "state",
+    "steps",
     "to_go",
     "trials_in",
     "uncommitted",

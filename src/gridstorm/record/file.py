@@ -17,6 +17,7 @@ ORIGIN, ENVIRONMENT, DIFFERENCE = "origin.json", "environment.json", "code.diff"
 LOGGERS = "loggers.json"  # which runs of a server a run is
 POINTS, RESULT, ERROR, OUTPUT, STOP = "metrics.jsonl", "result.json", "error.txt", "output.txt", "stop"
 STEPS = "steps.jsonl"  # the training loss of each step
+LAYERS = "layers.jsonl"  # what single steps did to each layer
 CHECKPOINTS, LAST, BEST = "checkpoints", "checkpoints/last.ckpt", "checkpoints/best.ckpt"
 AVERAGED = "checkpoints/averaged.ckpt"  # what stochastic weight averaging makes of a run, at its end
 PROFILE = "profile"  # how the files of a profiler end
@@ -27,8 +28,8 @@ TABLE, PRESET = "results.csv", "best.yaml"
 LOCK = ".lock"
 OF_SWEEPS = (MANIFEST, TABLE, PRESET, LOCK)
 OF_RUNS = (
-    CONFIG, ORIGIN, ENVIRONMENT, DIFFERENCE, POINTS, STEPS, RESULT, ERROR, OUTPUT, STOP, LOCK, CHECKPOINTS, LAST, BEST,
-    PARENT, AVERAGED, LOGGERS,
+    CONFIG, ORIGIN, ENVIRONMENT, DIFFERENCE, POINTS, STEPS, LAYERS, RESULT, ERROR, OUTPUT, STOP, LOCK, CHECKPOINTS,
+    LAST, BEST, PARENT, AVERAGED, LOGGERS,
 )  # fmt: skip
 FORMAT = 1  # of these files; none written means 0
 TEMPORARY = ".gridstorm-"

@@ -37,6 +37,7 @@ from gridstorm.record.file import (
     ERROR,
     FORMAT,
     LAST,
+    LAYERS,
     LOCK,
     ORIGIN,
     POINTS,
@@ -253,7 +254,7 @@ class RunRecord:
         held = self._lock
         self.hold(seconds=0.0)
         names = [RESULT, STOP, ERROR]
-        names += [POINTS, STEPS, LAST, BEST] if anew else []
+        names += [POINTS, STEPS, LAYERS, LAST, BEST] if anew else []
         for name in names:
             (self.directory / name).unlink(missing_ok=True)
         if self._lock and not held:

@@ -19,7 +19,8 @@ from torch.optim import Optimizer
 from gridstorm.config import RunConfig
 from gridstorm.module import Module, learning_rates, restart_loader
 from gridstorm.objects import ends_an_epoch, is_plain
-from gridstorm.record import RunRecord, StepFile, best_name
+from gridstorm.record import LayerFile, RunRecord, StepFile, best_name
+from gridstorm.run.layer import Layers
 
 
 @runtime_checkable
@@ -54,6 +55,7 @@ class Curve(pl.Callback):
         step_info: What the step before the next point was like: its learning rate and gradient norm.
         why: Why the run was asked to stop; None where it was not.
         diverged: Whether the training loss is no number any more.
+        layers: What looks at the layers before and after a step; None before training.
     """
 
     def __init__(
@@ -77,6 +79,8 @@ class Curve(pl.Callback):
         self._score: float | None = None  # of this epoch
         self._seen: dict[str, torch.Tensor] = {}
         self._steps: StepFile | None = None
+        self.layers: Layers | None = None
+        self._layer_file = LayerFile(record.directory)
         self._losses: list[torch.Tensor] = []  # of this epoch, of a module that does not measure by itself
         self._first = 0  # the batch that the first of them is of
         self._measures = self._counts = self._resumed = self._loaded = False
@@ -99,6 +103,8 @@ class Curve(pl.Callback):
         if trainer.is_global_zero:
             self._steps = StepFile(self.record.directory, trainer.max_epochs or 1)
             self._steps.begin(trainer.current_epoch)
+            self.layers = Layers(pl_module)
+            self._layer_file.begin(self.layers.names, trainer.global_step)
         self._look(trainer, trainer.current_epoch)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -127,6 +133,18 @@ class Curve(pl.Callback):
             number = trainer.optimizers.index(optimizer) if len(trainer.optimizers) > 1 else 0
             of = f"/{number + 1}" if number else ""
             self.step_info |= {**learning_rates(optimizer, number), f"opt/grad_norm{of}": norm}
+            if not number and self.layers_are_due():
+                weights = self._weights(pl_module)
+                slopes = [None if weight.grad is None else weight.grad[None] for weight in weights]
+                self.layers.before([weight[None] for weight in weights], slopes)  # type: ignore[union-attr]  # due
+
+    def layers_are_due(self) -> bool:
+        """Tell whether the layers are looked at in this step, one of those that are followed by a point."""
+        return self.layers is not None and self._layer_file.is_due()
+
+    def _weights(self, module: pl.LightningModule) -> list[torch.Tensor]:
+        named = dict(module.named_parameters())
+        return [named[key] for key in self.layers.keys] if self.layers else []
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -137,8 +155,14 @@ class Curve(pl.Callback):
         if not self._measures and isinstance(outputs, dict) and isinstance(outputs.get("loss"), torch.Tensor):
             self._first = self._first if self._losses else batch_idx
             self._losses.append(outputs["loss"].detach())
+        if self.layers is not None and self.layers.is_between:
+            self.add_layers(trainer, *self.layers.after([weight[None] for weight in self._weights(pl_module)]))
         if self.is_point(trainer) and not trainer.is_last_batch:
             self.log_step(trainer, pl_module)
+
+    def add_layers(self, trainer: pl.Trainer, values: dict[str, list[float]]) -> None:
+        """Write what a step did to each layer."""
+        self._layer_file.add(trainer.global_step, trainer.current_epoch + 1, values)
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take up the validation metrics; inside an epoch they are a point of the curves too."""
