@@ -53,6 +53,10 @@ def gridstorm(arguments: Sequence[str] | None = None) -> int:
     again = commands.add_parser("rerun", help="train a run's recipe again and say whether the numbers are the same")
     again.add_argument("directory", type=Path, help="the directory of a run")
     again.set_defaults(function=lambda namespace: rerun(namespace.directory))
+    judge = commands.add_parser("diagnose", help="say what curves say: of runs, Lightning's loggers, CSV files")
+    judge.add_argument("paths", nargs="+", type=Path, metavar="path", help="a run, a sweep, lightning_logs, a CSV file")
+    judge.add_argument("--json", action="store_true", help="for other tools")
+    judge.set_defaults(function=lambda namespace: diagnose(namespace.paths, namespace.json))
     with exit_on_error():
         names = [*commands.choices]
         if asked and not asked[0].startswith("-") and asked[0] not in names:
@@ -71,7 +75,7 @@ def train(asked: Sequence[str]) -> int:
     line = os.environ.get("COMP_LINE", "").split(" ", 2)
     if asked[0] == "-sc" and len(line) > 1 and "query=bash" in asked:
         if line[1] != TRAIN or len(line) == 2:
-            print(f"{TRAIN} new rerun")
+            print(f"{TRAIN} new rerun diagnose")
             return 0
         os.environ["COMP_LINE"] = " ".join([line[0], *line[2:]])
     carry_out(Door(typed, Path.cwd(), trained), asked[asked[0] == TRAIN :])
@@ -94,3 +98,11 @@ def rerun(directory: Path) -> int:
     from gridstorm.run import rerun
 
     return rerun(first)
+
+
+def diagnose(paths: Sequence[Path], as_json: bool) -> int:
+    """Say what the curves in files and folders say."""
+    from gridstorm.diagnosis import verdicts
+
+    print(verdicts(paths, as_json))
+    return 0

@@ -47,16 +47,16 @@ def read(file: Path) -> list[dict[str, str]]:
 
 def test_the_table_is_sorted_by_score_and_shows_swept_keys_only(tmp_path: Path) -> None:
     trials = [
-        trial(tmp_path, 1, {"optimizer": "adam"}, done(0.5)),
+        trial(tmp_path, 1, {"optimizer": "adam"}, done(0.5, findings=["overfitting", "saturated"])),
         trial(tmp_path, 2, {"optimizer": "sgd", "optimizer.momentum": 0.9}, done(0.25), done(0.35)),
         trial(tmp_path, 3, {"optimizer": "adam", "optimizer.lr": 0.1}, failed("ValueError: no")),
         Trial({"optimizer": "adam"}, [TrialRun(COMPOSED, 0)]),
     ]
     assert leaderboard(trials, "val/loss", "min").splitlines() == [
-        "     optimizer  optimizer.momentum  optimizer.lr  val/loss    epoch  seconds  status  run",
-        "  1  sgd        0.9                 -             0.3 ± 0.64  3      2.5      done    02-cell",
-        "  2  adam       -                   -             0.5         3      1.25     done    01-cell",
-        "  3  adam       -                   0.1           -           -      1.25     failed  03-cell",
+        "     optimizer  optimizer.momentum  optimizer.lr  val/loss    epoch  seconds  status  health       run",
+        "  1  sgd        0.9                 -             0.3 ± 0.64  3      2.5      done    -            02-cell",
+        "  2  adam       -                   -             0.5         3      1.25     done    overfitting  01-cell",
+        "  3  adam       -                   0.1           -           -      1.25     failed  -            03-cell",
     ]
     assert leaderboard(trials, "val/loss", "max").splitlines()[1].split()[1] == "adam"
 
@@ -102,8 +102,18 @@ def test_results_have_a_row_a_run_and_cells_of_their_types(tmp_path: Path) -> No
     ]
     best, first, second, bad = read(write_results(tmp_path, trials, "min"))
     assert [*best] == [
-        *("trial", "run", "seed", "status", "model.activation", "optimizer.lr", "model.depth", "optimizer.nesterov"),
-        *("optimizer.betas", "score", "mean", "half_interval", "best_epoch", "epochs", "seconds", "parameters"),
+        *("trial", "run", "seed", "status", "health", "model.activation", "optimizer.lr", "model.depth"),
+        *(
+            "optimizer.nesterov",
+            "optimizer.betas",
+            "score",
+            "mean",
+            "half_interval",
+            "best_epoch",
+            "epochs",
+            "seconds",
+            "parameters",
+        ),
         *("val/accuracy", "val/loss", "signature", "directory", "error"),
     ]
     assert {key: best[key] for key in point} == {

@@ -31,7 +31,7 @@ def test_the_record_holds_all_there_is_to_know(directory: Path, composed: Compos
     assert len(events) == 1
     assert files - events == {
         ".lock", "config.yaml", "origin.json", "environment.json", "code.diff", "metrics.jsonl", "steps.jsonl",
-        "layers.jsonl", "result.json", "checkpoints/best.ckpt", "checkpoints/last.ckpt",
+        "layers.jsonl", "findings.json", "result.json", "checkpoints/best.ckpt", "checkpoints/last.ckpt",
     }  # fmt: skip
     outcome = result(directory)
     assert outcome["status"] == "done"
@@ -133,13 +133,14 @@ def test_explain_prints_a_model_of_any_size_without_allocating_it(
     assert not list(tmp_path.iterdir())
 
 
-def test_the_card_and_the_last_three_lines_frame_a_run(train: Train, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_card_and_the_last_lines_frame_a_run(train: Train, capsys: pytest.CaptureFixture[str]) -> None:
     made = train(*SHORT)
     shown = capsys.readouterr().out
     assert shown.startswith("Hyperparameters: what you set\n")
     assert "Parameters: what training learns\n" in shown
-    best, record, look = shown.strip().splitlines()[-3:]
+    best, verdict, record, look = shown.strip().splitlines()[-4:]
     assert best.startswith("best val/loss ")
+    assert verdict.startswith("verdict still_improving: ") and verdict.endswith("(4 times as many).")
     assert record == f"record  {made}"
     assert look == f"look    tensorboard --logdir {made.parent}"
 
@@ -155,7 +156,7 @@ def test_a_diverged_run_says_so_and_is_over(train: Train, capsys: pytest.Capture
     made = train("optimizer=sgd", "optimizer.lr=1e12", "trainer.max_epochs=5")
     assert result(made)["status"] == "diverged"
     assert result(made)["epochs"] == 1
-    assert "try a smaller optimizer.lr" in capsys.readouterr().out
+    assert "verdict not_finite: the training loss is NaN or infinite from step" in capsys.readouterr().out
     assert rows(made)[-1]["train/loss"] is None
     json.loads((made / "metrics.jsonl").read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
 

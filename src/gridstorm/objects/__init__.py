@@ -3,7 +3,7 @@
 import gridstorm.module  # isort: skip  # first: it imports Lightning in less time
 from gridstorm.objects.build import made_by, module_for, network_for, profile_in, sketched, trained, trainer_for
 from gridstorm.objects.checkpoint import ends_an_epoch, is_plain, last_state, loaded
-from gridstorm.objects.data import fingerprint, prepared, unread
+from gridstorm.objects.data import fingerprint, prepared, told_of_targets, unread
 from gridstorm.objects.logger import HIDDEN, close, finish, introduce, loggers_for
 from gridstorm.objects.rehearsal import rehearse
 from gridstorm.objects.shape import num_batches, refuse_a_single_sample, try_one_batch
@@ -34,6 +34,7 @@ __all__ = [
     "refuse_a_single_sample",
     "rehearse",
     "sketched",
+    "told_of_targets",
     "trained",
     "trainer_for",
     "tried",

@@ -208,6 +208,34 @@ def _classes(data: Any) -> int | None:
     return None
 
 
+def told_of_targets(data: Any) -> dict[str, Any]:
+    """Return the number of training `samples` of a data set that is held in memory, and what is `trivial` to reach.
+
+    That is what the best constant prediction reaches: the cross entropy of the frequencies of classes, of several
+    labels the mean of theirs, and the variance of numbers; `loss` on the training targets, `val_loss` on those of
+    validation. Empty where the data do not say enough.
+    """
+    parts, task = getattr(data, "parts", None), getattr(data, "task", None)
+    targets = [parts[part][-1] for part in ("train", "val")] if isinstance(parts, dict) and len(parts) > 1 else []
+    if not targets or not all(isinstance(y, Tensor) and y.numel() for y in targets):
+        return {}
+    train, val = targets
+    found = {"loss": _constant_loss(task, train, train), "val_loss": _constant_loss(task, train, val)}
+    return {"samples": len(train), "trivial": {name: loss for name, loss in found.items() if loss is not None}}
+
+
+def _constant_loss(task: str | None, train: Tensor, y: Tensor) -> float | None:
+    """Return the loss on some targets of what is best to predict always on those of training."""
+    if task in ("classification", "language_modelling") and not y.is_floating_point():
+        size = int(max(train.max(), y.max())) + 1
+        shares, of_y = (torch.bincount(part.flatten(), minlength=size).double() / part.numel() for part in (train, y))
+        return float(-(of_y * shares.clamp(min=1 / train.numel()).log()).sum())
+    mean = train.double().mean(0)
+    if task == "multilabel":
+        return float(torch.nn.functional.binary_cross_entropy(mean.expand(y.shape), y.double()))
+    return float((y.double() - mean).square().mean()) if task == "regression" else None
+
+
 def fingerprint(config: RunConfig, data: Any) -> str:
     """Return the data module's name for its data, or one for the files that its section names; empty without any.
 

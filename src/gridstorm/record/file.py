@@ -9,7 +9,7 @@ from typing import IO, Any
 
 import yaml
 
-from gridstorm.config import CONFIG, MANIFEST, no_data, shapeless, unreadable_yaml
+from gridstorm.config import CONFIG, MANIFEST, is_file, no_data, shapeless, unreadable_yaml
 from gridstorm.error import Problem, UserError
 
 # Of a run.
@@ -17,6 +17,7 @@ ORIGIN, ENVIRONMENT, DIFFERENCE = "origin.json", "environment.json", "code.diff"
 LOGGERS = "loggers.json"  # which runs of a server a run is
 POINTS, RESULT, ERROR, OUTPUT, STOP = "metrics.jsonl", "result.json", "error.txt", "output.txt", "stop"
 STEPS = "steps.jsonl"  # the training loss of each step
+FINDINGS = "findings.json"  # what the curves say
 LAYERS = "layers.jsonl"  # what single steps did to each layer
 CHECKPOINTS, LAST, BEST = "checkpoints", "checkpoints/last.ckpt", "checkpoints/best.ckpt"
 AVERAGED = "checkpoints/averaged.ckpt"  # what stochastic weight averaging makes of a run, at its end
@@ -29,11 +30,16 @@ LOCK = ".lock"
 OF_SWEEPS = (MANIFEST, TABLE, PRESET, LOCK)
 OF_RUNS = (
     CONFIG, ORIGIN, ENVIRONMENT, DIFFERENCE, POINTS, STEPS, LAYERS, RESULT, ERROR, OUTPUT, STOP, LOCK, CHECKPOINTS,
-    LAST, BEST, PARENT, AVERAGED, LOGGERS,
+    LAST, BEST, PARENT, AVERAGED, LOGGERS, FINDINGS,
 )  # fmt: skip
 FORMAT = 1  # of these files; none written means 0
 TEMPORARY = ".gridstorm-"
 TRIAL = f"{TEMPORARY}trial-"  # begins the name of a directory that a sweep is about to give to a run
+
+
+def is_run(directory: Path) -> bool:
+    """Tell whether a directory is that of a run."""
+    return is_file(directory / CONFIG) and any(is_file(directory / name) for name in (ORIGIN, POINTS))
 
 
 def refuse_unknown_format(file: Path, content: Mapping[str, Any]) -> None:

@@ -46,6 +46,7 @@ class Result:
         error: What went wrong, in words.
         metrics: Those at the best score, and those of the test where there was one.
         warnings: What was warned of in the run.
+        findings: The names of what its curves say; none where nobody looked.
         made_by: Names of the code, the data and the build of torch.
     """
 
@@ -61,6 +62,7 @@ class Result:
     error: str | None = None
     metrics: dict[str, float | None] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
     made_by: dict[str, str] | None = None
 
     @classmethod
@@ -73,6 +75,8 @@ class Result:
             raise TypeError("What should be a number is none.")
         if not isinstance(result.metrics, dict) or not isinstance(result.warnings, list):
             raise TypeError("Its metrics or its warnings are none.")
+        if not isinstance(result.findings, list) or not all(isinstance(name, str) for name in result.findings):
+            raise TypeError("Its findings are none.")
         if not all(map(is_number, result.metrics.values())):
             raise TypeError("A metric is no number.")
         return result

@@ -35,6 +35,7 @@ from gridstorm.record.file import (
     CHECKPOINTS,
     ENVIRONMENT,
     ERROR,
+    FINDINGS,
     FORMAT,
     LAST,
     LAYERS,
@@ -253,7 +254,7 @@ class RunRecord:
         """
         held = self._lock
         self.hold(seconds=0.0)
-        names = [RESULT, STOP, ERROR]
+        names = [RESULT, STOP, ERROR, FINDINGS]
         names += [POINTS, STEPS, LAYERS, LAST, BEST] if anew else []
         for name in names:
             (self.directory / name).unlink(missing_ok=True)

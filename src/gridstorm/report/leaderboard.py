@@ -18,6 +18,7 @@ REMEDIES = {
     "^died:": f"Look into {{directory}}/{OUTPUT} for what it printed last.",
     "": f"Look into {{directory}}/{ERROR}.",
 }
+COLUMNS = ("epoch", "seconds", "status", "health")
 FEW = 3  # names of runs, or of trials, that are listed
 
 
@@ -50,18 +51,27 @@ def leaderboard(trials: Sequence[Trial], monitor: str, mode: str) -> str:
         return "No trial has ended."
     keys = swept(trials)
     rows = [(str(place), *cells(trial, keys), name(trial)) for place, trial in enumerate(differing, 1)]
-    return table([("", *keys, monitor, "epoch", "seconds", "status", "run"), *rows])
+    return table([("", *keys, monitor, *COLUMNS, "run"), *rows])
 
 
 def cells(trial: Trial, keys: Sequence[str]) -> tuple[str, ...]:
-    """Return a trial's row: its values, its score with a 95 % interval, best epoch, seconds of all runs, status."""
+    """Return a trial's row: its values, its score with a 95 % interval, and `COLUMNS`."""
     values = [brief(trial.values[key]) if key in trial.values else "-" for key in keys]
     score = number(trial.score) + (f" ± {trial.interval:.2g}" if trial.interval is not None else "")
     results = [run.result for run in trial.runs if run.result]
     epochs = sorted({result.best_epoch for result in results if result.best_epoch is not None})
     epoch = "-" if not epochs else str(epochs[0]) if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
     seconds = [result.seconds for result in results]
-    return (*values, score, epoch, number(sum(seconds)) if seconds else "-", trial.status)
+    return (*values, score, epoch, number(sum(seconds)) if seconds else "-", trial.status, health(trial))
+
+
+def health(trial: Trial) -> str:
+    """Return what the curves of a trial's runs say: the gravest finding, in how many of the runs; a dash for none."""
+    results = [run.result for run in trial.runs if run.result and run.result.findings]
+    if not results:
+        return "-"
+    [(gravest, count)] = Counter(result.findings[0] for result in results).most_common(1)
+    return gravest if count == len(results) else f"{gravest} ({count} of {len(results)})"
 
 
 def name(trial: Trial) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from gridstorm.config import number
 from gridstorm.record import Trial
-from gridstorm.report.leaderboard import best, causes, cells, name, swept, tried
+from gridstorm.report.leaderboard import COLUMNS, best, causes, cells, name, swept, tried
 
 PAGES = ("custom_scalars", "text")  # which open empty beside more than 40 runs, if nothing says which
 
@@ -55,7 +55,7 @@ def page(sweep: str, trials: Sequence[Trial], monitor: str, mode: str) -> str:
         (str(place), *map(_plain, cells(trial, keys)), _links(sweep, trial, monitor))
         for place, trial in enumerate(tried(trials, mode), 1)
     ]
-    header = ("", *map(_plain, (*keys, monitor, "epoch", "seconds", "status")), "look at")
+    header = ("", *map(_plain, (*keys, monitor, *COLUMNS)), "look at")
     lines = [f"| {' | '.join(row)} |" for row in (header, ("---",) * len(header), *rows)]
     shown = ["\n".join(lines)] if rows else []
     failures = [markdown(words)] if (words := causes(trials)) else []

@@ -73,7 +73,7 @@ def results(trials: Sequence[Trial], mode: str) -> tuple[list[str], list[dict[st
     """Return the names of the columns of a sweep's results and a row for each run, those of the best trial first."""
     metrics = sorted({key for trial in trials for run in trial.runs if run.result for key in run.result.metrics})
     columns = [
-        *("trial", "run", "seed", "status", *swept(trials), "score", "mean", "half_interval", *FIGURES[1:]),
+        *("trial", "run", "seed", "status", "health", *swept(trials), "score", "mean", "half_interval", *FIGURES[1:]),
         *(*metrics, "signature", "directory", "error"),
     ]
     return columns, [row for trial in ranked(trials, mode) for row in _rows(trial)]
@@ -88,6 +88,7 @@ def _rows(trial: Trial) -> Iterator[dict[str, Any]]:
             **{key: getattr(run.result, key, None) for key in FIGURES},
             **{"trial": trial.number or None, "seed": run.seed, "status": run.status, "mean": mean},
             "half_interval": half,
+            "health": " ".join(run.result.findings) if run.result else None,
             "run": run.record.directory.name if run.record else None,
             "signature": run.config.signature,
             "directory": str(run.record.directory) if run.record else None,

@@ -15,6 +15,7 @@ from gridstorm.objects import num_parameters, tried
 from gridstorm.record import COUNTERS, PROFILE, Result, RunRecord, Status
 from gridstorm.run.curve import Curve
 from gridstorm.run.evaluation import review
+from gridstorm.run.verdict import judged, verdict
 
 
 def at_best(record: RunRecord, result: Result) -> dict[str, float]:
@@ -36,10 +37,7 @@ def closing(record: RunRecord, result: Result) -> str:
         best = f"best {result.monitor} {number(result.score)} in epoch {result.best_epoch}"
     tested = ", ".join(f"{name} {number(value)}" for name, value in result.metrics.items() if name.startswith("test"))
     lines = [f"{best} of {result.epochs}, after {result.seconds:.1f} s{f' ({tested})' if tested else ''}"]
-    if result.status == Status.DIVERGED:
-        lines.insert(
-            0, "The training loss became NaN or infinite: try a smaller optimizer.lr, or trainer.gradient_clip_val=1."
-        )
+    lines += [f"verdict {line}" for line in verdict(record)]
     profiles = sorted(record.directory.glob(f"*-{PROFILE}*"))
     lines += [f"profile {file}" for file in profiles]
     look = shlex.quote(str(record.directory.parent))
@@ -76,7 +74,8 @@ def conclude(
         tested.get("test/loss", math.nan)
     ):  # weights that are no numbers predict nothing
         tried("It is not shown in pictures or text", review, record.events, curve.progress["samples"], module, data)
-    result = replace(result, metrics=metrics, warnings=[*record.warnings, *alerts])
+    findings = tried("Its curves were not judged", judged, record, replace(result, metrics=metrics)) or []
+    result = replace(result, metrics=metrics, findings=findings, warnings=[*record.warnings, *alerts])
     record.finish(result)
     return result
 

@@ -31,6 +31,7 @@ from gridstorm.objects import (
     refuse_a_single_sample,
     rehearse,
     sketched,
+    told_of_targets,
     trainer_for,
     tried,
     try_one_batch,
@@ -238,7 +239,7 @@ def begin(config: RunConfig, record: RunRecord, trainer: pl.Trainer, data: Any, 
             record.reopen()
         device = trainer.strategy.root_device
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
-        told = {"task": data.task} if hasattr(data, "task") else {}
+        told = {"task": data.task, **told_of_targets(data)} if hasattr(data, "task") else {}
         record.begin(step, environment(name, made_by(config, data)) | told)
     except UserError:
         record.close()

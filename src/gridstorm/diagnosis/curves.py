@@ -1,0 +1,221 @@
+"""The curves of a training, wherever they were recorded, and what is known of how it was trained."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.float64]
+NOTHING: Numbers = np.empty(0)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What was set, as far as it is known: rules are careful where it is not, and remedies name its keys.
+
+    Args:
+        keys: The values that were set, by their keys on the command line.
+        choices: The choice of each group that is known, such as `optimizer: adam`.
+        lr_key: The key of the learning rate, None where nobody knows it.
+        trivial_loss: What the best constant predictor reaches in the training loss.
+        trivial_val_loss: The same of the validation loss.
+        samples: Training samples.
+        parameters: Numbers that are learned.
+        stopped: Whether the run ended before the epochs that it was to have.
+    """
+
+    keys: dict[str, object] = field(default_factory=dict)
+    choices: dict[str, str] = field(default_factory=dict)
+    lr_key: str | None = None
+    trivial_loss: float | None = None
+    trivial_val_loss: float | None = None
+    samples: int | None = None
+    parameters: int | None = None
+    stopped: bool = False
+
+    def number(self, key: str) -> float | None:
+        """Return the number at a key, None where there is none."""
+        value = self.keys.get(key)
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+    @property
+    def lr(self) -> float | None:
+        """The learning rate that was set."""
+        return self.number(self.lr_key) if self.lr_key else None
+
+    def largest(self, name: str) -> float:
+        """Return the largest number at the keys that end with a name, such as `dropout`; 0 where there is none."""
+        values = [self.number(key) or 0.0 for key in self.keys if key.rpartition(".")[2] == name]
+        return max(values, default=0.0)
+
+
+@dataclass(frozen=True)
+class LayerCurves:
+    """What single steps did to each layer.
+
+    Args:
+        names: Of the layers, from the input to the output.
+        steps: The steps that were looked at [P].
+        grad: Norms of the gradients [P, L].
+        update: Norms of the changes over those of the weights [P, L].
+        dead: Shares of the units without a gradient [P, L].
+    """
+
+    names: Sequence[str] = ()
+    steps: Numbers = field(default_factory=lambda: NOTHING)
+    grad: Numbers = field(default_factory=lambda: np.empty((0, 0)))
+    update: Numbers = field(default_factory=lambda: np.empty((0, 0)))
+    dead: Numbers = field(default_factory=lambda: np.empty((0, 0)))
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The curves of one training; NaN stands where a number was not finite or is not there.
+
+    Args:
+        losses: The training loss of single steps, in their order [S]; where only epochs are known, these.
+        steps: The number of each, from 1 [S].
+        epochs: The epoch of each, from 1 [S].
+        train: The mean training loss of each epoch [E].
+        val: The validation loss at the end of each epoch [E]; empty where there is none.
+        score: What chooses the best epoch [E]; empty where there is nothing but the loss.
+        mode: Whether the score is better when it is smaller (`min`) or larger (`max`).
+        monitor: The name of the score.
+        ends: The last step of each epoch [E].
+        grad_norm: Norms of the whole gradient, before it is clipped [P].
+        lr: The learning rate at the end of each epoch [E].
+        layers: What single steps did to each layer.
+        facts: What was set.
+        name: Whose curves they are.
+        is_stepwise: Whether `losses` are those of steps.
+    """
+
+    losses: Numbers
+    steps: Numbers
+    epochs: Numbers
+    train: Numbers
+    val: Numbers = field(default_factory=lambda: NOTHING)
+    score: Numbers = field(default_factory=lambda: NOTHING)
+    mode: str = "min"
+    monitor: str = "val/loss"
+    ends: Numbers = field(default_factory=lambda: NOTHING)
+    grad_norm: Numbers = field(default_factory=lambda: NOTHING)
+    lr: Numbers = field(default_factory=lambda: NOTHING)
+    layers: LayerCurves = field(default_factory=LayerCurves)
+    facts: Facts = field(default_factory=Facts)
+    name: str = ""
+    is_stepwise: bool = False
+
+    @cached_property
+    def first(self) -> float:
+        """The training loss of the first step, before anything was learned."""
+        finite = self.losses[np.isfinite(self.losses)]
+        return float(finite[0]) if len(finite) else float("nan")
+
+    @cached_property
+    def end(self) -> float:
+        """The mean training loss of the last tenth of the steps."""
+        finite = self.losses[np.isfinite(self.losses)]
+        return float(finite[-max(1, len(finite) // 10) :].mean()) if len(finite) else float("nan")
+
+    @cached_property
+    def trivial(self) -> float:
+        """The training loss of a predictor that has learned nothing: of the best constant where it is known."""
+        return self.facts.trivial_loss or self.first
+
+    @cached_property
+    def trivial_val(self) -> float:
+        """The same of the validation loss."""
+        return self.facts.trivial_val_loss or self.trivial
+
+    @cached_property
+    def cost(self) -> Numbers:
+        """The score as a cost [E], smaller is better: the validation loss where there is no other."""
+        chosen = self.score if len(self.score) else self.val
+        return -chosen if self.mode == "max" and len(self.score) else chosen
+
+    @cached_property
+    def swings(self) -> tuple[float, float]:
+        """By how much losses of neighboring epochs differ in the last half, in units of the trivial loss.
+
+        That is the standard deviation of the differences: of the validation, and of the training.
+        """
+        return tuple(_swing(losses) / self.trivial for losses in (self.val, self.train))  # type: ignore[return-value]  # two
+
+    @cached_property
+    def late(self) -> float:
+        """The share of all improvement of the cost that the last quarter of the epochs brought."""
+        cost = self.cost if len(self.cost) else self.train
+        quarter = max(1, len(cost) // 4)
+        if len(cost) < 2 * quarter + 1:
+            return 0.0
+        gain = cost[0] - np.nanmin(cost)
+        return float((cost[-2 * quarter : -quarter].mean() - cost[-quarter:].mean()) / gain) if gain > 0 else 0.0
+
+    @cached_property
+    def improves_to_the_end(self) -> bool:
+        """Whether the best cost is that of the last epochs, and training still falls."""
+        cost = self.cost if len(self.cost) else self.train
+        if len(cost) < 3 or not np.isfinite(cost).all():
+            return False
+        return bool(cost.argmin() >= len(cost) - 1 - len(cost) // 10 and self.train[-1] <= 1.01 * self.train.min())
+
+    @cached_property
+    def gap(self) -> float:
+        """The validation loss above the training loss at the end, in units of the trivial loss."""
+        return float((self.val[-1] - self.train[-1]) / self.trivial) if len(self.val) else 0.0
+
+    @cached_property
+    def overfits(self) -> bool:
+        """Whether the validation loss rose for good while the training loss went on falling."""
+        if len(self.val) < 4 or not np.isfinite(self.val).all():
+            return False
+        best = int(self.val.argmin())
+        quarter = max(1, len(self.val) // 8)
+        late = float(np.median(self.val[-quarter:]))
+        return bool(
+            late > 1.1 * self.val[best]
+            and late - self.val[best] > 0.02 * self.trivial
+            and self.train[-quarter:].mean() < 0.95 * self.train[best]
+            and best < len(self.val) - quarter
+        )
+
+    @cached_property
+    def share_of_position(self) -> float | None:
+        """The share of the variance of a step's loss within its epoch that its place in the epoch explains.
+
+        Trends within an epoch do not count. None where there are too few steps or epochs to tell.
+        """
+        if not self.is_stepwise:
+            return None
+        rounds = [self.losses[self.epochs == epoch] for epoch in np.unique(self.epochs)]
+        rounds = rounds[len(rounds) // 2 :]
+        length = min(map(len, rounds))
+        if length < 6 or len(rounds) < 2:
+            return None
+        table = np.array([its[:length] for its in rounds])
+        place = np.arange(length) - (length - 1) / 2
+        table = table - table.mean(1, keepdims=True)
+        table = table - (table @ place / (place @ place))[:, None] * place
+        whole, of_place = float(table.var()), float(table.mean(0).var())
+        return (of_place - (whole - of_place) / (len(rounds) - 1)) / whole if whole > 0 else None
+
+    @property
+    def middle_step(self) -> int:
+        """The step in the middle of the training."""
+        return int(self.steps[len(self.steps) // 2])
+
+    def number_of(self, place: int) -> int:
+        """Return the number of an epoch, from 1, by its place among those with curves."""
+        return int(np.unique(self.epochs)[place])
+
+    def step_of(self, place: int) -> int:
+        """Return the last step of an epoch."""
+        return int(self.ends[place])
+
+
+def _swing(losses: Numbers) -> float:
+    late = losses[len(losses) // 2 :]
+    return float(np.diff(late).std()) if len(late) > 2 else 0.0

@@ -1,0 +1,57 @@
+"""From curves to findings: the table of the rules."""
+
+import warnings
+
+import numpy as np
+
+from gridstorm.diagnosis.curves import Curves
+from gridstorm.diagnosis.finding import HEALTHY, Finding, Rule
+from gridstorm.diagnosis.gap import leak, overfitting
+from gridstorm.diagnosis.gradient import dead_units, exploding_gradients, over_clipped, vanishing_gradients
+from gridstorm.diagnosis.progress import never_learned, saturated, still_improving, too_slow, underfitting
+from gridstorm.diagnosis.stability import (
+    diverged,
+    lr_at_stability_edge,
+    noisy_end,
+    not_finite,
+    oscillating,
+    periodic,
+    rising_train_loss,
+)
+
+# The rules, the gravest first, each with the names of those that it explains: they are not told beside it.
+LATER = ("never_learned", "too_slow", "still_improving", "saturated", "underfitting", "overfitting", "leak")
+SWINGING = ("oscillating", "noisy_end", "lr_at_stability_edge", "rising_train_loss")
+RULES: dict[Rule, tuple[str, ...]] = {
+    not_finite: ("diverged", *SWINGING, *LATER, "dead_units", "exploding_gradients", "vanishing_gradients", "periodic"),
+    exploding_gradients: ("diverged", *SWINGING, *LATER, "dead_units", "vanishing_gradients"),
+    diverged: (*SWINGING, *LATER, "dead_units", "vanishing_gradients", "periodic"),
+    periodic: (*SWINGING, *LATER),
+    over_clipped: ("never_learned", "too_slow", "still_improving", "underfitting"),
+    rising_train_loss: ("oscillating", "noisy_end", "lr_at_stability_edge", *LATER),
+    oscillating: ("lr_at_stability_edge", *LATER, "vanishing_gradients"),
+    lr_at_stability_edge: (*LATER, "vanishing_gradients"),
+    dead_units: ("vanishing_gradients", *LATER),
+    vanishing_gradients: LATER,
+    never_learned: ("too_slow", "still_improving", "saturated", "underfitting", "overfitting", "leak", "noisy_end"),
+    noisy_end: ("saturated", "still_improving", "overfitting"),
+    too_slow: ("underfitting", "leak"),
+    underfitting: ("still_improving", "saturated", "leak"),
+    still_improving: ("leak",),
+    overfitting: ("saturated",),
+    saturated: (),
+    leak: (),
+}  # fmt: skip
+
+
+def diagnose(curves: Curves) -> list[Finding]:
+    """Return what curves say, the gravest first; a single finding `healthy` where nothing is wrong."""
+    findings: list[Finding] = []
+    explained: set[str] = set()
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)  # of means of nothing, which are NaN and break no rule
+        for rule, explains in RULES.items():
+            if rule.__name__ not in explained and (finding := rule(curves)):
+                findings.append(finding)
+                explained.update(explains)
+    return findings or [Finding(HEALTHY, "nothing in the curves is wrong.", (), None, 0.5)]

@@ -1,0 +1,42 @@
+"""Rules for the gap between training and validation."""
+
+import numpy as np
+
+from gridstorm.diagnosis import remedy
+from gridstorm.diagnosis.curves import Curves
+from gridstorm.diagnosis.finding import Finding, beyond, number, one_of, percent
+
+WORSE = 0.1  # by which the validation loss is above its best at the end: healthy at most 0.06
+BETTER = 0.6  # of the training loss of the epoch after it is the validation loss: healthy at least 0.66
+SEEN = 0.02  # of the trivial loss, below which both are too small to compare
+
+
+def overfitting(curves: Curves) -> Finding | None:
+    """Find a validation loss that rises again while the training loss goes on falling."""
+    if not curves.overfits:
+        return None
+    best = int(np.nanargmin(curves.val))
+    worse = curves.val[-1] / curves.val[best] - 1
+    rise = f"since epoch {curves.number_of(best)} the validation loss rose by {percent(worse)}"
+    words = f"{rise} to {number(curves.val[-1])}, while the training loss fell to {number(curves.train[-1])}."
+    dropout = remedy.setting(curves, "model.dropout", 0.3) if curves.facts.largest("dropout") < 0.1 else None
+    tries = (remedy.epochs(curves, curves.number_of(best), "where it was best"), dropout)
+    return Finding("overfitting", words, one_of(tries), curves.step_of(best), beyond(worse, WORSE))
+
+
+def leak(curves: Curves) -> Finding | None:
+    """Find validation samples that are easier than those of training, and nothing that explains it."""
+    val, train = curves.val, curves.train
+    explained = max(
+        curves.facts.largest("dropout"), curves.facts.largest("label_smoothing"), curves.facts.largest("l1")
+    )
+    if len(val) < 6 or len(val) != len(train) or explained > 0:
+        return None
+    late = slice(-max(3, len(val) // 3), None)
+    ratios = (val[:-1] / train[1:])[late]
+    ratio, steady = float(np.median(ratios)), float((ratios < 0.9).mean())
+    if not ratio < BETTER or steady < 0.9 or curves.swings[1] > 0.02:
+        return None
+    words = f"the validation loss is {percent(ratio)} of the training loss of the epoch after it, without dropout."
+    advice = "Look whether validation samples, or copies of them, are among the training samples."
+    return Finding("leak", words, (remedy.words(advice),), None, beyond(1 / ratio, 1 / BETTER))

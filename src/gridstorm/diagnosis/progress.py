@@ -1,0 +1,95 @@
+"""Rules for how far a training came, and how fast: learning rate, epochs, capacity."""
+
+import numpy as np
+
+from gridstorm.diagnosis import remedy
+from gridstorm.diagnosis.curves import Curves
+from gridstorm.diagnosis.finding import Finding, beyond, number, one_of, percent
+
+# Losses are in units of the trivial loss. "Healthy" and "planted" are the runs of bench.diagnosis.
+TRIVIAL = 0.97  # the best loss is above so much of the trivial one: healthy at most 0.8
+LATE = 0.04  # share of all improvement that the last quarter of the epochs brings: healthy at most 0.035
+SLOW = 0.3  # of the loss is left where a learning rate is too small, and not only the epochs too few
+SMALL_CHANGE = 1e-3  # share of its weights that a layer changes in a step: 0.001 is usual
+FAR_BELOW = 0.34  # of the usual learning rate
+ENOUGH = 0.01  # of all improvement is what is left to be had where a training is saturated
+WASTED = 0.6  # share of the epochs after that: healthy at most 0.5
+FEW = 10  # epochs that may be wasted
+PLATEAU = 0.02  # by which the training loss still falls in the last quarter, of itself, where it is at its end
+HIGH = 0.25  # of the loss is left
+NARROW = 4  # neurons, too few to tell many things apart
+DROPPED = 0.6  # share of the neurons that are switched off
+
+
+def never_learned(curves: Curves) -> Finding | None:
+    """Find a validation loss that never is better than that of a constant prediction."""
+    best = float(np.nanmin(curves.val)) if len(curves.val) else float(np.nanmin(curves.train, initial=np.inf))
+    trivial = curves.trivial_val
+    if not best > TRIVIAL * trivial:
+        return None
+    words = f"the best loss is {number(best)}, and predicting always the same reaches {number(trivial)}."
+    falls = curves.train[-1] < 0.9 * curves.train[0]
+    advice = remedy.words("Look whether targets belong to their inputs: the training loss falls, this one does not.")
+    return Finding("never_learned", words, (advice,) if falls else (remedy.faster(curves),), None,
+                   beyond(best / trivial, TRIVIAL))  # fmt: skip
+
+
+def too_slow(curves: Curves) -> Finding | None:
+    """Find a loss that still falls steadily at the end by steps that are too small."""
+    if not curves.improves_to_the_end or curves.end < SLOW * curves.trivial or not _has_small_steps(curves):
+        return None
+    words = f"the loss still falls at the end, and has come from {number(curves.first)} to {number(curves.end)} only."
+    return Finding("too_slow", words, (remedy.faster(curves),), None, beyond(curves.late, LATE))
+
+
+def _has_small_steps(curves: Curves) -> bool:
+    usual, lr = remedy.usual_rate(curves.facts), curves.facts.lr
+    if usual and lr:
+        return lr < FAR_BELOW * usual
+    changes = curves.layers.update
+    return bool(np.isfinite(changes).any() and np.nanmedian(np.nanmax(changes, 1)) < SMALL_CHANGE)
+
+
+def still_improving(curves: Curves) -> Finding | None:
+    """Find a score that is still getting better when the training ends."""
+    if not curves.improves_to_the_end or curves.late < LATE or _has_small_steps(curves) or curves.facts.stopped:
+        return None
+    words = f"the last quarter of the epochs brought {percent(curves.late)} of all improvement."
+    factor = 4 if curves.late > 2 * LATE else 2
+    tries = (remedy.epochs(curves, factor * len(curves.train), f"{factor} times as many"),)
+    return Finding("still_improving", words, tries, None, beyond(curves.late, LATE))
+
+
+def saturated(curves: Curves) -> Finding | None:
+    """Find epochs that brought nothing: the score was as good long before the end, and is not worse since."""
+    cost = curves.cost if len(curves.cost) else curves.train
+    if len(cost) < FEW or not np.isfinite(cost).all() or curves.overfits:
+        return None
+    gain = cost[0] - cost.min()
+    enough = int((cost <= cost.min() + ENOUGH * gain).argmax())
+    left = len(cost) - 1 - enough
+    if left < FEW or left < WASTED * len(cost) or cost[-1] > cost.min() + 5 * ENOUGH * gain:
+        return None
+    words = f"{left} of {len(cost)} epochs brought nothing any more, since epoch {curves.number_of(enough)}."
+    tries = (remedy.epochs(curves, 1.3 * (enough + 1), "what it took, and a third"),)
+    return Finding("saturated", words, tries, curves.step_of(enough), beyond(left / len(cost), WASTED))
+
+
+def underfitting(curves: Curves) -> Finding | None:
+    """Find a training loss that stands still far above 0, in a network that is too small or held back too much.
+
+    A curve alone cannot tell a lack of capacity from noise in the data; so it takes a reason among the settings.
+    """
+    left = curves.end / curves.trivial
+    if left < HIGH or curves.late > 2 * LATE or curves.gap > 0.1:
+        return None
+    width, dropout = curves.facts.number("model.width"), curves.facts.largest("dropout")
+    if width is not None and width < NARROW:
+        reason, tries = f"hidden layers of {width:.0f}", (remedy.setting(curves, "model.width", 64),)
+    elif dropout >= DROPPED:
+        key = next(key for key in curves.facts.keys if key.endswith(".dropout"))
+        reason, tries = f"{key}={dropout:g}", (remedy.setting(curves, key, 0.1),)
+    else:
+        return None
+    words = f"the training loss stands still at {percent(left)} of the trivial one, validation with it: {reason}."
+    return Finding("underfitting", words, one_of(tries), None, beyond(left, HIGH))

@@ -1,0 +1,106 @@
+"""Rules for a loss that does not go down steadily: mostly a learning rate that is too large."""
+
+import numpy as np
+
+from gridstorm.diagnosis import remedy
+from gridstorm.diagnosis.curves import Curves
+from gridstorm.diagnosis.finding import Finding, beyond, number, one_of, percent
+
+# All losses below are in units of the trivial loss. "Healthy" and "planted" are the runs of bench.diagnosis.
+LOST = 1.5  # times the loss of the begin (or the trivial one) at the end: healthy at most 0.6
+SWING = 0.03  # validation losses of neighboring epochs differ by so much at the end: healthy at most 0.02
+TRAINING_SWINGS = 0.25  # share of that in the training losses, which a noisy end does not have
+CHANGE = 0.04  # share of its weights that a layer changes in a step at the end: healthy at most 0.025; 0.001 is usual
+SPIKE = 2.0  # times the loss of the begin, that single steps reach later: healthy at most 1.7
+RISE = 0.05  # by which the training loss is above its least at the end: healthy at most 0.01
+POSITION = 0.6  # share of the variance of a step's loss that its place in the epoch explains: healthy at most 0.35
+ROUNDS = 4  # epochs that are needed to see that
+
+
+def not_finite(curves: Curves) -> Finding | None:
+    """Find a loss that is NaN or infinite (AUTOTRAINER calls it exploding where it follows a gradient's explosion)."""
+    wrong = ~np.isfinite(curves.losses)
+    if not wrong.any():
+        return None
+    first = int(wrong.argmax())
+    words = f"the training loss is NaN or infinite from step {curves.steps[first]:.0f} on."
+    tries = (remedy.slower(curves, 10.0), remedy.setting(curves, "trainer.gradient_clip_val", 1.0))
+    return Finding("not_finite", words, one_of(tries), int(curves.steps[first]), 0.99)
+
+
+def diverged(curves: Curves) -> Finding | None:
+    """Find a loss that ends far above where it began."""
+    level = max(curves.first, curves.trivial)
+    if not curves.end > LOST * level:
+        return None
+    above = int((curves.losses > LOST * level).argmax())
+    words = f"the training loss ends at {number(curves.end)}, {number(curves.end / level)} times what it began with."
+    return Finding("diverged", words, (remedy.slower(curves, 10.0),), int(curves.steps[above]),
+                   beyond(curves.end / level, LOST))  # fmt: skip
+
+
+def oscillating(curves: Curves) -> Finding | None:
+    """Find a loss that swings from epoch to epoch, in training too, instead of coming down."""
+    swings, in_training = curves.swings
+    if swings < SWING or in_training < TRAINING_SWINGS * swings or curves.overfits:
+        return None
+    late = curves.losses[len(curves.losses) // 2 :]
+    raised = float((np.diff(late) > 0).mean()) if len(late) > 1 else 0.0
+    words = (
+        f"the validation loss swings by {percent(swings)} of the trivial loss from epoch to epoch at the end, and "
+        f"{percent(raised)} of the steps raise the training loss."
+    )
+    tries = (remedy.slower(curves), remedy.schedule(curves, "warmup_cosine", "falls to 0"))
+    return Finding("oscillating", words, one_of(tries), curves.middle_step, beyond(swings, SWING))
+
+
+def noisy_end(curves: Curves) -> Finding | None:
+    """Find a validation loss that jumps at the end while the mean training loss of an epoch does not."""
+    swings, in_training = curves.swings
+    if swings < SWING or in_training >= TRAINING_SWINGS * swings or curves.overfits:
+        return None
+    words = f"the validation loss jumps by {percent(swings)} of the trivial loss from epoch to epoch at the end."
+    size = curves.facts.number("data.batch_size")
+    larger = remedy.setting(curves, "data.batch_size", int(size * 4)) if size and size < 32 else None
+    tries = (remedy.schedule(curves, "cosine", "falls to 0"), larger, remedy.slower(curves))
+    return Finding("noisy_end", words, one_of(tries), curves.middle_step, beyond(swings, SWING))
+
+
+def lr_at_stability_edge(curves: Curves) -> Finding | None:
+    """Find steps so large that they only just do not diverge: they change whole shares of the weights."""
+    changes = curves.layers.update
+    late = changes[len(changes) // 2 :]
+    change = float(np.nanmedian(np.nanmax(late, 1))) if np.isfinite(late).any() else 0.0
+    if not CHANGE < change < np.inf:
+        return None
+    words = f"a step changes a layer's weights by {percent(change)} of their norm at the end, where 0.1 % is usual."
+    tries = (remedy.slower(curves), remedy.schedule(curves, "warmup_cosine", "falls to 0"))
+    return Finding("lr_at_stability_edge", words, one_of(tries), curves.middle_step, beyond(change, CHANGE))
+
+
+def rising_train_loss(curves: Curves) -> Finding | None:
+    """Find a training loss that rises again for good."""
+    train = curves.train
+    if len(train) < ROUNDS or not np.isfinite(train).all():
+        return None
+    least = int(train.argmin())
+    rise = (train[-1] - train[least]) / curves.trivial
+    steady = np.diff(train[least:])
+    if not rise > RISE or len(steady) < 3 or (steady > 0).mean() < 0.7:
+        return None
+    begin = f"{number(train[least])} in epoch {curves.number_of(least)}"
+    words = f"the training loss rises from {begin} to {number(train[-1])}."
+    tries = (remedy.schedule(curves, "cosine", "falls to 0"), remedy.slower(curves))
+    return Finding("rising_train_loss", words, one_of(tries), curves.step_of(least), beyond(rise, RISE))
+
+
+def periodic(curves: Curves) -> Finding | None:
+    """Find a loss that repeats itself in each epoch: the batches come in one order, and are not alike."""
+    share = curves.share_of_position
+    if share is None or share < POSITION:
+        return None
+    words = (
+        f"the place of a batch in its epoch explains {percent(share)} of how its loss differs: they are not shuffled."
+    )
+    advice = "Shuffle the training data in each epoch, such as with DataLoader(shuffle=True)."
+    return Finding("periodic", words, (remedy.words(advice),), None, beyond(share, POSITION))

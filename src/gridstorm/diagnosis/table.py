@@ -1,0 +1,137 @@
+"""From rows of logged values to curves, by the names that people give to them."""
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gridstorm.diagnosis.curves import NOTHING, Curves, Facts, LayerCurves, Numbers
+
+Row = Mapping[str, Any]
+
+TRAINING = re.compile(r"(train(ing)?[/_.-])?loss([/_.-](step|epoch))?$|train(ing)?[/_.-].*loss([/_.-](step|epoch))?$")
+VALIDATION = re.compile(r"(val(id(ation)?)?|eval|dev)[/_.-](.*[/_.-])?loss([/_.-]epoch)?$")
+SCORES = re.compile(r"(val(id(ation)?)?|eval|dev)[/_.-](.*[/_.-])?(accuracy|acc|f1|auroc|auc|r2|top1)$", re.IGNORECASE)
+RATES = re.compile(r"(lr|learning_rate)([/_-].*)?$|opt.*lr$", re.IGNORECASE)
+GRADIENTS = re.compile(r"(opt/)?grad(ient)?_norm(_total)?$|grad_2(\.0)?_norm_total$")
+
+
+def curves_of(
+    rows: Sequence[Row],
+    *,
+    facts: Facts,
+    name: str = "",
+    monitor: str | None = None,
+    mode: str = "min",
+    losses: Sequence[tuple[int, int, float | None]] = (),
+    layers: LayerCurves | None = None,
+) -> Curves | None:
+    """Return the curves in rows of logged values; None where there is no training loss among them.
+
+    Args:
+        rows: Each with `step` or `epoch`, or neither, and what was logged then; oldest first.
+        facts: What is known of how it was trained.
+        name: Whose curves they are.
+        monitor: The name of the score, None where nobody says.
+        mode: Its direction.
+        losses: Step from 1, epoch from 1 and training loss of single steps, where they are known apart from the rows.
+        layers: What single steps did to each layer.
+    """
+    names = [*dict.fromkeys(key for row in rows for key in row)]
+    of_training = _chosen(names, TRAINING, ("step", "epoch"))
+    of_validation = _chosen(names, VALIDATION, ("epoch",))
+    epochs = [*dict.fromkeys(_numbered(rows, of_validation))]
+    by_epoch = _by_epoch(rows, of_validation)
+    stepwise = [*losses] or _logged_steps(rows, of_training, by_epoch)
+    if not stepwise:
+        return None
+    steps, numbers, values = (np.array([math.nan if cell is None else cell for cell in column], float)
+                              for column in zip(*stepwise, strict=True))  # fmt: skip
+    score = monitor if monitor in names and monitor != of_validation else None
+    if monitor is None and mode == "min":
+        score = next(iter(filter(SCORES.match, names)), None)
+        mode = "max" if score else mode
+    kept = [epoch for epoch in epochs if (numbers == epoch).any()] or epochs
+    return Curves(
+        losses=values,
+        steps=steps,
+        epochs=numbers,
+        train=np.array([_mean(values[numbers == epoch]) for epoch in kept]),
+        val=_last(by_epoch, kept, of_validation),
+        score=_last(by_epoch, kept, score),
+        mode=mode,
+        monitor=score or of_validation or "",
+        ends=np.array([steps[numbers == epoch].max(initial=0) for epoch in kept]),
+        grad_norm=_every(rows, _chosen(names, GRADIENTS)),
+        lr=_last(by_epoch, kept, _chosen(names, RATES)),
+        layers=layers or LayerCurves(),
+        facts=facts,
+        name=name,
+        is_stepwise=len(values) > 2 * len(kept),
+    )
+
+
+def _chosen(names: Sequence[str], pattern: re.Pattern[str], prefer: Sequence[str] = ()) -> str | None:
+    """Return the name that fits best: one that ends in the first of `prefer`, then the shortest."""
+    fitting = [name for name in names if pattern.match(name)]
+    for ending in prefer:
+        if chosen := [name for name in fitting if name.endswith(ending)]:
+            return min(chosen, key=len)
+    return min(fitting, key=len) if fitting else None
+
+
+def _numbered(rows: Sequence[Row], of_validation: str | None) -> Iterable[int]:
+    """Yield the epoch of each row, from 1: as it says, or as many as there were validations before it."""
+    said = [int(row["epoch"]) for row in rows if _is_number(row.get("epoch"))]
+    if rows and len(said) == len(rows):
+        first = int(min(said) == 0)  # Lightning and Keras count them from 0
+        yield from (epoch + first for epoch in said)
+        return
+    epoch = 1
+    for row in rows:
+        yield epoch
+        epoch += of_validation is None or _is_number(row.get(of_validation))
+
+
+def _by_epoch(rows: Sequence[Row], of_validation: str | None) -> dict[int, list[Row]]:
+    grouped: dict[int, list[Row]] = defaultdict(list)
+    for epoch, row in zip(_numbered(rows, of_validation), rows, strict=True):
+        grouped[epoch].append(row)
+    return grouped
+
+
+def _logged_steps(
+    rows: Sequence[Row], of_training: str | None, by_epoch: Mapping[int, Sequence[Row]]
+) -> list[tuple[int, int, float | None]]:
+    """Return step, epoch and training loss of each row that has one."""
+    found: list[tuple[int, int, float | None]] = []
+    for epoch, its in by_epoch.items():
+        for row in its:
+            if of_training and of_training in row and row[of_training] is not None:
+                step = row.get("step")
+                found.append((int(step) if _is_number(step) else len(found) + 1, epoch, row[of_training]))  # type: ignore[arg-type]
+    return found
+
+
+def _last(by_epoch: Mapping[int, Sequence[Row]], epochs: Sequence[int], name: str | None) -> Numbers:
+    """Return the last value of a metric in each epoch, NaN where there is none; empty where there never is."""
+    if name is None:
+        return NOTHING
+    found = [[row[name] for row in by_epoch[epoch] if _is_number(row.get(name))] for epoch in epochs]
+    values = np.array([its[-1] if its else math.nan for its in found], float)
+    return values if np.isfinite(values).any() else NOTHING
+
+
+def _every(rows: Sequence[Row], name: str | None) -> Numbers:
+    return np.array([row[name] for row in rows if name and _is_number(row.get(name))], float)
+
+
+def _mean(values: Numbers) -> float:
+    return float(values.mean()) if len(values) else math.nan
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
