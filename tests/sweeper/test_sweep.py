@@ -226,3 +226,13 @@ def test_problems_of_many_configurations_are_told_once(sweep: Sweep) -> None:
     done = sweep("optimizer.lr=-1,0.1", "model.width=8,16,32", *SHORT)
     assert done.status == 2
     assert done.err.count("optimizer.lr=-1") == 1
+
+
+def test_a_name_that_hydra_cannot_read_is_that_of_the_sweep(sweep: Sweep) -> None:
+    assert len(sweep("optimizer.lr=1e-3,1e-2", *SHORT, name="lr=0.1+more").runs) == 2
+
+
+def test_a_sweep_whose_seeds_decide_the_data_goes_on_too(sweep: Sweep) -> None:
+    grid = ("seed=0,1", "data.split_seed=${seed}", *SHORT)
+    sweep(*grid)
+    assert sweep(*grid).first.startswith("2 runs: 2 done, 0 to go")

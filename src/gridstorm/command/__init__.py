@@ -5,6 +5,7 @@ from gridstorm.command.compose import Composition, compose, ignored
 from gridstorm.command.door import Door, door_of
 from gridstorm.command.hydra import as_text, hydra_as_it_was
 from gridstorm.command.override import Overrides
+from gridstorm.command.parse import read_all
 from gridstorm.command.preset import again, as_preset, fixed, pasted
 from gridstorm.command.space import Axis, axes, conditional
 
@@ -25,4 +26,5 @@ __all__ = [
     "hydra_as_it_was",
     "ignored",
     "pasted",
+    "read_all",
 ]

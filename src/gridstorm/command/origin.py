@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
 from gridstorm.command.hydra import as_text
+from gridstorm.command.parse import read, read_all
 from gridstorm.command.preset import ENDING, PRESETS
 from gridstorm.config import leaves, original
 
@@ -104,7 +104,7 @@ def _presets(
 def _named(overrides: Sequence[str], choices: Mapping[str, str]) -> list[str]:
     """Return the names of the presets, the last one wins; Hydra's choices hold a single one, not a list."""
     texts = [text for text in overrides if text.lstrip("+").partition("=")[0] == PRESETS]
-    values = [override.value() for override in OverridesParser.create().parse_overrides(texts)]
+    values = [override.value() for override in read_all(texts)]
     named = values[-1] if values and isinstance(values[-1], list) else choices.get(PRESETS)
     return [str(name) for name in (named if isinstance(named, list) else [named]) if name]
 
@@ -112,7 +112,8 @@ def _named(overrides: Sequence[str], choices: Mapping[str, str]) -> list[str]:
 def _given(text: str) -> Iterator[str]:
     """Yield the keys that an override sets: several where its value is a section."""
     key, _, value = text.lstrip("+~").partition("=")
-    section = OverridesParser.create().parse_override(text).value() if value.startswith("{") else None
+    override = read(text) if value.startswith("{") else None
+    section = override.value() if override else None
     yield from (name for name, _ in leaves(section, key)) if isinstance(section, dict) else [key]
 
 

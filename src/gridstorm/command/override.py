@@ -5,7 +5,6 @@ import os
 import re
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,7 @@ from typing import Any
 import yaml
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.object_type import ObjectType
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import IntervalSweep, Override, Quote, QuotedString, RangeSweep, ValueType
+from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep, ValueType
 from hydra.errors import HydraException
 from hydra.plugins.config_source import ConfigLoadError
 from hydra.types import RunMode
@@ -35,6 +33,7 @@ from gridstorm.command.hydra import (
     values_of,
 )  # fmt: skip
 from gridstorm.command.origin import folders, presets_last
+from gridstorm.command.parse import read
 from gridstorm.command.preset import ENDING, PRESETS, problem
 from gridstorm.command.suggestion import misplaced_key
 from gridstorm.config import GROUPS, LISTS, NOT_A_SWEEP, OF_SWEEPS, as_written, leaves
@@ -42,7 +41,6 @@ from gridstorm.error import Problem, did_you_mean, printable
 from gridstorm.target import command, shown
 
 PARAMS = "sweep.params"
-PATHS = ("resume", "output_dir", "name", "sweep.name", "sweep.from", PRESETS)  # read as they are, where Hydra cannot
 MOST_VALUES = 100_000  # of one key
 FAILURES = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, TypeError, RecursionError)
 
@@ -149,7 +147,7 @@ class Overrides:
         if not self.sweep and re.split("[./]", key)[0] in OF_SWEEPS:
             self.problems.append(Problem(text, NOT_A_SWEEP, "Add -m."))
             return None
-        parsed = self._read(text, key)
+        parsed = read(text, self.loader)
         if parsed is None:
             self.problems.append(self._unreadable(text))
             return None
@@ -158,17 +156,6 @@ class Overrides:
             return None
         self._searched += [text] if key == SEARCHED else []
         return parsed
-
-    def _read(self, text: str, key: str) -> Override | None:
-        """Return what Hydra reads, None where it cannot; a path is one whatever is in it, such as `lr=0.1`."""
-        parser = OverridesParser.create(self.loader)
-        head, equals, value = text.partition("=")  # the head may begin with + or ~
-        quoted = [f"{head}={as_text(QuotedString(value, Quote.single))}"] if key in PATHS and equals and value else []
-        for candidate in [text, *quoted] if key else []:
-            with suppress(HydraException, RecursionError, ValueError):  # the last: a number with thousands of digits
-                [parsed] = parser.parse_overrides([candidate])
-                return parsed
-        return None
 
     def _wrong_values(self, key: str, text: str, parsed: Override) -> tuple[str, str] | None:
         if key == SEARCHED:
@@ -198,7 +185,7 @@ class Overrides:
             return Problem(text, "It holds what cannot be shown.", "Take it out.")
         unclosed = any(value.count(opening) != value.count(other) for opening, other in ("[]", "{}", "()"))
         quoted, bare = value.replace('"', ""), re.sub(r"""(["'])([^"']+)\1\s*:""", r"\2:", value)
-        if bare != value and self._read(f"{key}={bare}", key):
+        if bare != value and read(f"{key}={bare}", self.loader):
             return Problem(text, "The names in a section stand without quotes.", f"Write '{key}={bare}'.")
         remedy = "Close every bracket." if unclosed else f"Quote it, if it is a text: '{key}=\"{quoted}\"'."
         return Problem(text, "Its value cannot be read.", remedy)

@@ -11,6 +11,7 @@ from hydra.errors import HydraException
 
 from gridstorm.command.hydra import as_text, raw_value, values_of
 from gridstorm.command.override import endless, whole
+from gridstorm.command.parse import read_all
 from gridstorm.error import Problem, UserError
 
 
@@ -82,7 +83,7 @@ def axes(
     Raises:
         UserError: A text cannot be read, spans nothing, or zipped keys have unequal numbers of values.
     """
-    parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(texts))
+    parsed = read_all(texts, loader)
     taken = {override.key_or_group for override in parsed}
     spanned = [axis(override, values) for override in parsed if override.is_sweep_override()]
     spanned += [axis(_parsed(loader, key, value), values) for key, value in params.items() if key not in taken]

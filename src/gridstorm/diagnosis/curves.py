@@ -125,6 +125,11 @@ class Curves:
         """The training loss of a predictor that has learned nothing: of the best constant where it is known."""
         return self.facts.trivial_loss or self.first
 
+    @property
+    def facts_trivial(self) -> float:
+        """The loss of the best constant where it is known, else 0."""
+        return self.facts.trivial_loss or 0.0
+
     @cached_property
     def trivial_val(self) -> float:
         """The same of the validation loss."""
@@ -140,7 +145,7 @@ class Curves:
     def swings(self) -> tuple[float, float]:
         """By how much losses of neighboring epochs differ in the last half, in units of the trivial loss.
 
-        That is the standard deviation of the differences: of the validation, and of the training.
+        Of the validation, and of the training.
         """
         return tuple(_swing(losses) / self.trivial for losses in (self.val, self.train))  # type: ignore[return-value]  # two
 
@@ -153,6 +158,22 @@ class Curves:
             return 0.0
         gain = cost[0] - np.nanmin(cost)
         return float((cost[-2 * quarter : -quarter].mean() - cost[-quarter:].mean()) / gain) if gain > 0 else 0.0
+
+    @cached_property
+    def late_fall(self) -> float:
+        """By how much the training loss fell in the last quarter of the epochs, in units of the trivial loss."""
+        quarter = max(1, len(self.train) // 4)
+        if len(self.train) < 2 * quarter:
+            return 0.0
+        return float((self.train[-2 * quarter : -quarter].mean() - self.train[-quarter:].mean()) / self.trivial)
+
+    @cached_property
+    def stands_still(self) -> bool:
+        """Whether the training loss never moved, and is not near 0."""
+        if len(self.train) < 3 or not np.isfinite(self.train).all() or self.end < 0.3 * self.trivial:
+            return False
+        begin = float(np.mean(self.losses[: max(1, len(self.losses) // len(self.train) // 2)]))
+        return bool(np.ptp(self.train) < 0.02 * self.train[0] and abs(begin - self.train[-1]) < 0.2 * begin)
 
     @cached_property
     def improves_to_the_end(self) -> bool:
@@ -217,5 +238,7 @@ class Curves:
 
 
 def _swing(losses: Numbers) -> float:
-    late = losses[len(losses) // 2 :]
-    return float(np.diff(late).std()) if len(late) > 2 else 0.0
+    """Return by how much losses go up and down again in the last half, an epoch on average; a trend is no swing."""
+    moves = np.diff(losses[len(losses) // 2 :])
+    up, down = moves[moves > 0].sum(), -moves[moves < 0].sum()
+    return float(2 * min(up, down) / len(moves)) if len(moves) > 1 else 0.0

@@ -20,23 +20,24 @@ from gridstorm.diagnosis.stability import (
 )
 
 # The rules, the gravest first, each with the names of those that it explains: they are not told beside it.
-LATER = ("never_learned", "too_slow", "still_improving", "saturated", "underfitting", "overfitting", "leak")
+LATER = ("never_learned", "still_improving", "saturated", "underfitting", "overfitting", "leak")
 SWINGING = ("oscillating", "noisy_end", "lr_at_stability_edge", "rising_train_loss")
+OF_LAYERS = ("dead_units", "vanishing_gradients")
 RULES: dict[Rule, tuple[str, ...]] = {
-    not_finite: ("diverged", *SWINGING, *LATER, "dead_units", "exploding_gradients", "vanishing_gradients", "periodic"),
-    exploding_gradients: ("diverged", *SWINGING, *LATER, "dead_units", "vanishing_gradients"),
-    diverged: (*SWINGING, *LATER, "dead_units", "vanishing_gradients", "periodic"),
+    not_finite: ("diverged", *SWINGING, *LATER, "too_slow", *OF_LAYERS, "exploding_gradients", "periodic"),
+    exploding_gradients: ("diverged", *SWINGING, *LATER, "too_slow", *OF_LAYERS),
+    diverged: (*SWINGING, *LATER, *OF_LAYERS, "periodic"),
     periodic: (*SWINGING, *LATER),
     over_clipped: ("never_learned", "too_slow", "still_improving", "underfitting"),
+    underfitting: (*SWINGING, "never_learned", "still_improving", "saturated", "leak", *OF_LAYERS),
     rising_train_loss: ("oscillating", "noisy_end", "lr_at_stability_edge", *LATER),
-    oscillating: ("lr_at_stability_edge", *LATER, "vanishing_gradients"),
+    oscillating: ("lr_at_stability_edge", *(name for name in LATER if name != "overfitting"), "vanishing_gradients"),
     lr_at_stability_edge: (*LATER, "vanishing_gradients"),
-    dead_units: ("vanishing_gradients", *LATER),
-    vanishing_gradients: LATER,
-    never_learned: ("too_slow", "still_improving", "saturated", "underfitting", "overfitting", "leak", "noisy_end"),
+    dead_units: ("vanishing_gradients", *LATER, "too_slow"),
+    vanishing_gradients: (*LATER, "too_slow"),
+    too_slow: ("never_learned", "still_improving", "leak"),
+    never_learned: ("still_improving", "saturated", "overfitting", "leak", "noisy_end"),
     noisy_end: ("saturated", "still_improving", "overfitting"),
-    too_slow: ("underfitting", "leak"),
-    underfitting: ("still_improving", "saturated", "leak"),
     still_improving: ("leak",),
     overfitting: ("saturated",),
     saturated: (),

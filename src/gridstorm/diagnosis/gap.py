@@ -39,4 +39,4 @@ def leak(curves: Curves) -> Finding | None:
         return None
     words = f"the validation loss is {percent(ratio)} of the training loss of the epoch after it, without dropout."
     advice = "Look whether validation samples, or copies of them, are among the training samples."
-    return Finding("leak", words, (remedy.words(advice),), None, beyond(1 / ratio, 1 / BETTER))
+    return Finding("leak", words, (remedy.words(advice),), None, beyond(BETTER / max(ratio, 1e-3), 1.0))

@@ -8,6 +8,7 @@ from gridstorm.diagnosis.finding import Finding, beyond, number, one_of, percent
 
 VANISHED = 1e-3  # share of the whole gradient that a layer has: healthy at least 0.03
 EXPLODED = 100.0  # norm of the gradient: healthy at most 20
+ABOVE = 3.0  # times the trivial loss, which a network that has learned nothing begins with: healthy at most 2.5
 DEAD = 0.6  # share of a layer's units: healthy at most 0.25
 CLIPPED = 10.0  # times the largest norm that is allowed: a step is then a tenth of what it would be
 
@@ -42,7 +43,7 @@ def exploding_gradients(curves: Curves) -> Finding | None:
     """Find gradients that are far too long (Pascanu et al. 2013, section 3.2, which clips them)."""
     norms = curves.grad_norm[np.isfinite(curves.grad_norm)]
     early = norms[: max(1, len(norms) // 2)]
-    if len(early) == 0 or not np.median(early) > EXPLODED:
+    if len(early) == 0 or not np.median(early) > EXPLODED or not curves.first > ABOVE * curves.facts_trivial:
         return None
     norm = float(np.median(early))
     words = f"the gradient has a norm of {number(norm)}, where 1 to 10 are usual."

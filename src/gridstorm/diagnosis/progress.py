@@ -7,15 +7,16 @@ from gridstorm.diagnosis.curves import Curves
 from gridstorm.diagnosis.finding import Finding, beyond, number, one_of, percent
 
 # Losses are in units of the trivial loss. "Healthy" and "planted" are the runs of bench.diagnosis.
-TRIVIAL = 0.97  # the best loss is above so much of the trivial one: healthy at most 0.8
-LATE = 0.04  # share of all improvement that the last quarter of the epochs brings: healthy at most 0.035
+TRIVIAL = 0.95  # the best loss is above so much of the trivial one: healthy at most 0.8
+BARELY = 0.85  # the same, of a loss that is worse than the trivial one at the end
+LATE = 0.05  # share of all improvement that the last quarter of the epochs brings: healthy at most 0.035
 SLOW = 0.3  # of the loss is left where a learning rate is too small, and not only the epochs too few
 SMALL_CHANGE = 1e-3  # share of its weights that a layer changes in a step: 0.001 is usual
 FAR_BELOW = 0.34  # of the usual learning rate
 ENOUGH = 0.01  # of all improvement is what is left to be had where a training is saturated
-WASTED = 0.6  # share of the epochs after that: healthy at most 0.5
-FEW = 10  # epochs that may be wasted
-PLATEAU = 0.02  # by which the training loss still falls in the last quarter, of itself, where it is at its end
+WASTED = 0.65  # share of the epochs after that: healthy at most 0.5
+FEW = 12  # epochs that may be wasted
+PLATEAU = 0.03  # by which the training loss still falls in the last quarter where it stands still
 HIGH = 0.25  # of the loss is left
 NARROW = 4  # neurons, too few to tell many things apart
 DROPPED = 0.6  # share of the neurons that are switched off
@@ -25,13 +26,23 @@ def never_learned(curves: Curves) -> Finding | None:
     """Find a validation loss that never is better than that of a constant prediction."""
     best = float(np.nanmin(curves.val)) if len(curves.val) else float(np.nanmin(curves.train, initial=np.inf))
     trivial = curves.trivial_val
-    if not best > TRIVIAL * trivial:
+    improves = curves.improves_to_the_end and curves.late > LATE and curves.train[-1] > 0.8 * curves.trivial
+    hopeless = best > TRIVIAL * trivial and not improves
+    if not hopeless and not curves.stands_still and not _by_heart(curves, best):
         return None
     words = f"the best loss is {number(best)}, and predicting always the same reaches {number(trivial)}."
     falls = curves.train[-1] < 0.9 * curves.train[0]
     advice = remedy.words("Look whether targets belong to their inputs: the training loss falls, this one does not.")
     return Finding("never_learned", words, (advice,) if falls else (remedy.faster(curves),), None,
                    beyond(best / trivial, TRIVIAL))  # fmt: skip
+
+
+def _by_heart(curves: Curves, best: float) -> bool:
+    """Tell whether a validation loss is hardly ever better than the trivial one, and in the end worse."""
+    learned = curves.train[-1] < 0.9 * curves.trivial
+    return bool(
+        len(curves.val) and best > BARELY * curves.trivial_val and curves.val[-1] > curves.trivial_val and learned
+    )
 
 
 def too_slow(curves: Curves) -> Finding | None:
@@ -66,7 +77,8 @@ def saturated(curves: Curves) -> Finding | None:
     if len(cost) < FEW or not np.isfinite(cost).all() or curves.overfits:
         return None
     gain = cost[0] - cost.min()
-    enough = int((cost <= cost.min() + ENOUGH * gain).argmax())
+    room = min(ENOUGH * gain, 0.05 * abs(cost.min()))
+    enough = int((cost <= cost.min() + room).argmax())
     left = len(cost) - 1 - enough
     if left < FEW or left < WASTED * len(cost) or cost[-1] > cost.min() + 5 * ENOUGH * gain:
         return None
@@ -81,7 +93,7 @@ def underfitting(curves: Curves) -> Finding | None:
     A curve alone cannot tell a lack of capacity from noise in the data; so it takes a reason among the settings.
     """
     left = curves.end / curves.trivial
-    if left < HIGH or curves.late > 2 * LATE or curves.gap > 0.1:
+    if left < HIGH or (curves.late_fall > PLATEAU and curves.late > 2 * LATE) or curves.gap > 0.1:
         return None
     width, dropout = curves.facts.number("model.width"), curves.facts.largest("dropout")
     if width is not None and width < NARROW:

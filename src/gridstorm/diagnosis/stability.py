@@ -9,7 +9,9 @@ from gridstorm.diagnosis.finding import Finding, beyond, number, one_of, percent
 # All losses below are in units of the trivial loss. "Healthy" and "planted" are the runs of bench.diagnosis.
 LOST = 1.5  # times the loss of the begin (or the trivial one) at the end: healthy at most 0.6
 SWING = 0.03  # validation losses of neighboring epochs differ by so much at the end: healthy at most 0.02
+UNSTEADY = 0.012  # the same of the mean training losses: healthy at most 0.008
 TRAINING_SWINGS = 0.25  # share of that in the training losses, which a noisy end does not have
+SMALL = 8  # samples of a batch, whose mean gradient is mostly noise (McCandlish et al. 2018, for small tasks)
 CHANGE = 0.04  # share of its weights that a layer changes in a step at the end: healthy at most 0.025; 0.001 is usual
 SPIKE = 2.0  # times the loss of the begin, that single steps reach later: healthy at most 1.7
 RISE = 0.05  # by which the training loss is above its least at the end: healthy at most 0.01
@@ -42,28 +44,45 @@ def diverged(curves: Curves) -> Finding | None:
 def oscillating(curves: Curves) -> Finding | None:
     """Find a loss that swings from epoch to epoch, in training too, instead of coming down."""
     swings, in_training = curves.swings
-    if swings < SWING or in_training < TRAINING_SWINGS * swings or curves.overfits:
+    if not _swings(curves) or _is_noise(curves):
         return None
     late = curves.losses[len(curves.losses) // 2 :]
     raised = float((np.diff(late) > 0).mean()) if len(late) > 1 else 0.0
-    words = (
-        f"the validation loss swings by {percent(swings)} of the trivial loss from epoch to epoch at the end, and "
-        f"{percent(raised)} of the steps raise the training loss."
-    )
+    which, size = ("validation", swings) if swings >= SWING else ("training", in_training)
+    swing = f"the {which} loss swings by {100 * size:.2g} % of the trivial loss from epoch to epoch at the end"
+    words = f"{swing}, and {percent(raised)} of the steps raise the training loss."
     tries = (remedy.slower(curves), remedy.schedule(curves, "warmup_cosine", "falls to 0"))
-    return Finding("oscillating", words, one_of(tries), curves.middle_step, beyond(swings, SWING))
+    return Finding("oscillating", words, one_of(tries), curves.middle_step, _confidence(curves))
 
 
 def noisy_end(curves: Curves) -> Finding | None:
-    """Find a validation loss that jumps at the end while the mean training loss of an epoch does not."""
+    """Find a loss that jumps at the end because batches are small, or in the validation alone."""
     swings, in_training = curves.swings
-    if swings < SWING or in_training >= TRAINING_SWINGS * swings or curves.overfits:
+    if not _swings(curves) or not _is_noise(curves):
         return None
-    words = f"the validation loss jumps by {percent(swings)} of the trivial loss from epoch to epoch at the end."
-    size = curves.facts.number("data.batch_size")
-    larger = remedy.setting(curves, "data.batch_size", int(size * 4)) if size and size < 32 else None
+    which, size = ("validation", swings) if swings >= SWING else ("training", in_training)
+    words = f"the {which} loss jumps by {100 * size:.2g} % of the trivial loss from epoch to epoch at the end."
+    batch = curves.facts.number("data.batch_size")
+    larger = remedy.setting(curves, "data.batch_size", int(batch * 8)) if batch and batch <= SMALL else None
     tries = (remedy.schedule(curves, "cosine", "falls to 0"), larger, remedy.slower(curves))
-    return Finding("noisy_end", words, one_of(tries), curves.middle_step, beyond(swings, SWING))
+    return Finding("noisy_end", words, one_of(tries), curves.middle_step, _confidence(curves))
+
+
+def _swings(curves: Curves) -> bool:
+    swings, in_training = curves.swings
+    return in_training >= UNSTEADY or (swings >= SWING and not curves.overfits)
+
+
+def _is_noise(curves: Curves) -> bool:
+    """Tell whether swings come from small batches, or are of the validation alone."""
+    swings, in_training = curves.swings
+    size = curves.facts.number("data.batch_size")
+    return (size is not None and size <= SMALL) or (in_training < min(UNSTEADY, TRAINING_SWINGS * swings))
+
+
+def _confidence(curves: Curves) -> float:
+    swings, in_training = curves.swings
+    return max(beyond(swings, SWING), beyond(in_training, UNSTEADY))
 
 
 def lr_at_stability_edge(curves: Curves) -> Finding | None:

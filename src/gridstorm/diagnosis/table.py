@@ -59,7 +59,7 @@ def curves_of(
         losses=values,
         steps=steps,
         epochs=numbers,
-        train=np.array([_mean(values[numbers == epoch]) for epoch in kept]),
+        train=np.array([_of_epoch(by_epoch[epoch], of_training, values[numbers == epoch]) for epoch in kept]),
         val=_last(by_epoch, kept, of_validation),
         score=_last(by_epoch, kept, score),
         mode=mode,
@@ -129,8 +129,12 @@ def _every(rows: Sequence[Row], name: str | None) -> Numbers:
     return np.array([row[name] for row in rows if name and _is_number(row.get(name))], float)
 
 
-def _mean(values: Numbers) -> float:
-    return float(values.mean()) if len(values) else math.nan
+def _of_epoch(rows: Sequence[Row], of_training: str | None, losses: Numbers) -> float:
+    """Return the training loss of an epoch: as it was logged once, where batches have their weights, else the mean."""
+    logged = [row[of_training] for row in rows if of_training and _is_number(row.get(of_training))]
+    if len(logged) == 1:
+        return float(logged[0])
+    return float(losses.mean()) if len(losses) else math.nan
 
 
 def _is_number(value: Any) -> bool:

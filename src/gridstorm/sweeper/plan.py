@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
-from gridstorm.command import Axis, Composition, Overrides, as_text, axes, compose, conditional
+from gridstorm.command import Axis, Composition, Overrides, as_text, axes, compose, conditional, read_all
 from gridstorm.config import CONDITIONAL, GROUPS, OF_SWEEPS, Point, RunConfig, component, leaves
 from gridstorm.error import Problem, UserError
 from gridstorm.record import Trial, TrialRun
@@ -62,7 +61,7 @@ class Plan:
         first = self.first or compose(Overrides(self.loader, self.config_name, self.texts, sweep=True))
         self.values = first.run.values
         self.settings: dict[str, Any] = dict(self.values["sweep"])
-        self.parsed = OverridesParser.create(config_loader=self.loader).parse_overrides(list(self.texts))
+        self.parsed = read_all(self.texts, self.loader)
         self._refuse_what_no_sweep_has()
         self.choices = {group: str(first.whole.hydra.runtime.choices.get(group)) for group in GROUPS}
         self.leaves = dict(leaves(self.values))

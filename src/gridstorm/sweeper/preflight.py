@@ -1,7 +1,7 @@
 """What is known of a plan before it is trained: whether every model can be built, and how long it will all take."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from functools import partial
@@ -47,8 +47,10 @@ class Preflight:
         self._built: dict[str, Built] = {}
 
     def built(self, config: RunConfig) -> Built:
-        """Return what building a configuration showed; `look` must have seen it."""
-        return self._built[_shape(config)]
+        """Return what building a configuration showed; one whose seed decides its data may not have been built yet."""
+        if (shape := _shape(config)) not in self._built:
+            self._build({shape: config})
+        return self._built[shape]
 
     def build_all(self, trials: Sequence[Trial]) -> None:
         """Build the data and the model of every configuration, each distinct one once.
@@ -60,6 +62,9 @@ class Preflight:
         new = {key: config for key, config in distinct.items() if key not in self._built}
         for _ in range(self.launcher.places - len(new) if new else 0):
             self._submit(tryout.probe, next(iter(distinct.values())))  # an idle place imports what data need
+        self._build(new)
+
+    def _build(self, new: Mapping[str, RunConfig]) -> None:
         answers = dict(zip(new, self._answers(tryout.probe, new.values()), strict=True))
         problems = [problem for built in answers.values() for problem in built.get("problems", ())]
         if problems:
