@@ -26,7 +26,9 @@ import numpy as np
 
 import gridstorm
 from bench.plants import SET_ASIDE, Cell, cells, changed
-from gridstorm.diagnosis import HEALTHY, Curves, Finding, curves_in, diagnose
+from gridstorm.diagnosis import Finding, curves_in, diagnose
+from gridstorm.diagnosis.curves import Curves
+from gridstorm.diagnosis.finding import HEALTHY
 from gridstorm.report import table
 
 LOOKED_AT, SEEDS = range(8), range(100, 120)

@@ -7,9 +7,21 @@ if TYPE_CHECKING:
     from gridstorm.cli import main
     from gridstorm.config import RunConfig
     from gridstorm.error import RunFailed, UserError
-    from gridstorm.library import Run, Sweep, compose, runs, sweep, train
+    from gridstorm.library import Run, Sweep, compose, diagnose, runs, sweep, train
 
-__all__ = ["Run", "RunConfig", "RunFailed", "Sweep", "UserError", "compose", "main", "runs", "sweep", "train"]
+__all__ = [
+    "Run",
+    "RunConfig",
+    "RunFailed",
+    "Sweep",
+    "UserError",
+    "compose",
+    "diagnose",
+    "main",
+    "runs",
+    "sweep",
+    "train",
+]
 HOMES = {"main": "cli", "RunConfig": "config", "RunFailed": "error", "UserError": "error"}
 
 

@@ -15,6 +15,7 @@ ORDER = (
     "error",
     "target",
     "config",
+    "lint",
     "command",
     "record",
     "diagnosis",

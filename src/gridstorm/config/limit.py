@@ -25,6 +25,8 @@ TYPES = {
     "init_from": "str | None",
     "freeze": "list[str]",
     "explain": "bool",
+    "lint": "dict",
+    "lint.ignore": "list[str]",
     "logger": "dict | None",
     "callbacks": "dict | None",
     "metric": "dict | None",
@@ -63,6 +65,7 @@ ADDED = (
     "parent",
     "init_from",
     "freeze",
+    "lint",
 )  # keys that records of before have not
 TRAINER_TYPES = {
     "trainer.accelerator": "Literal['auto', 'cpu', 'gpu', 'cuda', 'mps', 'tpu']",

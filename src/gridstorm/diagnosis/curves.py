@@ -143,7 +143,7 @@ class Curves:
 
     @cached_property
     def swings(self) -> tuple[float, float]:
-        """By how much losses of neighboring epochs differ in the last half, in units of the trivial loss.
+        """By how much losses of neighboring epochs differ in the last third, in units of the trivial loss.
 
         Of the validation, and of the training.
         """
@@ -197,7 +197,7 @@ class Curves:
         quarter = max(1, len(self.val) // 8)
         late = float(np.median(self.val[-quarter:]))
         return bool(
-            late > 1.1 * self.val[best]
+            late > 1.15 * self.val[best]
             and late - self.val[best] > 0.02 * self.trivial
             and self.train[-quarter:].mean() < 0.95 * self.train[best]
             and best < len(self.val) - quarter
@@ -224,6 +224,11 @@ class Curves:
         return (of_place - (whole - of_place) / (len(rounds) - 1)) / whole if whole > 0 else None
 
     @property
+    def has_constant_rate(self) -> bool:
+        """Whether the learning rate is known to be the same in all epochs."""
+        return len(self.lr) > 1 and bool(np.ptp(self.lr) <= 1e-6 * self.lr.max())
+
+    @property
     def middle_step(self) -> int:
         """The step in the middle of the training."""
         return int(self.steps[len(self.steps) // 2])
@@ -238,7 +243,7 @@ class Curves:
 
 
 def _swing(losses: Numbers) -> float:
-    """Return by how much losses go up and down again in the last half, an epoch on average; a trend is no swing."""
-    moves = np.diff(losses[len(losses) // 2 :])
+    """Return by how much losses go up and down again in the last third, an epoch on average; a trend is no swing."""
+    moves = np.diff(losses[-max(5, len(losses) // 3) :])
     up, down = moves[moves > 0].sum(), -moves[moves < 0].sum()
     return float(2 * min(up, down) / len(moves)) if len(moves) > 1 else 0.0

@@ -10,12 +10,13 @@ from gridstorm.diagnosis.finding import Finding, beyond, number, one_of, percent
 TRIVIAL = 0.95  # the best loss is above so much of the trivial one: healthy at most 0.8
 BARELY = 0.85  # the same, of a loss that is worse than the trivial one at the end
 LATE = 0.05  # share of all improvement that the last quarter of the epochs brings: healthy at most 0.035
+MORE = {8: 3.5 * LATE, 4: 2 * LATE, 3: 0.0}  # times as many epochs, by what the last quarter brought
 SLOW = 0.3  # of the loss is left where a learning rate is too small, and not only the epochs too few
 SMALL_CHANGE = 1e-3  # share of its weights that a layer changes in a step: 0.001 is usual
 FAR_BELOW = 0.34  # of the usual learning rate
 ENOUGH = 0.01  # of all improvement is what is left to be had where a training is saturated
-WASTED = 0.65  # share of the epochs after that: healthy at most 0.5
-FEW = 12  # epochs that may be wasted
+WASTED = 0.7  # share of the epochs after that: healthy at most 0.5
+FEW = 14  # epochs that may be wasted
 PLATEAU = 0.03  # by which the training loss still falls in the last quarter where it stands still
 HIGH = 0.25  # of the loss is left
 NARROW = 4  # neurons, too few to tell many things apart
@@ -66,8 +67,11 @@ def still_improving(curves: Curves) -> Finding | None:
     if not curves.improves_to_the_end or curves.late < LATE or _has_small_steps(curves) or curves.facts.stopped:
         return None
     words = f"the last quarter of the epochs brought {percent(curves.late)} of all improvement."
-    factor = 4 if curves.late > 2 * LATE else 2
-    tries = (remedy.epochs(curves, factor * len(curves.train), f"{factor} times as many"),)
+    factor = next(times for times, late in MORE.items() if curves.late > late)
+    longer = remedy.epochs(curves, factor * len(curves.train), f"{factor} times as many")
+    ending = remedy.schedule(curves, "cosine", "") if curves.has_constant_rate else None
+    why = f"{factor} times as many, at a rate that falls to 0"
+    tries = (remedy.both(longer, ending, why) if ending else longer,)
     return Finding("still_improving", words, tries, None, beyond(curves.late, LATE))
 
 

@@ -61,6 +61,11 @@ def schedule(curves: Curves, name: str, why: str) -> Remedy | None:
     return Remedy((f"scheduler={name}",), why) if chosen not in (None, name) else None
 
 
+def both(first: Remedy, second: Remedy, why: str) -> Remedy:
+    """Return two remedies as one; the first alone where it is in words."""
+    return Remedy((*first.overrides, *second.overrides), why) if first.overrides else first
+
+
 def setting(curves: Curves, key: str, value: object, why: str = "") -> Remedy | None:
     """Return another value of a key, where the run has that key."""
     return Remedy((f"{key}={value}",), why) if key in curves.facts.keys else None

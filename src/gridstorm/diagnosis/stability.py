@@ -64,7 +64,7 @@ def noisy_end(curves: Curves) -> Finding | None:
     words = f"the {which} loss jumps by {100 * size:.2g} % of the trivial loss from epoch to epoch at the end."
     batch = curves.facts.number("data.batch_size")
     larger = remedy.setting(curves, "data.batch_size", int(batch * 8)) if batch and batch <= SMALL else None
-    tries = (remedy.schedule(curves, "cosine", "falls to 0"), larger, remedy.slower(curves))
+    tries = (larger, remedy.schedule(curves, "cosine", "falls to 0"), remedy.slower(curves))
     return Finding("noisy_end", words, one_of(tries), curves.middle_step, _confidence(curves))
 
 

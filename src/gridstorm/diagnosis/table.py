@@ -11,6 +11,7 @@ import numpy as np
 from gridstorm.diagnosis.curves import NOTHING, Curves, Facts, LayerCurves, Numbers
 
 Row = Mapping[str, Any]
+Step = tuple[int, int, float | None]  # its number, its epoch and its loss
 
 TRAINING = re.compile(r"(train(ing)?[/_.-])?loss([/_.-](step|epoch))?$|train(ing)?[/_.-].*loss([/_.-](step|epoch))?$")
 VALIDATION = re.compile(r"(val(id(ation)?)?|eval|dev)[/_.-](.*[/_.-])?loss([/_.-]epoch)?$")
@@ -26,7 +27,7 @@ def curves_of(
     name: str = "",
     monitor: str | None = None,
     mode: str = "min",
-    losses: Sequence[tuple[int, int, float | None]] = (),
+    losses: Sequence[Step] = (),
     layers: LayerCurves | None = None,
 ) -> Curves | None:
     """Return the curves in rows of logged values; None where there is no training loss among them.
@@ -43,18 +44,14 @@ def curves_of(
     names = [*dict.fromkeys(key for row in rows for key in row)]
     of_training = _chosen(names, TRAINING, ("step", "epoch"))
     of_validation = _chosen(names, VALIDATION, ("epoch",))
-    epochs = [*dict.fromkeys(_numbered(rows, of_validation))]
     by_epoch = _by_epoch(rows, of_validation)
-    stepwise = [*losses] or _logged_steps(rows, of_training, by_epoch)
+    stepwise = [*losses] or _logged_steps(of_training, by_epoch)
     if not stepwise:
         return None
     steps, numbers, values = (np.array([math.nan if cell is None else cell for cell in column], float)
                               for column in zip(*stepwise, strict=True))  # fmt: skip
-    score = monitor if monitor in names and monitor != of_validation else None
-    if monitor is None and mode == "min":
-        score = next(iter(filter(SCORES.match, names)), None)
-        mode = "max" if score else mode
-    kept = [epoch for epoch in epochs if (numbers == epoch).any()] or epochs
+    score, mode = _score(names, of_validation, monitor, mode)
+    kept = [epoch for epoch in by_epoch if (numbers == epoch).any()]
     return Curves(
         losses=values,
         steps=steps,
@@ -72,6 +69,14 @@ def curves_of(
         name=name,
         is_stepwise=len(values) > 2 * len(kept),
     )
+
+
+def _score(names: Sequence[str], of_validation: str | None, monitor: str | None, mode: str) -> tuple[str | None, str]:
+    """Return the metric that is the score beside the loss, None where there is none, and its direction."""
+    if monitor is not None:
+        return (monitor if monitor in names and monitor != of_validation else None), mode
+    score = next(iter(filter(SCORES.match, names)), None)
+    return score, "max" if score else mode
 
 
 def _chosen(names: Sequence[str], pattern: re.Pattern[str], prefer: Sequence[str] = ()) -> str | None:
@@ -103,11 +108,9 @@ def _by_epoch(rows: Sequence[Row], of_validation: str | None) -> dict[int, list[
     return grouped
 
 
-def _logged_steps(
-    rows: Sequence[Row], of_training: str | None, by_epoch: Mapping[int, Sequence[Row]]
-) -> list[tuple[int, int, float | None]]:
+def _logged_steps(of_training: str | None, by_epoch: Mapping[int, Sequence[Row]]) -> list[Step]:
     """Return step, epoch and training loss of each row that has one."""
-    found: list[tuple[int, int, float | None]] = []
+    found: list[Step] = []
     for epoch, its in by_epoch.items():
         for row in its:
             if of_training and of_training in row and row[of_training] is not None:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from gridstorm.command import Door, Overrides, ignored
 from gridstorm.command import compose as composed
 from gridstorm.config import OF_MODULES, RunConfig, checked_again, left_out, of_object, of_runs
-from gridstorm.error import Problem, UserError
+from gridstorm.error import Problem, UserError, say
 from gridstorm.library.run import Run
 from gridstorm.library.session import composing, training
 from gridstorm.library.sweeps import Sweep
+from gridstorm.lint import Draft, advised
 from gridstorm.target import Project, shown
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ def train(
         config = checked_again(replace(config, values=deepcopy(config.values)))
     config = _with_objects(config, objects) if objects else config
     with training(verbose):
+        for line in advised(Draft(config.values)):
+            say(line)
         from gridstorm.run import run
 
         record = run(config)

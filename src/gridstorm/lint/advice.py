@@ -51,7 +51,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Draft:
     """What is about to be trained.
 
     Args:

@@ -12,10 +12,11 @@ from pathlib import Path
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig
 
-from gridstorm.command import Composition
+from gridstorm.command import Axis, Composition
 from gridstorm.config import seconds
 from gridstorm.error import Problem, UserError, say
 from gridstorm.launcher import Launcher, uses_gpu
+from gridstorm.lint import Draft, Span, advised
 from gridstorm.record import SweepRecord, Trial, state, to_go
 from gridstorm.report import Display, merged, report
 from gridstorm.sweeper.adoption import adopt, foreseen, results_of
@@ -60,6 +61,8 @@ def sweep(plan: Plan) -> int:
     Raises:
         UserError: A configuration is wrong, or the sweep cannot be carried out as asked; nothing was trained.
     """
+    for line in advised(Draft(plan.values, spans(plan.axes), is_searched=not is_grid(plan))):
+        say(line)
     launcher: Launcher = build(plan.values["launcher"])
     refuse_what_no_launcher_can(plan, launcher)
     refuse_what_is_ignored(plan)
@@ -75,6 +78,15 @@ def sweep(plan: Plan) -> int:
         return carry_out(plan, strategy, trials, preflight)
     finally:
         launcher.shutdown(wait=True, cancel_futures=True)
+
+
+def spans(axes: Sequence[Axis]) -> list[Span]:
+    """Return what each key of a sweep varies over."""
+    return [
+        Span(key, [row[place] for row in axis.ends()], is_interval=not axis.points, is_log=axis.log)
+        for axis in axes
+        for place, key in enumerate(axis.keys)
+    ]
 
 
 def planned(plan: Plan) -> list[Trial]:
