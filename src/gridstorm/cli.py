@@ -57,6 +57,14 @@ def gridstorm(arguments: Sequence[str] | None = None) -> int:
     judge.add_argument("paths", nargs="+", type=Path, metavar="path", help="a run, a sweep, lightning_logs, a CSV file")
     judge.add_argument("--json", action="store_true", help="for other tools")
     judge.set_defaults(function=lambda namespace: diagnose(namespace.paths, namespace.json))
+    one = commands.add_parser("lesson", help="show a sentence about hyperparameters: its runs, their curves, a verdict")
+    one.add_argument("names", nargs="+", metavar="name", help="gridstorm lessons --list has the names")
+    every = commands.add_parser("lessons", help="show all of them, in a few minutes")
+    every.add_argument("--list", action="store_true", help="only name them")
+    every.set_defaults(names=[])
+    for lesson in (one, every):
+        lesson.add_argument("--seed", type=int, default=0, help="of the first weights and the batches")
+        lesson.set_defaults(function=teach)
     with exit_on_error():
         names = [*commands.choices]
         if asked and not asked[0].startswith("-") and asked[0] not in names:
@@ -75,7 +83,7 @@ def train(asked: Sequence[str]) -> int:
     line = os.environ.get("COMP_LINE", "").split(" ", 2)
     if asked[0] == "-sc" and len(line) > 1 and "query=bash" in asked:
         if line[1] != TRAIN or len(line) == 2:
-            print(f"{TRAIN} new rerun diagnose")
+            print(f"{TRAIN} new rerun diagnose lesson lessons")
             return 0
         os.environ["COMP_LINE"] = " ".join([line[0], *line[2:]])
     carry_out(Door(typed, Path.cwd(), trained), asked[asked[0] == TRAIN :])
@@ -106,3 +114,13 @@ def diagnose(paths: Sequence[Path], as_json: bool) -> int:
 
     print(verdicts(paths, as_json))
     return 0
+
+
+def teach(asked: argparse.Namespace) -> int:
+    """Teach lessons, or name them."""
+    from gridstorm.lesson import listed, teach
+
+    if getattr(asked, "list", False):
+        print(listed())
+        return 0
+    return teach(asked.names, asked.seed)

@@ -26,6 +26,7 @@ ORDER = (
     "fusion",
     "sweeper",
     "library",
+    "lesson",
     "new",
     "cli",
     "__main__",

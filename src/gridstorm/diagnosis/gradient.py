@@ -62,7 +62,7 @@ def dead_units(curves: Curves) -> Finding | None:
         return None
     layer = curves.layers.names[most]
     words = f"{percent(shares[most])} of the units of {layer} get no gradient: nothing switches them on."
-    born = np.nanmax(dead[0]) > DEAD
+    born = np.nanmax(dead[0]) > DEAD and not remedy.is_large(curves.facts)
     norm, leaky = (remedy.setting(curves, f"model.{key}", value) for key, value in remedy.LAYER_KEYS.items())
     tries = (norm, leaky, remedy.slower(curves)) if born else (remedy.slower(curves), norm, leaky)
     return Finding("dead_units", words, one_of(tries), None, beyond(shares[most], DEAD))

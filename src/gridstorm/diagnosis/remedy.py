@@ -22,6 +22,12 @@ def usual_rate(facts: Facts) -> float | None:
     return USUAL_RATES.get(target.rpartition(".")[2].lower())
 
 
+def is_large(facts: Facts) -> bool:
+    """Tell whether the learning rate is far above what the optimizer usually begins with."""
+    usual, lr = usual_rate(facts), facts.lr
+    return bool(usual and lr and lr > 10 * usual)
+
+
 def rate(facts: Facts, value: float, why: str) -> Remedy:
     """Return another learning rate; a schedule that rises to it follows its key."""
     return Remedy((f"{facts.lr_key}={rounded(value):g}",), why)
