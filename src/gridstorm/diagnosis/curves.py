@@ -137,8 +137,10 @@ class Curves:
 
     @cached_property
     def cost(self) -> Numbers:
-        """The score as a cost [E], smaller is better: the validation loss where there is no other."""
-        chosen = self.score if len(self.score) else self.val
+        """What should fall [E]: the validation loss, smoother than a score; else the score, or the training loss."""
+        if len(self.val):
+            return self.val
+        chosen = self.score if len(self.score) else self.train
         return -chosen if self.mode == "max" and len(self.score) else chosen
 
     @cached_property
@@ -152,7 +154,7 @@ class Curves:
     @cached_property
     def late(self) -> float:
         """The share of all improvement of the cost that the last quarter of the epochs brought."""
-        cost = self.cost if len(self.cost) else self.train
+        cost = self.cost
         quarter = max(1, len(cost) // 4)
         if len(cost) < 2 * quarter + 1:
             return 0.0
@@ -178,7 +180,7 @@ class Curves:
     @cached_property
     def improves_to_the_end(self) -> bool:
         """Whether the best cost is that of the last epochs, and training still falls."""
-        cost = self.cost if len(self.cost) else self.train
+        cost = self.cost
         if len(cost) < 3 or not np.isfinite(cost).all():
             return False
         return bool(cost.argmin() >= len(cost) - 1 - len(cost) // 10 and self.train[-1] <= 1.01 * self.train.min())

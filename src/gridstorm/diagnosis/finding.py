@@ -72,9 +72,10 @@ def beyond(measured: float, threshold: float) -> float:
     return round(min(0.99, 1 - 0.5 * threshold / max(measured, threshold)), 2)
 
 
-def one_of(remedies: Sequence[Remedy | None]) -> tuple[Remedy, ...]:
-    """Return those that there are."""
-    return tuple(remedy for remedy in remedies if remedy is not None)
+def one_of(remedies: Sequence[Remedy | None], otherwise: str = "") -> tuple[Remedy, ...]:
+    """Return those that there are; where there is none, an advice in words."""
+    found = tuple(remedy for remedy in remedies if remedy is not None)
+    return found or ((Remedy((), otherwise),) if otherwise else ())
 
 
 def percent(share: float) -> str:

@@ -11,6 +11,9 @@ EXPLODED = 100.0  # norm of the gradient: healthy at most 20
 ABOVE = 3.0  # times the trivial loss, which a network that has learned nothing begins with: healthy at most 2.5
 DEAD = 0.6  # share of a layer's units: healthy at most 0.25
 CLIPPED = 10.0  # times the largest norm that is allowed: a step is then a tenth of what it would be
+NORMALIZE = "Put normalization between the layers, use fewer of them, or activations such as ReLU that do not saturate."
+LESS = "Clip at a larger norm, or not at all."
+CLIP = "Clip the gradients to a norm of 1, and begin with smaller weights."
 
 
 def vanishing_gradients(curves: Curves) -> Finding | None:
@@ -32,7 +35,9 @@ def vanishing_gradients(curves: Curves) -> Finding | None:
         remedy.setting(curves, "model.activation", "relu") if _saturates(curves) else None,
         remedy.setting(curves, "model.depth", 2),
     )
-    return Finding("vanishing_gradients", words, one_of(tries), None, beyond(VANISHED / max(shares[least], 1e-9), 1.0))
+    return Finding(
+        "vanishing_gradients", words, one_of(tries, NORMALIZE), None, beyond(VANISHED / max(shares[least], 1e-9), 1.0)
+    )
 
 
 def _saturates(curves: Curves) -> bool:
@@ -48,7 +53,7 @@ def exploding_gradients(curves: Curves) -> Finding | None:
     norm = float(np.median(early))
     words = f"the gradient has a norm of {number(norm)}, where 1 to 10 are usual."
     tries = (remedy.setting(curves, "model.norm", "batch"), remedy.setting(curves, "trainer.gradient_clip_val", 1.0))
-    return Finding("exploding_gradients", words, one_of(tries), None, beyond(norm, EXPLODED))
+    return Finding("exploding_gradients", words, one_of(tries, CLIP), None, beyond(norm, EXPLODED))
 
 
 def dead_units(curves: Curves) -> Finding | None:
@@ -77,4 +82,4 @@ def over_clipped(curves: Curves) -> Finding | None:
     ratio = float(np.median(norms) / limit)
     words = f"gradients are cut to 1/{ratio:.0f} of their norm, {number(float(np.median(norms)))}."
     tries = (remedy.setting(curves, "trainer.gradient_clip_val", remedy.rounded(2 * float(np.median(norms)))),)
-    return Finding("over_clipped", words, one_of(tries), None, beyond(ratio, CLIPPED))
+    return Finding("over_clipped", words, one_of(tries, LESS), None, beyond(ratio, CLIPPED))

@@ -13,6 +13,7 @@ LATE = 0.05  # share of all improvement that the last quarter of the epochs brin
 MORE = {8: 3.5 * LATE, 4: 2 * LATE, 3: 0.0}  # times as many epochs, by what the last quarter brought
 SLOW = 0.3  # of the loss is left where a learning rate is too small, and not only the epochs too few
 SMALL_CHANGE = 1e-3  # share of its weights that a layer changes in a step: 0.001 is usual
+STRAIGHT = 0.2  # of all improvement is in the last quarter, and no more of the loss is gone: it falls along a line
 FAR_BELOW = 0.34  # of the usual learning rate
 ENOUGH = 0.01  # of all improvement is what is left to be had where a training is saturated
 WASTED = 0.7  # share of the epochs after that: healthy at most 0.5
@@ -25,6 +26,8 @@ DROPPED = 0.6  # share of the neurons that are switched off
 
 def never_learned(curves: Curves) -> Finding | None:
     """Find a validation loss that never is better than that of a constant prediction."""
+    if len(curves.train) < 3 and not curves.is_stepwise:
+        return None
     best = float(np.nanmin(curves.val)) if len(curves.val) else float(np.nanmin(curves.train, initial=np.inf))
     trivial = curves.trivial_val
     improves = curves.improves_to_the_end and curves.late > LATE and curves.train[-1] > 0.8 * curves.trivial
@@ -59,7 +62,9 @@ def _has_small_steps(curves: Curves) -> bool:
     if usual and lr:
         return lr < FAR_BELOW * usual
     changes = curves.layers.update
-    return bool(np.isfinite(changes).any() and np.nanmedian(np.nanmax(changes, 1)) < SMALL_CHANGE)
+    if np.isfinite(changes).any():
+        return bool(np.nanmedian(np.nanmax(changes, 1)) < SMALL_CHANGE)
+    return curves.late > STRAIGHT and curves.end > (1 - STRAIGHT) * curves.first  # nothing but the curve is known
 
 
 def still_improving(curves: Curves) -> Finding | None:
@@ -77,7 +82,7 @@ def still_improving(curves: Curves) -> Finding | None:
 
 def saturated(curves: Curves) -> Finding | None:
     """Find epochs that brought nothing: the score was as good long before the end, and is not worse since."""
-    cost = curves.cost if len(curves.cost) else curves.train
+    cost = curves.cost
     if len(cost) < FEW or not np.isfinite(cost).all() or curves.overfits:
         return None
     gain = cost[0] - cost.min()
