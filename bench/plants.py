@@ -173,6 +173,6 @@ PLANTS: dict[str, list[tuple[Keys, str]]] = {
     ],
     "leak": [
         ({"data.copies": 12, "model": "mlp", "model.width": 64, "model.depth": 2},
-         "digits wine clusters diabetes friedman cancer"),
+         "digits clusters diabetes friedman cancer"),
     ],
 }  # fmt: skip

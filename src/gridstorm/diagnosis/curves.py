@@ -22,6 +22,7 @@ class Facts:
         trivial_loss: What the best constant predictor reaches in the training loss.
         trivial_val_loss: The same of the validation loss.
         samples: Training samples.
+        val_samples: Validation samples.
         parameters: Numbers that are learned.
         stopped: Whether the run ended before the epochs that it was to have.
     """
@@ -32,6 +33,7 @@ class Facts:
     trivial_loss: float | None = None
     trivial_val_loss: float | None = None
     samples: int | None = None
+    val_samples: int | None = None
     parameters: int | None = None
     stopped: bool = False
 
@@ -224,6 +226,17 @@ class Curves:
         table = table - (table @ place / (place @ place))[:, None] * place
         whole, of_place = float(table.var()), float(table.mean(0).var())
         return (of_place - (whole - of_place) / (len(rounds) - 1)) / whole if whole > 0 else None
+
+    def ends_trivially(self, share: float) -> bool:
+        """Tell whether the last third of the validation losses is no better than trivial, and the best hardly is.
+
+        Args:
+            share: Of the trivial loss, above which the best one is.
+        """
+        if len(self.val) < 3:
+            return False
+        late = float(self.val[-len(self.val) // 3 :].mean())
+        return bool(late > 0.97 * self.trivial_val and np.nanmin(self.val) > share * self.trivial_val)
 
     @property
     def has_constant_rate(self) -> bool:

@@ -8,7 +8,8 @@ from gridstorm.diagnosis.finding import Finding, beyond, number, one_of, percent
 
 WORSE = 0.15  # by which the validation loss is above its best at the end: healthy at most 0.06
 BETTER = 0.6  # of the training loss of the epoch after it is the validation loss: healthy at least 0.66
-SEEN = 0.02  # of the trivial loss, below which both are too small to compare
+SPREAD = 4.0  # times 1 / sqrt(n) of the loss, by which the mean of n validation samples may be easier by chance
+CHANCE = 0.1  # the same where their number is not known
 
 
 def overfitting(curves: Curves) -> Finding | None:
@@ -35,7 +36,8 @@ def leak(curves: Curves) -> Finding | None:
     late = slice(-max(3, len(val) // 3), None)
     ratios = (val[:-1] / train[1:])[late]
     ratio, steady = float(np.median(ratios)), float((ratios < 0.9).mean())
-    if not ratio < BETTER or steady < 0.9 or curves.swings[1] > 0.02:
+    least = BETTER - CHANCE if curves.facts.val_samples is None else 1 - SPREAD / curves.facts.val_samples**0.5
+    if not ratio < min(BETTER, least) or steady < 0.9 or curves.swings[1] > 0.02:
         return None
     words = f"the validation loss is {percent(ratio)} of the training loss of the epoch after it, without dropout."
     advice = "Look whether validation samples, or copies of them, are among the training samples."

@@ -31,7 +31,7 @@ def never_learned(curves: Curves) -> Finding | None:
     best = float(np.nanmin(curves.val)) if len(curves.val) else float(np.nanmin(curves.train, initial=np.inf))
     trivial = curves.trivial_val
     improves = curves.improves_to_the_end and curves.late > LATE and curves.train[-1] > 0.8 * curves.trivial
-    hopeless = best > TRIVIAL * trivial and not improves
+    hopeless = (best > TRIVIAL * trivial or curves.ends_trivially(BARELY)) and not improves
     if not hopeless and not curves.stands_still and not _by_heart(curves, best):
         return None
     words = f"the best loss is {number(best)}, and predicting always the same reaches {number(trivial)}."

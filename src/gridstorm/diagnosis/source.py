@@ -95,6 +95,7 @@ def _facts(record: RunRecord, result: Result | None) -> Facts:
         trivial_loss=trivial.get("loss"),
         trivial_val_loss=trivial.get("val_loss"),
         samples=environment.get("samples"),
+        val_samples=environment.get("val_samples"),
         parameters=result.parameters if result else None,
         stopped=bool(result and result.status == Status.PRUNED),
     )

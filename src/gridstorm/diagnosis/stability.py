@@ -49,7 +49,7 @@ def oscillating(curves: Curves) -> Finding | None:
     late = curves.losses[len(curves.losses) // 2 :]
     raised = float((np.diff(late) > 0).mean()) if len(late) > 1 else 0.0
     which, size = ("validation", swings) if swings >= SWING else ("training", in_training)
-    swing = f"the {which} loss swings by {100 * size:.2g} % of the trivial loss from epoch to epoch at the end"
+    swing = f"the {which} loss swings by {100 * size:.2g} % of a constant guess's loss from epoch to epoch at the end"
     words = f"{swing}, and {percent(raised)} of the steps raise the training loss."
     tries = (remedy.slower(curves), remedy.schedule(curves, "warmup_cosine", "falls to 0"))
     return Finding("oscillating", words, one_of(tries), curves.middle_step, _confidence(curves))
@@ -61,7 +61,7 @@ def noisy_end(curves: Curves) -> Finding | None:
     if not _swings(curves) or not _is_noise(curves):
         return None
     which, size = ("validation", swings) if swings >= SWING else ("training", in_training)
-    words = f"the {which} loss jumps by {100 * size:.2g} % of the trivial loss from epoch to epoch at the end."
+    words = f"the {which} loss jumps by {100 * size:.2g} % of a constant guess's loss from epoch to epoch at the end."
     batch = curves.facts.number("data.batch_size")
     larger = remedy.setting(curves, "data.batch_size", int(batch * 8)) if batch and batch <= SMALL else None
     tries = (larger, remedy.schedule(curves, "cosine", "falls to 0"), remedy.slower(curves))
@@ -70,14 +70,16 @@ def noisy_end(curves: Curves) -> Finding | None:
 
 def _swings(curves: Curves) -> bool:
     swings, in_training = curves.swings
-    return in_training >= UNSTEADY or (swings >= SWING and not curves.overfits)
+    rises = curves.overfits and not remedy.is_large(curves.facts)  # of a loss that rises, swings say little
+    return in_training >= UNSTEADY or (swings >= SWING and not rises)
 
 
 def _is_noise(curves: Curves) -> bool:
     """Tell whether swings come from small batches, or are of the validation alone."""
     swings, in_training = curves.swings
     size = curves.facts.number("data.batch_size")
-    return (size is not None and size <= SMALL) or (in_training < min(UNSTEADY, TRAINING_SWINGS * swings))
+    steady = in_training < min(UNSTEADY, TRAINING_SWINGS * swings) and not remedy.is_large(curves.facts)
+    return (size is not None and size <= SMALL) or steady
 
 
 def _confidence(curves: Curves) -> float:

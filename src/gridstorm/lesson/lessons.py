@@ -47,9 +47,8 @@ def rate_too_large(runs: Sequence[Trained]) -> str:
     peak = max(larger.train)
     require(peak > 20 * max(good.train), f"The loss of {larger.label} stays below {peak:.3g}.")
     require(good.best < large.best, f"{large.label} is no worse than {good.label}.")
-    return (
-        f"{good.label} reaches {good.best:.3g}; {large.label} swings, at {large.best:.3g}; {larger.label}: {peak:.3g}."
-    )
+    swings = f"{large.label} swings and comes to {large.best:.3g}"
+    return f"{good.label} reaches {good.best:.3g}; {swings}; the loss of {larger.label} goes up to {peak:.3g}."
 
 
 def rate_too_small(runs: Sequence[Trained]) -> str:

@@ -221,7 +221,11 @@ def told_of_targets(data: Any) -> dict[str, Any]:
         return {}
     train, val = targets
     found = {"loss": _constant_loss(task, train, train), "val_loss": _constant_loss(task, train, val)}
-    return {"samples": len(train), "trivial": {name: loss for name, loss in found.items() if loss is not None}}
+    return {
+        "samples": len(train),
+        "val_samples": len(val),
+        "trivial": {name: loss for name, loss in found.items() if loss is not None},
+    }
 
 
 def _constant_loss(task: str | None, train: Tensor, y: Tensor) -> float | None:
