@@ -37,3 +37,4 @@ bench:  ## all benchmarks, one after another, on a quiet machine
 	OMP_NUM_THREADS=1 $(PYTHON) -m bench.parts
 	$(PYTHON) -m bench.score
 	$(PYTHON) -m bench.own
+	$(PYTHON) -m bench.diagnosis

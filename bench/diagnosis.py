@@ -19,8 +19,10 @@ import time
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
@@ -29,6 +31,7 @@ from bench.plants import SET_ASIDE, Cell, cells, changed
 from gridstorm.diagnosis import Finding, curves_in, diagnose
 from gridstorm.diagnosis.curves import Curves
 from gridstorm.diagnosis.finding import HEALTHY
+from gridstorm.record import LayerFile, StepFile
 from gridstorm.report import table
 
 LOOKED_AT, SEEDS = range(8), range(200, 220)
@@ -221,6 +224,52 @@ def cured(runs: dict[Cell, dict[int, Curves]], is_counted: Callable[[Cell], bool
     return results
 
 
+COSTS = {
+    "mlp": ["trainer.max_epochs=30"],
+    "cnn": ["model=cnn", "trainer.max_epochs=6"],
+    "transformer": ["experiment=python_text", "trainer.max_epochs=1", "trainer.limit_train_batches=100"],
+    "8 mlps, stacked": ["trainer.max_epochs=30", "seed=0,1,2,3,4,5,6,7", "sweep.fuse=8"],
+}
+
+
+def costs(folder: Path, turns: int = 5) -> str:
+    """Return what recording steps and layers costs: the least training time of several turns, with and without."""
+    rows: list[tuple[str, ...]] = []
+    for name, keys in COSTS.items():
+        seconds: dict[bool, float] = {}
+        for turn in range(2 * turns):
+            records = turn % 2 == 0
+            taken = _seconds([*keys, "threads=1", f"output_dir={folder / f'{len(keys)}-{len(rows)}-{turn}'}"], records)
+            seconds[records] = min(taken, seconds.get(records, np.inf))
+        rows.append(
+            (name, f"{seconds[True]:.3f}", f"{seconds[False]:.3f}", f"{seconds[True] / seconds[False] - 1:+.1%}")
+        )
+    return table([("seconds of training", "recorded", "not", "difference"), *rows], right=[1, 2, 3])
+
+
+def _seconds(keys: list[str], records: bool) -> float:
+    """Train, with or without what is recorded of steps and layers; return the seconds of the slowest run."""
+    nothing: Callable[..., None] = lambda *_: None  # noqa: E731
+    with ExitStack() as stack:
+        if not records:
+            stack.enter_context(patch.object(StepFile, "add", nothing))
+            stack.enter_context(patch.object(LayerFile, "is_due", nothing))
+        if "sweep.fuse=8" in keys:
+            swept = gridstorm.sweep(*keys, "sweep.name=all", "launcher=in_process", "callbacks=none")
+            return max(trial.runs[0].result.seconds for trial in swept.trials if trial.runs[0].result)
+        result = gridstorm.train(gridstorm.compose(*keys)).result
+        return result.seconds if result else np.nan
+
+
+def speed(runs: dict[Cell, dict[int, Curves]], folder: Path) -> str:
+    """Return how long it takes to read and judge runs."""
+    names = [cell.name for cell in runs][:: max(1, len(runs) // 50)]
+    started = time.perf_counter()
+    count = sum(1 for name in names for curves in curves_in(folder / name) if diagnose(curves))
+    taken = time.perf_counter() - started
+    return f"{count} runs read and diagnosed in {taken:.2f} s: 1,000 in {1000 * taken / count:.2f} s"
+
+
 def main() -> None:
     """Train, judge, and print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -242,6 +291,8 @@ def main() -> None:
             print(f"{title}, seeds {seeds[0]} to {seeds[-1]}:\n{confusion(tallies)}\n")
             if asked.misses:
                 print("\n".join(miss for tally in tallies.values() for miss in tally.misses), "\n")
+    print(speed(runs, folder), "\n")
+    print(costs(folder / "costs"), "\n")
     if not asked.no_cures:
         results = cured(runs, parts["worlds that were looked at"], folder / "cures")
         rows = [(kind, str(tried), str(healed)) for kind, (tried, healed, _) in results.items()]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from house import FAMILIES, PACKAGES, ROOT, SOURCE
-from pages import CLONE, WALKS, Walk, masked
+from pages import CLONE, SHOWN, WALKS, Walk, masked
 
 README = ROOT / "README.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
@@ -83,7 +83,7 @@ def write() -> None:
         where = Walk(README, clone=True).prepared(Path(temporary))
         for page in CLONE:
             page.write_text(Walk(page, scripts=False).rewritten(where))
-    for walk in WALKS:
+    for walk in (*WALKS, *SHOWN):
         with tempfile.TemporaryDirectory() as temporary:
             walk.page.write_text(walk.rewritten(walk.prepared(Path(temporary))))
     ARCHITECTURE.write_text(ARCHITECTURE.read_text().partition(MARK)[0] + f"{MARK}\n{files()}")

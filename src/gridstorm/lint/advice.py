@@ -65,7 +65,9 @@ class Draft:
     is_searched: bool = False
 
     def at(self, key: str) -> Any:
-        """Return the value at a dotted key, None where there is none."""
+        """Return the value at a dotted key, None where there is none, or where it varies."""
+        if any(f"{key}.".startswith(f"{span.key}.") for span in self.spans):
+            return None
         node: Any = self.values
         for name in key.split("."):
             node = node.get(name) if isinstance(node, Mapping) else None

@@ -221,11 +221,8 @@ def told_of_targets(data: Any) -> dict[str, Any]:
         return {}
     train, val = targets
     found = {"loss": _constant_loss(task, train, train), "val_loss": _constant_loss(task, train, val)}
-    return {
-        "samples": len(train),
-        "val_samples": len(val),
-        "trivial": {name: loss for name, loss in found.items() if loss is not None},
-    }
+    known = {name: loss for name, loss in found.items() if loss is not None}
+    return {"samples": len(train), "val_samples": len(val), "trivial": known}
 
 
 def _constant_loss(task: str | None, train: Tensor, y: Tensor) -> float | None:

@@ -4,9 +4,14 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd
 
-WITH_UNITS = (nn.Linear, _ConvNd)  # whose weight has a row for each unit; that of an embedding has one for each word
+# Whose weight has a row for each unit; that of an embedding has one for each word.
+WITH_UNITS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+    nn.Linear,
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+)  # whose weight has a row for each unit; that of an embedding has one for each word
 
 
 class Layers:

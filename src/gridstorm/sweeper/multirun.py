@@ -61,13 +61,13 @@ def sweep(plan: Plan) -> int:
     Raises:
         UserError: A configuration is wrong, or the sweep cannot be carried out as asked; nothing was trained.
     """
-    for line in advised(Draft(plan.values, spans(plan.axes), is_searched=not is_grid(plan))):
-        say(line)
     launcher: Launcher = build(plan.values["launcher"])
     refuse_what_no_launcher_can(plan, launcher)
     refuse_what_is_ignored(plan)
     refuse_too_many(plan)
     trials = planned(plan)
+    for line in advised(Draft(plan.values, spans(plan.axes), is_searched=not is_grid(plan))):
+        say(line)
     strategy = strategy_for(plan)  # only now, since a sampler loads Optuna
     if strategy.study and not strategy.is_grid and not strategy.learns:
         trials = drawn(plan, strategy.study)
