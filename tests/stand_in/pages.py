@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gridstorm.diagnosis.diagnose import RULES
 from house import CONF, ROOT
 
 DOCS = ROOT / "docs"
@@ -17,6 +18,7 @@ SCRIPT = r"```sh\n(?P<script>.*?)```\n"
 CONSOLE = r"```console\n(?P<console>.*?)```\n"
 BLOCK = re.compile("|".join((FILE, SCRIPT, CONSOLE)), re.DOTALL)
 COMMAND = re.compile(r"^\$ (?P<command>.*)\n(?P<output>(?:(?!\$ |```).*\n)*)", re.MULTILINE)
+FINDING = re.compile(rf"(done|diverged|pruned) +({'|'.join(['healthy', *(rule.__name__ for rule in RULES)])}) +")
 NUMBER = re.compile(r"\d[\d.,]*(e[+-]?\d+)?")
 
 
@@ -92,8 +94,8 @@ def output(command: str, where: Path) -> str:
 
 
 def masked(text: str) -> list[str]:
-    """Return the words of each line, every number as #: they differ from machine to machine."""
-    return [" ".join(NUMBER.sub("#", line).split()) for line in text.splitlines()]
+    """Return the words of each line, with # for numbers and ~ for a row's finding: machines differ in them."""
+    return [" ".join(FINDING.sub(r"\1 ~ ", NUMBER.sub("#", line)).split()) for line in text.splitlines()]
 
 
 PROJECTS = ROOT / "tests" / "project" / "moving"

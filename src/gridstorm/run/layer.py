@@ -7,11 +7,6 @@ from torch import Tensor, nn
 
 # Whose weight has a row for each unit; that of an embedding has one for each word.
 WITH_UNITS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
-    nn.Linear,
-    nn.Conv1d,
-    nn.Conv2d,
-    nn.Conv3d,
-)  # whose weight has a row for each unit; that of an embedding has one for each word
 
 
 class Layers:
