@@ -227,3 +227,12 @@ def test_a_preset_wins_over_what_a_projects_own_configuration_chooses_and_sets(t
     assert (by_hand.choices["model"], by_hand.values["optimizer"]["lr"]) == ("mine", 0.1)
     two = in_project("experiment=[wide,plain]")
     assert (two.choices["model"], two.values["model"]["width"]) == ("cnn", 99)
+
+
+def test_a_configuration_without_the_base_and_a_choice_without_a_class_are_named(tmp_path: Path) -> None:
+    files = {"bare.yaml": "trainer:\n  max_epochs: 3\n", "model/odd.yaml": "width: 9\n"}
+    loader = written(tmp_path, files)
+    with pytest.raises(UserError, match=r"bare\.yaml has nothing of what every run needs.*Begin its list of defaults"):
+        compose(Overrides(loader, "bare", []))
+    with pytest.raises(UserError, match="model: It has width, and no _target_ that says which class takes it"):
+        compose(Overrides(loader, "config", ["model=odd"]))

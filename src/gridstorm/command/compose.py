@@ -120,7 +120,7 @@ def compose(overrides: Overrides, objects: Mapping[str, dict[str, Any]] | None =
     """
     whole = overrides.compose()
     problems, first = list(overrides.problems), dict[str, Any]()
-    if whole is not None and not {"seed", "monitor", "trainer"} & {*whole}:
+    if whole is not None and not {"seed", "monitor"} & {*whole}:
         fact = f"{overrides.config_name}.yaml has nothing of what every run needs, such as a trainer."
         problems.append(Problem("configuration", fact, "Begin its list of defaults with gridstorm, the base."))
     elif whole is not None:

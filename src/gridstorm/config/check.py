@@ -140,7 +140,11 @@ def _shape(plain: Mapping[str, Any]) -> Iterator[Problem]:
     for name in (name for name in SECTIONS if name not in without):
         if not _describes(plain.get(name)):
             remedy = f"Choose one: {name}=NAME ({command('--help')} lists them)."
-            yield Problem(name, "A run needs one, and there is none.", remedy)
+            fact = "A run needs one, and there is none."
+            if isinstance(plain.get(name), dict) and plain[name]:
+                fact = f"It has {', '.join(plain[name])}, and no _target_ that says which class takes it."
+                remedy = f"Begin its file with _target_: PACKAGE.MODULE.CLASS, or choose one: {name}=NAME."
+            yield Problem(name, fact, remedy)
     for group in MAPPINGS:
         held = plain.get(group)
         for name, node in held.items() if isinstance(held, dict) else ():
