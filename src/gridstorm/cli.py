@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gridstorm.config import RunConfig
-from gridstorm.error import Problem, UserError, did_you_mean, exit_on_error
+from gridstorm.error import Problem, UserError, did_you_mean, exit_on_error, say
 from gridstorm.target import entered, project_at
 
 TRAIN = "train"
@@ -112,7 +112,7 @@ def diagnose(paths: Sequence[Path], as_json: bool) -> int:
     """Say what the curves in files and folders say."""
     from gridstorm.diagnosis import verdicts
 
-    print(verdicts(paths, as_json))
+    say(verdicts(paths, as_json))
     return 0
 
 
@@ -121,6 +121,6 @@ def teach(asked: argparse.Namespace) -> int:
     from gridstorm.lesson import listed, teach
 
     if getattr(asked, "list", False):
-        print(listed())
+        say(listed())
         return 0
     return teach(asked.names, asked.seed)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
 NOTHING: Numbers = np.empty(0)
+FEWEST = 5  # epochs of a training of which only the curves are known, from which a trend can be told
 
 
 @dataclass(frozen=True)
@@ -123,14 +124,26 @@ class Curves:
         return float(finite[-max(1, len(finite) // 10) :].mean()) if len(finite) else float("nan")
 
     @cached_property
-    def trivial(self) -> float:
-        """The training loss of a predictor that has learned nothing: of the best constant where it is known."""
-        return self.facts.trivial_loss or self.first
+    def is_known(self) -> bool:
+        """Whether it is known what a predictor reaches that has learned nothing."""
+        return bool(self.facts.trivial_loss)
 
-    @property
-    def facts_trivial(self) -> float:
-        """The loss of the best constant where it is known, else 0."""
-        return self.facts.trivial_loss or 0.0
+    @cached_property
+    def is_signed(self) -> bool:
+        """Whether losses are below 0, such as likelihoods', or begin with it: of these no shares can be told."""
+        return bool(np.nanmin(self.losses, initial=np.inf) < 0) or self.first <= 0
+
+    @cached_property
+    def trivial(self) -> float:
+        """The training loss of a predictor that has learned nothing: of the best constant, else of the first step.
+
+        Of losses below 0 it is by how much they fell, the unit in which everything else is told.
+        """
+        if self.facts.trivial_loss:
+            return self.facts.trivial_loss
+        if not self.is_signed:
+            return self.first
+        return float(max(np.ptp(self.train), 0.05 * np.abs(self.train).max())) or 1.0
 
     @cached_property
     def trivial_val(self) -> float:
@@ -158,7 +171,7 @@ class Curves:
         """The share of all improvement of the cost that the last quarter of the epochs brought."""
         cost = self.cost
         quarter = max(1, len(cost) // 4)
-        if len(cost) < 2 * quarter + 1:
+        if len(cost) < (2 * quarter + 1 if self.facts.choices else FEWEST):
             return 0.0
         gain = cost[0] - np.nanmin(cost)
         return float((cost[-2 * quarter : -quarter].mean() - cost[-quarter:].mean()) / gain) if gain > 0 else 0.0
@@ -195,17 +208,14 @@ class Curves:
     @cached_property
     def overfits(self) -> bool:
         """Whether the validation loss rose for good while the training loss went on falling."""
-        if len(self.val) < 4 or not np.isfinite(self.val).all():
+        if len(self.val) < 3 or not np.isfinite(self.val).all():
             return False
-        best = int(self.val.argmin())
-        quarter = max(1, len(self.val) // 8)
-        late = float(np.median(self.val[-quarter:]))
-        return bool(
-            late > 1.15 * self.val[best]
-            and late - self.val[best] > 0.02 * self.trivial
-            and self.train[-quarter:].mean() < 0.95 * self.train[best]
-            and best < len(self.val) - quarter
-        )
+        best, last = int(self.val.argmin()), max(1, len(self.val) // 8)
+        rise = float(np.median(self.val[-last:])) - self.val[best]
+        unit = self.trivial if self.is_signed else self.val[best]
+        fell = self.train[best] - self.train[-last:].mean()
+        falls = fell > 0.05 * (self.trivial if self.is_signed else self.train[best])
+        return bool(rise > max(0.15 * unit, 0.02 * self.trivial) and falls and best < len(self.val) - last)
 
     @cached_property
     def share_of_position(self) -> float | None:
@@ -242,6 +252,11 @@ class Curves:
     def has_constant_rate(self) -> bool:
         """Whether the learning rate is known to be the same in all epochs."""
         return len(self.lr) > 1 and bool(np.ptp(self.lr) <= 1e-6 * self.lr.max())
+
+    @property
+    def rate_falls(self) -> bool:
+        """Whether the learning rate is known to end far below its highest value."""
+        return len(self.lr) > 1 and bool(self.lr[-1] < 0.2 * np.nanmax(self.lr))
 
     @property
     def middle_step(self) -> int:

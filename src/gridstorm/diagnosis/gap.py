@@ -17,7 +17,7 @@ def overfitting(curves: Curves) -> Finding | None:
     if not curves.overfits:
         return None
     best = int(np.nanargmin(curves.val))
-    worse = curves.val[-1] / curves.val[best] - 1
+    worse = (curves.val[-1] - curves.val[best]) / (curves.trivial if curves.is_signed else curves.val[best])
     rise = f"since epoch {curves.number_of(best)} the validation loss rose by {percent(worse)}"
     words = f"{rise} to {number(curves.val[-1])}, while the training loss fell to {number(curves.train[-1])}."
     dropout = remedy.setting(curves, "model.dropout", 0.3) if curves.facts.largest("dropout") < 0.1 else None
@@ -31,7 +31,7 @@ def leak(curves: Curves) -> Finding | None:
     explained = max(
         curves.facts.largest("dropout"), curves.facts.largest("label_smoothing"), curves.facts.largest("l1")
     )
-    if len(val) < 6 or len(val) != len(train) or explained > 0:
+    if len(val) < 6 or len(val) != len(train) or explained > 0 or curves.is_signed:
         return None
     late = slice(-max(3, len(val) // 3), None)
     ratios = (val[:-1] / train[1:])[late]

@@ -48,12 +48,17 @@ def exploding_gradients(curves: Curves) -> Finding | None:
     """Find gradients that are far too long (Pascanu et al. 2013, section 3.2, which clips them)."""
     norms = curves.grad_norm[np.isfinite(curves.grad_norm)]
     early = norms[: max(1, len(norms) // 2)]
-    if len(early) == 0 or not np.median(early) > EXPLODED or not curves.first > ABOVE * curves.facts_trivial:
+    if len(early) == 0 or not np.median(early) > EXPLODED or not _begins_high(curves):
         return None
     norm = float(np.median(early))
     words = f"the gradient has a norm of {number(norm)}, where 1 to 10 are usual."
-    tries = (remedy.setting(curves, "model.norm", "batch"), remedy.setting(curves, "trainer.gradient_clip_val", 1.0))
+    tries = (remedy.setting(curves, "model.norm", "batch"), remedy.clipping(curves))
     return Finding("exploding_gradients", words, one_of(tries, CLIP), None, beyond(norm, EXPLODED))
+
+
+def _begins_high(curves: Curves) -> bool:
+    """Tell whether the first loss is far above a constant guess's: large targets have long gradients too."""
+    return curves.is_known and curves.first > ABOVE * curves.trivial
 
 
 def dead_units(curves: Curves) -> Finding | None:

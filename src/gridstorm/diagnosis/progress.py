@@ -26,13 +26,15 @@ DROPPED = 0.6  # share of the neurons that are switched off
 
 def never_learned(curves: Curves) -> Finding | None:
     """Find a validation loss that never is better than that of a constant prediction."""
-    if len(curves.train) < 3 and not curves.is_stepwise:
+    if (len(curves.train) < 3 and not curves.is_stepwise) or curves.is_signed:
         return None
     best = float(np.nanmin(curves.val)) if len(curves.val) else float(np.nanmin(curves.train, initial=np.inf))
     trivial = curves.trivial_val
     improves = curves.improves_to_the_end and curves.late > LATE and curves.train[-1] > 0.8 * curves.trivial
     hopeless = (best > TRIVIAL * trivial or curves.ends_trivially(BARELY)) and not improves
-    if not hopeless and not curves.stands_still and not _by_heart(curves, best):
+    if not curves.is_known:  # the first loss may be that of a network that has learned already
+        hopeless = hopeless and curves.train[-1] > TRIVIAL * curves.train[0]
+    if not hopeless and not curves.stands_still and not (curves.is_known and _by_heart(curves, best)):
         return None
     words = f"the best loss is {number(best)}, and predicting always the same reaches {number(trivial)}."
     falls = curves.train[-1] < 0.9 * curves.train[0]
@@ -51,9 +53,12 @@ def _by_heart(curves: Curves, best: float) -> bool:
 
 def too_slow(curves: Curves) -> Finding | None:
     """Find a loss that still falls steadily at the end by steps that are too small."""
-    if not curves.improves_to_the_end or curves.end < SLOW * curves.trivial or not _has_small_steps(curves):
+    if curves.is_signed or not curves.improves_to_the_end or curves.end < SLOW * curves.trivial:
         return None
-    words = f"the loss still falls at the end, and has come from {number(curves.first)} to {number(curves.end)} only."
+    if not _has_small_steps(curves):
+        return None
+    begin, end = number(curves.train[0]), number(curves.train[-1])
+    words = f"the loss still falls at the end, and has come from {begin} to {end} only."
     return Finding("too_slow", words, (remedy.faster(curves),), None, beyond(curves.late, LATE))
 
 
@@ -71,6 +76,9 @@ def still_improving(curves: Curves) -> Finding | None:
     """Find a score that is still getting better when the training ends."""
     if not curves.improves_to_the_end or curves.late < LATE or _has_small_steps(curves) or curves.facts.stopped:
         return None
+    # What falls at the end of a schedule has come to its end; where no setting is known, there may be one.
+    if curves.late < (3 if curves.rate_falls else 1 if curves.facts.choices else 2) * LATE:
+        return None
     words = f"the last quarter of the epochs brought {percent(curves.late)} of all improvement."
     factor = next(times for times, late in MORE.items() if curves.late > late)
     longer = remedy.epochs(curves, factor * len(curves.train), f"{factor} times as many")
@@ -86,10 +94,13 @@ def saturated(curves: Curves) -> Finding | None:
     if len(cost) < FEW or not np.isfinite(cost).all() or curves.overfits:
         return None
     gain = cost[0] - cost.min()
-    room = min(ENOUGH * gain, 0.05 * abs(cost.min()))
+    room = ENOUGH * gain if curves.is_signed else min(ENOUGH * gain, 0.05 * abs(cost.min()))
     enough = int((cost <= cost.min() + room).argmax())
     left = len(cost) - 1 - enough
-    if left < FEW or left < WASTED * len(cost) or cost[-1] > cost.min() + 5 * ENOUGH * gain:
+    share = (
+        WASTED if curves.facts.choices else 1 - (1 - WASTED) / 2
+    )  # what is waste depends on the score that is not known
+    if left < FEW or left < share * len(cost) or cost[-1] > cost.min() + 5 * ENOUGH * gain:
         return None
     words = f"{left} of {len(cost)} epochs brought nothing any more, since epoch {curves.number_of(enough)}."
     tries = (remedy.epochs(curves, 1.3 * (enough + 1), "what it took, and a third"),)
@@ -102,7 +113,7 @@ def underfitting(curves: Curves) -> Finding | None:
     A curve alone cannot tell a lack of capacity from noise in the data; so it takes a reason among the settings.
     """
     left = curves.end / curves.trivial
-    if left < HIGH or (curves.late_fall > PLATEAU and curves.late > 2 * LATE) or curves.gap > 0.1:
+    if curves.is_signed or left < HIGH or (curves.late_fall > PLATEAU and curves.late > 2 * LATE) or curves.gap > 0.1:
         return None
     width, dropout = curves.facts.number("model.width"), curves.facts.largest("dropout")
     if width is not None and width < NARROW:

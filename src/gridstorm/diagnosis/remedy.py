@@ -54,11 +54,13 @@ def faster(curves: Curves, factor: float = 10.0) -> Remedy:
 
 
 def epochs(curves: Curves, count: float, why: str) -> Remedy:
-    """Return another number of epochs."""
-    whole = max(1, math.ceil(count))
-    if curves.facts.number("trainer.max_epochs") is None:
-        return Remedy((), f"Train for {whole} epochs ({why}).")
-    return Remedy((f"trainer.max_epochs={whole}",), why)
+    """Return another number of epochs; in words a share, since what an epoch is may not be known."""
+    whole, share = max(1, math.ceil(count)), count / len(curves.train)
+    if curves.facts.number("trainer.max_epochs") is not None:
+        return Remedy((f"trainer.max_epochs={whole}",), why)
+    return Remedy(
+        (), f"Train {share:.2g} times as long." if share > 1 else f"Stop after {100 * share:.0f} % of it, {why}."
+    )
 
 
 def schedule(curves: Curves, name: str, why: str) -> Remedy | None:
@@ -75,6 +77,13 @@ def both(first: Remedy, second: Remedy, why: str) -> Remedy:
 def setting(curves: Curves, key: str, value: object, why: str = "") -> Remedy | None:
     """Return another value of a key, where the run has that key."""
     return Remedy((f"{key}={value}",), why) if key in curves.facts.keys else None
+
+
+def clipping(curves: Curves) -> Remedy | None:
+    """Return that gradients are clipped, where they are not, and the run's own network is trained."""
+    limit = curves.facts.number("trainer.gradient_clip_val")
+    ours = "optimizer" in curves.facts.choices  # of a LightningModule nobody knows whether it steps by itself
+    return setting(curves, "trainer.gradient_clip_val", 1.0) if ours and not limit else None
 
 
 def words(text: str) -> Remedy:

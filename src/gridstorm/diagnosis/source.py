@@ -1,48 +1,75 @@
 """Where curves are read from: records of runs, CSV files, event files of TensorBoard, folders of any of them."""
 
-import csv
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import yaml
 
-from gridstorm.config import leaves
+from gridstorm.config import MANIFEST, is_file, leaves
 from gridstorm.diagnosis.curves import Curves, Facts, LayerCurves
+from gridstorm.diagnosis.plain import TABLES, of_csv, of_events, rate_in
 from gridstorm.diagnosis.table import curves_of
 from gridstorm.error import Problem, UserError
 from gridstorm.record import Result, RunRecord, Status, is_run, layers, steps
 
-RATES = ("lr", "learning_rate", "max_lr")
-HYPERPARAMETERS = "hparams.yaml"  # which Lightning's loggers write beside their files
 EVENTS = "events.out.tfevents.*"
 
 
 def curves_in(path: Path) -> Iterator[Curves]:
     """Yield the curves of each training that is recorded in a file or anywhere below a folder, by name.
 
+    In a folder, files that cannot be read are passed over, unless there is nothing else.
+
     Raises:
-        UserError: There is no such file, or one of them cannot be read.
+        UserError: There is no such file, or nothing in it can be read.
     """
     if not path.exists():
         raise UserError([Problem(str(path), "There is no such file or directory.", "Name one that holds curves.")])
-    if path.is_file():
-        found = of_csv(path) if path.suffix == ".csv" else of_events(path)
-        yield from [found] if found else []
+    refused: list[Problem] = []
+    found = False
+    for place in _places(path, set(), refused):
+        try:
+            curves = _read(place)
+        except UserError as refusal:
+            refused += refusal.problems
+            continue
+        if curves:
+            found = True
+            yield curves
+    if refused and not found:
+        raise UserError(refused)
+
+
+def _places(path: Path, seen: set[Path], refused: list[Problem]) -> Iterator[Path]:
+    """Yield the runs and the files in which there may be curves, each folder once, whatever links lead to it."""
+    if path.is_file() or is_run(path):
+        yield path
         return
-    if is_run(path):
-        yield from filter(None, [of_record(RunRecord(path))])
+    if not path.is_dir() or (real := path.resolve()) in seen:
+        if not path.is_dir():
+            refused.append(Problem(str(path), "It is no file and no folder.", "Name a CSV file, or an event file."))
         return
-    files = [path / "metrics.csv"] if (path / "metrics.csv").is_file() else sorted(path.glob(EVENTS))[:1]
-    readers = {".csv": of_csv}
-    yield from filter(None, (readers.get(file.suffix, of_events)(file) for file in files))
-    if not files:
-        yield from (found for file in sorted(path.glob("*.csv")) if (found := of_csv(file)))
-    for inner in sorted(path.iterdir()):
-        if inner.is_dir() and not inner.name.startswith("."):
-            yield from curves_in(inner)
+    seen.add(real)
+    try:
+        inside = sorted(path.iterdir())
+    except OSError as error:
+        refused.append(Problem(str(path), f"It cannot be read ({error.strerror}).", "Ask for the right to read it."))
+        return
+    files = [one for one in inside if one.is_file()]
+    tables = [file for file in files if file.suffix.lower() in TABLES and file.stat().st_size]
+    if not is_file(path / MANIFEST):  # what a sweep leaves beside its runs holds no curves
+        yield from tables or sorted(path.glob(EVENTS))[:1]
+    for folder in inside:
+        if folder.is_dir() and not folder.name.startswith("."):
+            yield from _places(folder, seen, refused)
+
+
+def _read(place: Path) -> Curves | None:
+    """Return the curves at a place, None where there are none."""
+    if place.is_dir():
+        return of_record(RunRecord(place))
+    return of_csv(place) if place.suffix.lower() in TABLES else of_events(place)
 
 
 def of_record(record: RunRecord, result: Result | None = None) -> Curves | None:
@@ -91,7 +118,7 @@ def _facts(record: RunRecord, result: Result | None) -> Facts:
     return Facts(
         keys=keys,
         choices=config.choices,
-        lr_key=_rate(keys),
+        lr_key=rate_in(keys),
         trivial_loss=trivial.get("loss"),
         trivial_val_loss=trivial.get("val_loss"),
         samples=environment.get("samples"),
@@ -99,67 +126,3 @@ def _facts(record: RunRecord, result: Result | None) -> Facts:
         parameters=result.parameters if result else None,
         stopped=bool(result and result.status == Status.PRUNED),
     )
-
-
-def _rate(keys: Mapping[str, Any]) -> str | None:
-    """Return the key of the learning rate: the optimizer's, or what a user's own class calls so."""
-    named = ["optimizer.lr", *(key for key in keys if key.rpartition(".")[2] in RATES and key.startswith("model."))]
-    plain = [key for key in keys if key in RATES]
-    return next((key for key in (*named, *plain) if key in keys), None)
-
-
-def of_csv(file: Path) -> Curves | None:
-    """Return the curves in a CSV file with a column for each metric, as Lightning's and Keras's CSVLogger write it.
-
-    Raises:
-        UserError: It cannot be read.
-    """
-    try:
-        with file.open(encoding="utf-8", newline="") as opened:
-            cells = [{name: _cell(cell) for name, cell in row.items() if name} for row in csv.DictReader(opened)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError([Problem(str(file), f"It cannot be read ({error}).", "Name a CSV file of curves.")]) from error
-    rows = [{name: cell for name, cell in row.items() if cell is not None} for row in cells]
-    return curves_of(rows, facts=_beside(file), name=str(file))
-
-
-def _cell(cell: Any) -> float | None:
-    try:
-        return float(cell)
-    except (TypeError, ValueError):
-        return None
-
-
-def of_events(file: Path) -> Curves | None:
-    """Return the curves in a TensorBoard event file and in those beside it, which TensorBoard reads as one run.
-
-    Raises:
-        UserError: It cannot be read.
-    """
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    try:
-        events = EventAccumulator(str(file), {"scalars": 0, "tensors": 0}).Reload()
-    except Exception as error:  # of many kinds, by what is in the file
-        raise UserError([Problem(str(file), f"It is no event file ({error}).", "Name one of TensorBoard.")]) from error
-    rows: dict[int, dict[str, Any]] = defaultdict(dict)
-    for tag in events.Tags()["scalars"]:
-        for event in events.Scalars(tag):
-            rows[event.step][tag] = event.value
-    for tag in events.Tags()["tensors"]:
-        for event in events.Tensors(tag):
-            if event.tensor_proto.dtype == 1 and not event.tensor_proto.tensor_shape.dim:
-                rows[event.step][tag] = event.tensor_proto.float_val[0]
-    ordered = [{"step": step, **rows[step]} for step in sorted(rows)]
-    return curves_of(ordered, facts=_beside(file), name=str(file))
-
-
-def _beside(file: Path) -> Facts:
-    """Return what the hyperparameters say that Lightning's loggers write beside their files."""
-    beside = file.parent / HYPERPARAMETERS
-    try:
-        content = yaml.safe_load(beside.read_text()) if beside.is_file() else None
-    except (OSError, ValueError, yaml.YAMLError):
-        content = None
-    keys = dict(leaves(content)) if isinstance(content, dict) else {}
-    return Facts(keys=keys, lr_key=_rate(keys))

@@ -8,6 +8,8 @@ from gridstorm.diagnosis.finding import Finding, beyond, number, one_of, percent
 
 # All losses below are in units of the trivial loss. "Healthy" and "planted" are the runs of bench.diagnosis.
 LOST = 1.5  # times the loss of the begin (or the trivial one) at the end: healthy at most 0.6
+SKIPPED = 0.01  # share of the steps: GradScaler leaves out those that overflow, some at the begin, few later
+DOWN, LOST_AGAIN = 0.5, 0.9  # shares of the first loss, between which no training goes back without a cause
 SWING = 0.03  # validation losses of neighboring epochs differ by so much at the end: healthy at most 0.02
 UNSTEADY = 0.012  # the same of the mean training losses: healthy at most 0.008
 TRAINING_SWINGS = 0.25  # share of that in the training losses, which a noisy end does not have
@@ -20,25 +22,43 @@ ROUNDS = 4  # epochs that are needed to see that
 
 
 def not_finite(curves: Curves) -> Finding | None:
-    """Find a loss that is NaN or infinite (AUTOTRAINER calls it exploding where it follows a gradient's explosion)."""
+    """Find a loss that is NaN or infinite, in training for more than a step now and then, or in validation at the end.
+
+    With mixed precision single steps overflow and are left out; that is no fault.
+    """
     wrong = ~np.isfinite(curves.losses)
-    if not wrong.any():
+    in_validation = len(curves.val) > 0 and not np.isfinite(curves.val[-1])
+    if not in_validation and not (wrong.mean() > SKIPPED or wrong[-1:].any()):
         return None
-    first = int(wrong.argmax())
-    words = f"the training loss is NaN or infinite from step {curves.steps[first]:.0f} on."
-    tries = (remedy.slower(curves, 10.0), remedy.setting(curves, "trainer.gradient_clip_val", 1.0))
-    return Finding("not_finite", words, one_of(tries), int(curves.steps[first]), 0.99)
+    if wrong.any():
+        step, share = int(curves.steps[wrong.argmax()]), percent(float(wrong.mean()))
+        lasts = wrong[int(wrong.argmax()) :].all()
+        since = f"from step {step} on" if lasts else f"in {share} of the steps, first in step {step}"
+        words = f"the training loss is NaN or infinite {since}."
+    else:
+        step = curves.step_of(int((~np.isfinite(curves.val)).argmax()))
+        words = f"the validation loss is NaN or infinite from step {step} on."
+    tries = (remedy.slower(curves, 10.0), remedy.clipping(curves))
+    return Finding("not_finite", words, one_of(tries), step, 0.99)
 
 
 def diverged(curves: Curves) -> Finding | None:
-    """Find a loss that ends far above where it began."""
-    level = max(curves.first, curves.trivial)
-    if not curves.end > LOST * level:
+    """Find a loss that ends far above where it began, or where it began after it had been far below."""
+    if curves.is_signed:
         return None
-    above = int((curves.losses > LOST * level).argmax())
-    words = f"the training loss ends at {number(curves.end)}, {number(curves.end / level)} times what it began with."
-    return Finding("diverged", words, (remedy.slower(curves, 10.0),), int(curves.steps[above]),
-                   beyond(curves.end / level, LOST))  # fmt: skip
+    level = max(curves.first, curves.trivial) if curves.is_known else max(curves.first, float(curves.train[0]))
+    least = int(np.nanargmin(curves.train)) if np.isfinite(curves.train).any() else 0
+    if curves.end > (LOST if curves.is_known else 2 * LOST) * level:
+        times = f"{number(curves.end / level)} times what it began with"
+        above = int((curves.losses > LOST * level).argmax())
+        words = f"the training loss ends at {number(curves.end)}, {times}."
+        return Finding("diverged", words, (remedy.slower(curves, 10.0),), int(curves.steps[above]),
+                       beyond(curves.end / level, LOST))  # fmt: skip
+    if curves.train[least] < (DOWN if curves.is_known else DOWN - 0.2) * level and curves.end > LOST_AGAIN * level:
+        begin = f"{number(curves.train[least])} in epoch {curves.number_of(least)}"
+        words = f"the training loss was down at {begin}, and ends at {number(curves.end)}, where it began."
+        return Finding("diverged", words, (remedy.slower(curves),), curves.step_of(least), 0.9)
+    return None
 
 
 def oscillating(curves: Curves) -> Finding | None:
@@ -64,14 +84,18 @@ def noisy_end(curves: Curves) -> Finding | None:
     words = f"the {which} loss jumps by {100 * size:.2g} % of a constant guess's loss from epoch to epoch at the end."
     batch = curves.facts.number("data.batch_size")
     larger = remedy.setting(curves, "data.batch_size", int(batch * 8)) if batch and batch <= SMALL else None
-    tries = (larger, remedy.schedule(curves, "cosine", "falls to 0"), remedy.slower(curves))
+    falling = remedy.schedule(curves, "cosine", "falls to 0")
+    large = remedy.is_large(curves.facts)
+    tries = (remedy.slower(curves), larger, falling) if large else (larger, falling, remedy.slower(curves))
     return Finding("noisy_end", words, one_of(tries), curves.middle_step, _confidence(curves))
 
 
 def _swings(curves: Curves) -> bool:
     swings, in_training = curves.swings
     rises = curves.overfits and not remedy.is_large(curves.facts)  # of a loss that rises, swings say little
-    return in_training >= UNSTEADY or (swings >= SWING and not rises)
+    # Where only single losses of epochs are known, these may be of one batch.
+    unsteady, swing = (UNSTEADY, SWING) if curves.is_known else (2 * SWING, 2 * SWING)
+    return in_training >= unsteady or (swings >= swing and not rises)
 
 
 def _is_noise(curves: Curves) -> bool:

@@ -13,11 +13,18 @@ from gridstorm.diagnosis.curves import NOTHING, Curves, Facts, LayerCurves, Numb
 Row = Mapping[str, Any]
 Step = tuple[int, int, float | None]  # its number, its epoch and its loss
 
-TRAINING = re.compile(r"(train(ing)?[/_.-])?loss([/_.-](step|epoch))?$|train(ing)?[/_.-].*loss([/_.-](step|epoch))?$")
-VALIDATION = re.compile(r"(val(id(ation)?)?|eval|dev)[/_.-](.*[/_.-])?loss([/_.-]epoch)?$")
-SCORES = re.compile(r"(val(id(ation)?)?|eval|dev)[/_.-](.*[/_.-])?(accuracy|acc|f1|auroc|auc|r2|top1)$", re.IGNORECASE)
-RATES = re.compile(r"(lr|learning_rate)([/_-].*)?$|opt.*lr$", re.IGNORECASE)
-GRADIENTS = re.compile(r"(opt/)?grad(ient)?_norm(_total)?$|grad_2(\.0)?_norm_total$")
+TRAINED, HELD_OUT = "(train(ing)?|tr)", "(val(id(ation)?)?|eval|dev)"
+ENDS = "([/_. -](step|epoch))?$"
+TRAINING = re.compile(
+    rf"({TRAINED}[/_. -])?(total[/_. -]?)?loss{ENDS}|loss[/_. -]{TRAINED}$|{TRAINED}[/_. -].*loss{ENDS}", re.I
+)
+VALIDATION = re.compile(rf"{HELD_OUT}[/_. -](.*[/_. -])?loss([/_. -]epoch)?$|loss[/_. -]{HELD_OUT}$", re.I)
+SCORES = re.compile(rf"{HELD_OUT}[/_. -](.*[/_. -])?(accuracy|acc|f1|auroc|auc|r2|top1)$", re.I)
+PLAIN = re.compile(rf"({TRAINED}|{HELD_OUT})?[/_. -]?(total[/_. -]?)?loss{ENDS}", re.I)  # and no part of one
+RATES = re.compile(r"(lr|learning_rate)([/_-].*)?$|opt.*lr$", re.I)
+GRADIENTS = re.compile(r"(opt/)?grad(ient)?_norm(_total)?$|grad_2(\.0)?_norm_total$", re.I)
+STEPS, EPOCHS = ("step", "_step", "global_step", "iteration"), ("epoch", "_epoch")
+PARTS = 30  # into which steps are cut where nobody says what an epoch is
 
 
 def curves_of(
@@ -41,6 +48,7 @@ def curves_of(
         losses: Step from 1, epoch from 1 and training loss of single steps, where they are known apart from the rows.
         layers: What single steps did to each layer.
     """
+    rows = _ordered(rows)
     names = [*dict.fromkeys(key for row in rows for key in row)]
     of_training = _chosen(names, TRAINING, ("step", "epoch"))
     of_validation = _chosen(names, VALIDATION, ("epoch",))
@@ -82,23 +90,45 @@ def _score(names: Sequence[str], of_validation: str | None, monitor: str | None,
 def _chosen(names: Sequence[str], pattern: re.Pattern[str], prefer: Sequence[str] = ()) -> str | None:
     """Return the name that fits best: one that ends in the first of `prefer`, then the shortest."""
     fitting = [name for name in names if pattern.match(name)]
+    fitting = [name for name in fitting if PLAIN.match(name)] or fitting
     for ending in prefer:
-        if chosen := [name for name in fitting if name.endswith(ending)]:
+        if chosen := [name for name in fitting if name.lower().endswith(ending)]:
             return min(chosen, key=len)
     return min(fitting, key=len) if fitting else None
 
 
+def _ordered(rows: Sequence[Row]) -> list[Row]:
+    """Return rows by what counts them, called `step` and `epoch`; rows whose counter is no number are left out."""
+    for names, called in ((STEPS, "step"), (EPOCHS, "epoch")):
+        known = {name for row in rows for name in row if str(name).lower() in names}
+        if known:
+            name = min(known, key=len)
+            rows = [{**row, called: row[name]} if name in row else row for row in rows]
+            rows = [row for row in rows if called not in row or _is_count(row[called])]
+    for called in ("epoch", "step"):
+        if rows and all(called in row for row in rows):
+            rows = sorted(rows, key=lambda row: float(row[called]))
+    return [*rows]
+
+
 def _numbered(rows: Sequence[Row], of_validation: str | None) -> Iterable[int]:
-    """Yield the epoch of each row, from 1: as it says, or as many as there were validations before it."""
-    said = [int(row["epoch"]) for row in rows if _is_number(row.get("epoch"))]
+    """Yield the epoch of each row, from 1: as it says, or as many as there were validations before it.
+
+    Where there is neither, rows are epochs; many of them, that count steps, are cut into equal parts.
+    """
+    said = [int(row["epoch"]) for row in rows if "epoch" in row]
     if rows and len(said) == len(rows):
         first = int(min(said) == 0)  # Lightning and Keras count them from 0
         yield from (epoch + first for epoch in said)
         return
+    if of_validation is None:
+        parts = min(len(rows), PARTS) if any("step" in row for row in rows) else len(rows)
+        yield from (1 + number * parts // len(rows) for number in range(len(rows)))
+        return
     epoch = 1
     for row in rows:
         yield epoch
-        epoch += of_validation is None or _is_number(row.get(of_validation))
+        epoch += _is_number(row.get(of_validation))
 
 
 def _by_epoch(rows: Sequence[Row], of_validation: str | None) -> dict[int, list[Row]]:
@@ -120,12 +150,22 @@ def _logged_steps(of_training: str | None, by_epoch: Mapping[int, Sequence[Row]]
 
 
 def _last(by_epoch: Mapping[int, Sequence[Row]], epochs: Sequence[int], name: str | None) -> Numbers:
-    """Return the last value of a metric in each epoch, NaN where there is none; empty where there never is."""
+    """Return the last value of a metric in each epoch; empty where there never is one.
+
+    Where an epoch has none, that of the epoch before stands for it; one that is not finite is infinite.
+    """
     if name is None:
         return NOTHING
-    found = [[row[name] for row in by_epoch[epoch] if _is_number(row.get(name))] for epoch in epochs]
-    values = np.array([its[-1] if its else math.nan for its in found], float)
-    return values if np.isfinite(values).any() else NOTHING
+    found: list[float] = []
+    for epoch in epochs:
+        its = [float(row[name]) for row in by_epoch[epoch] if _is_number(row.get(name))]
+        found.append((its[-1] if math.isfinite(its[-1]) else math.inf) if its else found[-1] if found else math.nan)
+    values = np.array(found, float)
+    begin = np.isfinite(values)
+    if not begin.any():
+        return NOTHING
+    values[: int(begin.argmax())] = values[int(begin.argmax())]
+    return values
 
 
 def _every(rows: Sequence[Row], name: str | None) -> Numbers:
@@ -138,6 +178,10 @@ def _of_epoch(rows: Sequence[Row], of_training: str | None, losses: Numbers) -> 
     if len(logged) == 1:
         return float(logged[0])
     return float(losses.mean()) if len(losses) else math.nan
+
+
+def _is_count(value: Any) -> bool:
+    return _is_number(value) and 0 <= value < 1e15
 
 
 def _is_number(value: Any) -> bool:

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+USUAL = {"Adam": 1e-3, "AdamW": 1e-3, "NAdam": 2e-3, "RMSprop": 1e-3, "SGD": 1e-1}  # what each usually begins with
+
 
 @dataclass(frozen=True)
 class Advice:

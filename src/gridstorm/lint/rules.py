@@ -15,6 +15,8 @@ def advised(draft: Draft) -> list[str]:
         UserError: `lint.ignore` names what is no rule.
     """
     ignored = (draft.values.get("lint") or {}).get("ignore") or []
+    if odd := [key for key in draft.values.get("lint") or {} if key != "ignore"]:
+        raise UserError([Problem(f"lint.{odd[0]}", "There is no such key.", did_you_mean(odd[0], ["ignore"]))])
     if unknown := [name for name in ignored if name not in RULES]:
         fact = "There is no such rule."
         raise UserError([Problem(f"lint.ignore={name}", fact, did_you_mean(name, [*RULES])) for name in unknown])

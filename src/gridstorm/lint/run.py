@@ -1,6 +1,6 @@
 """Rules for the settings of one run."""
 
-from gridstorm.lint.advice import Advice, Draft
+from gridstorm.lint.advice import USUAL, Advice, Draft
 
 EIGHT = 8  # numbers that a GPU's matrix units take at once (NVIDIA, Deep Learning Performance Guide: multiples of 8)
 WARM_UP = 0.1  # share of the steps: the tuning playbook has 1 to 10 % (Godbole et al. 2023)
@@ -93,9 +93,11 @@ def chosen_by_training(draft: Draft) -> Advice | None:
 
 def large_rate(draft: Draft) -> Advice | None:
     """Advise a learning rate of the usual size."""
-    lr, name = draft.at("optimizer.lr"), draft.target("optimizer")
-    usual = {"Adam": 1e-3, "AdamW": 1e-3, "NAdam": 2e-3, "RMSprop": 1e-3, "SGD": 1e-1}.get(name)
-    if usual is None or type(lr) not in (int, float) or lr < 100 * usual:
+    span = draft.span("optimizer.lr")
+    lr = min(span.numbers, default=0.0) if span else draft.at("optimizer.lr")
+    name = draft.target("optimizer")
+    usual = USUAL.get(name)
+    if usual is None or not isinstance(lr, int | float) or lr < 100 * usual:
         return None
     fact = f"optimizer.lr={lr:g} is {lr / usual:.0f} times what {name} usually begins with: the loss may diverge."
     return Advice("large_rate", fact, f"Try optimizer.lr={usual:g}.")

@@ -1,6 +1,6 @@
 """Rules for what a sweep varies. Most are of the tuning playbook (Godbole et al. 2023), named where they stand."""
 
-from gridstorm.lint.advice import Advice, Draft
+from gridstorm.lint.advice import USUAL, Advice, Draft
 
 RATES = ("optimizer.lr", "model.lr", "model.learning_rate")
 DECADE = 10.0  # "search at least an order of magnitude", the playbook's advice on the edges of a search space
@@ -23,7 +23,7 @@ def loss_chosen_by_itself(draft: Draft) -> Advice | None:
     if varied is None or not monitor.endswith("loss"):
         return None
     fact = f"{varied} varies, and monitor={monitor} chooses by that loss: its values do not compare."
-    return Advice("loss_chosen_by_itself", fact, "Choose by a metric, such as monitor=val/accuracy mode=max.")
+    return Advice("loss_chosen_by_itself", fact, "Choose by a metric, such as val/accuracy or val/rmse.")
 
 
 def narrow_rate(draft: Draft) -> Advice | None:
@@ -33,7 +33,7 @@ def narrow_rate(draft: Draft) -> Advice | None:
         if span and len(span.numbers) > 1 and span.ratio < DECADE * 0.999:
             low, high = min(span.numbers), max(span.numbers)
             fact = f"{key} spans {low:g} to {high:g}, less than a decade: the best one may lie outside."
-            middle = (low * high) ** 0.5
+            middle = min((low * high) ** 0.5, USUAL.get(draft.target("optimizer"), high) * 10)
             listed = ",".join(f"{float(f'{middle * factor:.1g}'):g}" for factor in (0.1, 0.3, 1, 3, 10))
             return Advice("narrow_rate", fact, f"Try {key}={listed}.")
     return None

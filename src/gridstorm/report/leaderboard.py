@@ -12,7 +12,7 @@ DIVERGED = "the loss became NaN or infinite"
 
 # What to do about a cause, by the words in it; the last one holds for any exception.
 REMEDIES = {
-    DIVERGED: "Try a smaller optimizer.lr, or trainer.gradient_clip_val=1.",
+    DIVERGED: "Try a smaller learning rate, or trainer.gradient_clip_val=1.",
     "^timeout:": "Give it more time with sweep.timeout, or train less with trainer.max_epochs.",
     "memory": "Give it more memory: a smaller launcher.places, or a smaller data.batch_size.",
     "^died:": f"Look into {{directory}}/{OUTPUT} for what it printed last.",
