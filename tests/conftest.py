@@ -64,8 +64,8 @@ class Swept:
 
     @property
     def first(self) -> str:
-        """The line that it says first."""
-        return self.out.splitlines()[0]
+        """The line that it says first, after what is advised."""
+        return next(line for line in self.out.splitlines() if not line.startswith("lint "))
 
 
 Command = Callable[..., tuple[int, str, str]]

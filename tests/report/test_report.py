@@ -78,7 +78,7 @@ def test_failures_are_grouped_by_cause_each_with_a_remedy(tmp_path: Path) -> Non
         f"     Look into {tmp_path}/01-cell/error.txt.",
         "     01-cell, 02-cell, 03-cell and 2 more",
         "  1  the loss became NaN or infinite",
-        "     Try a smaller optimizer.lr, or trainer.gradient_clip_val=1.",
+        "     Try a smaller learning rate, or trainer.gradient_clip_val=1.",
         "     06-cell",
         "  1  died: killed by SIGKILL, often for lack of memory",
         "     Give it more memory: a smaller launcher.places, or a smaller data.batch_size.",

@@ -140,7 +140,7 @@ def test_the_card_and_the_last_lines_frame_a_run(train: Train, capsys: pytest.Ca
     assert "Parameters: what training learns\n" in shown
     best, verdict, record, look = shown.strip().splitlines()[-4:]
     assert best.startswith("best val/loss ")
-    assert verdict.startswith("verdict still_improving: ") and verdict.endswith("(4 times as many).")
+    assert verdict.startswith("verdict still_improving: ") and verdict.endswith("at a rate that falls to 0).")
     assert record == f"record  {made}"
     assert look == f"look    tensorboard --logdir {made.parent}"
 
