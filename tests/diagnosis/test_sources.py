@@ -139,3 +139,78 @@ def test_diagnosing_loads_no_torch(train: Train) -> None:
     code = f"import sys; from gridstorm.cli import gridstorm; gridstorm(['diagnose', {str(run)!r}]); "
     done = subprocess.run([sys.executable, "-c", f"{code}sys.exit('torch' in sys.modules)"], check=False)
     assert done.returncode == 0
+
+
+LOSSES = [2.3 * 0.8**epoch + 0.1 for epoch in range(40)]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "epoch,loss,val_loss",
+        "Epoch,Train Loss,Val Loss",
+        "epoch;train/loss;val/loss",
+        "_step\trun - loss/train\trun - loss/val",
+        "\ufefftrain_loss,epoch,val_loss",
+        "step,train/total_loss,eval_loss",
+    ],
+)
+def test_columns_are_found_by_the_names_that_people_give_to_them(head: str, tmp_path: Path) -> None:
+    mark = next(letter for letter in ";\t," if letter in head)
+    names = head.lstrip("\ufeff").split(mark)
+    counters = ("epoch", "step", "_step")
+    rows = [
+        mark.join(str(number if name.lower() in counters else loss) for name in names)
+        for number, loss in enumerate(LOSSES)
+    ]
+    file = tmp_path / "curves.csv"
+    file.write_text("\n".join([head, *reversed(rows)]), encoding="utf-8")
+    [curves] = curves_in(file)
+    assert curves.val.tolist() == pytest.approx(LOSSES)
+    assert [one.name for one in gridstorm.diagnose(file)[str(file)]] == ["healthy"]
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        [0.0] * 20,
+        [0.0, *LOSSES],
+        [-loss for loss in reversed(LOSSES)],
+        [loss - 3 for loss in LOSSES],
+        [1e30 * loss for loss in LOSSES],
+        [loss if number != 7 else float("nan") for number, loss in enumerate(LOSSES * 4)],
+        [1.0],
+        [1.0, 0.5],
+    ],
+)
+def test_no_numbers_break_a_rule(losses: list[float], tmp_path: Path) -> None:
+    file = tmp_path / "curves.csv"
+    file.write_text("\n".join(["epoch,train_loss,val_loss", *(f"{n},{loss},{loss}" for n, loss in enumerate(losses))]))
+    [[first, *_]] = gridstorm.diagnose(file).values()
+    assert first.name and "nan" not in str(first)
+
+
+def test_a_likelihood_below_zero_that_falls_is_healthy(tmp_path: Path) -> None:
+    file = tmp_path / "nll.csv"
+    file.write_text("\n".join(["epoch,train_loss,val_loss", *(f"{n},{x - 3},{x - 2.9}" for n, x in enumerate(LOSSES))]))
+    assert [one.name for one in gridstorm.diagnose(file)[str(file)]] == ["healthy"]
+
+
+def test_a_bad_file_hides_no_other_and_links_lead_to_each_folder_once(tmp_path: Path) -> None:
+    (tmp_path / "good.csv").write_text("\n".join(["loss", *map(str, LOSSES)]))
+    (tmp_path / "bad.csv").write_bytes(b"\xff\xfe")
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "loop").symlink_to(tmp_path)
+    (tmp_path / "inner" / "gone.csv").symlink_to(tmp_path / "nowhere.csv")
+    assert [*gridstorm.diagnose(tmp_path)] == [str(tmp_path / "good.csv")]
+    (tmp_path / "good.csv").unlink()
+    with pytest.raises(gridstorm.UserError, match=r"bad\.csv: It cannot be read"):
+        gridstorm.diagnose(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["lr: 0.0", "lr: .nan", "a: &x\n  b: *x", "[", "lr: fast"])
+def test_hyperparameters_beside_a_file_may_be_anything(text: str, tmp_path: Path) -> None:
+    (tmp_path / "hparams.yaml").write_text(text)
+    (tmp_path / "metrics.csv").write_text("\n".join(["epoch,train_loss", *(f"{n},{9.0 * n}" for n in range(1, 20))]))
+    [[first, *_]] = gridstorm.diagnose(tmp_path).values()
+    assert first.advice == " Take a learning rate of 1/10."
