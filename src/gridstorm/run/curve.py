@@ -133,18 +133,14 @@ class Curve(pl.Callback):
             number = trainer.optimizers.index(optimizer) if len(trainer.optimizers) > 1 else 0
             of = f"/{number + 1}" if number else ""
             self.step_info |= {**learning_rates(optimizer, number), f"opt/grad_norm{of}": norm}
-            if not number and self.layers_are_due():
-                weights = self._weights(pl_module)
+            if not number and self.layers is not None and self._layer_file.is_due():
+                weights = self.layers.weights
                 slopes = [None if weight.grad is None else weight.grad[None] for weight in weights]
-                self.layers.before([weight[None] for weight in weights], slopes)  # type: ignore[union-attr]  # due
+                self.layers.before([weight[None] for weight in weights], slopes)
 
     def layers_are_due(self) -> bool:
         """Tell whether the layers are looked at in this step, one of those that are followed by a point."""
         return self.layers is not None and self._layer_file.is_due()
-
-    def _weights(self, module: pl.LightningModule) -> list[torch.Tensor]:
-        named = dict(module.named_parameters())
-        return [named[key] for key in self.layers.keys] if self.layers else []
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -156,7 +152,7 @@ class Curve(pl.Callback):
             self._first = self._first if self._losses else batch_idx
             self._losses.append(outputs["loss"].detach())
         if self.layers is not None and self.layers.is_between:
-            self.add_layers(trainer, *self.layers.after([weight[None] for weight in self._weights(pl_module)]))
+            self.add_layers(trainer, *self.layers.after([weight[None] for weight in self.layers.weights]))
         if self.is_point(trainer) and not trainer.is_last_batch:
             self.log_step(trainer, pl_module)
 

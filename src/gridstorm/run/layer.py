@@ -21,6 +21,7 @@ class Layers:
         named = [pair for pair in network.named_parameters() if pair[1].dim() > 1 and pair[1].requires_grad]
         self.keys = [name for name, _ in named]
         self.names = [name.removeprefix("network.").removesuffix(".weight") for name in self.keys]
+        self.weights = [parameter for _, parameter in named]  # looked up once: a walk through the network takes as long
         self.has_units = [id(parameter) in of_units for _, parameter in named]
         self.is_between = False  # a look before a step and one after it
         self._before: tuple[list[Tensor], list[Tensor]] | None = None
