@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gridstorm.diagnosis.diagnose import RULES
+from gridstorm.diagnosis.finding import HEALTHY
 from gridstorm.lesson.lessons import LESSONS
 from gridstorm.lint.rules import RULES as ADVICE
 from pages import BLOCK, DOCS, WALKS, Walk, masked
@@ -30,7 +31,11 @@ def test_the_page_on_hyperparameters_shows_every_lesson_with_what_was_seen() -> 
 
 def test_the_page_on_diagnosis_names_every_finding_and_every_advice() -> None:
     text = (DOCS / "diagnosis.md").read_text()
-    assert {*re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)} == {*ADVICE, *(rule.__name__ for rule in RULES)}
+    assert {*re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)} == {
+        HEALTHY,
+        *ADVICE,
+        *(rule.__name__ for rule in RULES),
+    }
 
 
 def test_a_project_of_the_usual_template_moves_with_few_lines_of_yaml() -> None:
