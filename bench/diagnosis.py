@@ -292,13 +292,13 @@ def main() -> None:
             if asked.misses:
                 print("\n".join(miss for tally in tallies.values() for miss in tally.misses), "\n")
     print(speed(runs, folder), "\n")
-    print(costs(folder / "costs"), "\n")
     if not asked.no_cures:
         results = cured(runs, parts["worlds that were looked at"], folder / "cures")
         rows = [(kind, str(tried), str(healed)) for kind, (tried, healed, _) in results.items()]
         print(table([("remedy of", "tried", "cured"), *rows], right=[1, 2]))
         if asked.misses:
             print("\n".join(miss for _, _, misses in results.values() for miss in misses))
+    print(costs(Path(tempfile.mkdtemp())))
 
 
 if __name__ == "__main__":
