@@ -214,3 +214,15 @@ def test_hyperparameters_beside_a_file_may_be_anything(text: str, tmp_path: Path
     (tmp_path / "metrics.csv").write_text("\n".join(["epoch,train_loss", *(f"{n},{9.0 * n}" for n in range(1, 20))]))
     [[first, *_]] = gridstorm.diagnose(tmp_path).values()
     assert first.advice == " Take a learning rate of 1/10."
+
+
+def test_a_damaged_record_is_read_as_far_as_it_holds_numbers(train: Train) -> None:
+    run = train("trainer.max_epochs=3")
+    environment = json.loads((run / "environment.json").read_text())
+    damaged = {**environment, "trivial": {"loss": "x"}, "val_samples": "many"}
+    (run / "environment.json").write_text(json.dumps(damaged))
+    points = ['{"layers": ["a"]}', '{"step": 1, "epoch": 1, "grad": ["x"], "update": [1], "dead": [null]}']
+    (run / "layers.jsonl").write_text("\n".join(points))
+    (run / "steps.jsonl").write_text('{"epoch": 1, "batch": 0, "losses": ["x", 1.0]}\n')
+    [curves] = curves_in(run)
+    assert len(curves.train) == 3 and not curves.is_known and not curves.layers.names

@@ -6,8 +6,8 @@ import pytest
 
 from composing import composed
 from conftest import Command
-from gridstorm.lint import Draft, Span, advised
-from gridstorm.lint.rules import MOST, RULES
+from gridstorm.lint import Draft, Span
+from gridstorm.lint.rules import MOST, RULES, advised
 
 RUNS = {
     "batch_of_eights": (["data.batch_size=50"], ["data.batch_size=48"]),

@@ -17,8 +17,8 @@ from gridstorm.command.hydra import Hydra, get_args_parser
 from gridstorm.command.origin import presets_last
 from gridstorm.command.override import FAILURES, OURS, Overrides, words
 from gridstorm.config import RunConfig
-from gridstorm.error import Problem, UserError, did_you_mean, exit_on_error, nobody_reads, say, status
-from gridstorm.lint import Draft, advised
+from gridstorm.error import Problem, UserError, did_you_mean, exit_on_error, nobody_reads, status
+from gridstorm.lint import Draft, advise
 from gridstorm.target import command, entered
 
 TYPED = "python train.py"  # in the help of conf/gridstorm.yaml
@@ -68,8 +68,7 @@ class Task:
     def __call__(self, _: DictConfig) -> Any:
         """Start the run; Hydra's own copy of the configuration is not looked at."""
         with exit_on_error():  # Hydra would say of a refusal that it is an error
-            for line in advised(Draft(self.composition.run.values)):
-                say(line)
+            advise(Draft(self.composition.run.values))
             status("Loading PyTorch and Lightning ...")  # takes seconds, in which nothing else is seen
             code = self.function(self.composition.run)
             if type(code) is int and code:

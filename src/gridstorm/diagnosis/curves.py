@@ -22,9 +22,7 @@ class Facts:
         lr_key: The key of the learning rate, None where nobody knows it.
         trivial_loss: What the best constant predictor reaches in the training loss.
         trivial_val_loss: The same of the validation loss.
-        samples: Training samples.
         val_samples: Validation samples.
-        parameters: Numbers that are learned.
         stopped: Whether the run ended before the epochs that it was to have.
     """
 
@@ -33,9 +31,7 @@ class Facts:
     lr_key: str | None = None
     trivial_loss: float | None = None
     trivial_val_loss: float | None = None
-    samples: int | None = None
     val_samples: int | None = None
-    parameters: int | None = None
     stopped: bool = False
 
     def number(self, key: str) -> float | None:

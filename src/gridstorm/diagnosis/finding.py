@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from gridstorm.config import number
 from gridstorm.diagnosis.curves import Curves
 
 HEALTHY = "healthy"
@@ -81,6 +80,3 @@ def one_of(remedies: Sequence[Remedy | None], otherwise: str = "") -> tuple[Reme
 def percent(share: float) -> str:
     """Return a share in words: `46 %`."""
     return f"{100 * share:.0f} %"
-
-
-__all__ = ["HEALTHY", "Finding", "Remedy", "Rule", "beyond", "number", "one_of", "percent"]

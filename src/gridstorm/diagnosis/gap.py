@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from gridstorm.config import number
 from gridstorm.diagnosis import remedy
 from gridstorm.diagnosis.curves import Curves
-from gridstorm.diagnosis.finding import Finding, beyond, number, one_of, percent
+from gridstorm.diagnosis.finding import Finding, beyond, one_of, percent
 
 WORSE = 0.15  # by which the validation loss is above its best at the end: healthy at most 0.06
 BETTER = 0.6  # of the training loss of the epoch after it is the validation loss: healthy at least 0.66

@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from gridstorm.config import number
 from gridstorm.diagnosis import remedy
 from gridstorm.diagnosis.curves import Curves
-from gridstorm.diagnosis.finding import Finding, beyond, number, one_of, percent
+from gridstorm.diagnosis.finding import Finding, beyond, one_of, percent
 
 VANISHED = 1e-3  # share of the whole gradient that a layer has: healthy at least 0.03
 EXPLODED = 100.0  # norm of the gradient: healthy at most 20

@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from gridstorm.config import number
 from gridstorm.diagnosis import remedy
 from gridstorm.diagnosis.curves import Curves
-from gridstorm.diagnosis.finding import Finding, beyond, number, one_of, percent
+from gridstorm.diagnosis.finding import Finding, beyond, one_of, percent
 
 # Losses are in units of the trivial loss. "Healthy" and "planted" are the runs of bench.diagnosis.
 TRIVIAL = 0.95  # the best loss is above so much of the trivial one: healthy at most 0.8
@@ -97,9 +98,7 @@ def saturated(curves: Curves) -> Finding | None:
     room = ENOUGH * gain if curves.is_signed else min(ENOUGH * gain, 0.05 * abs(cost.min()))
     enough = int((cost <= cost.min() + room).argmax())
     left = len(cost) - 1 - enough
-    share = (
-        WASTED if curves.facts.choices else 1 - (1 - WASTED) / 2
-    )  # what is waste depends on the score that is not known
+    share = WASTED if curves.facts.choices else 1 - (1 - WASTED) / 2  # where the loss may not be the score
     if left < FEW or left < share * len(cost) or cost[-1] > cost.min() + 5 * ENOUGH * gain:
         return None
     words = f"{left} of {len(cost)} epochs brought nothing any more, since epoch {curves.number_of(enough)}."

@@ -11,7 +11,7 @@ from gridstorm.diagnosis.curves import Curves, Facts, LayerCurves
 from gridstorm.diagnosis.plain import TABLES, of_csv, of_events, rate_in
 from gridstorm.diagnosis.table import curves_of
 from gridstorm.error import Problem, UserError
-from gridstorm.record import Result, RunRecord, Status, is_run, layers, steps
+from gridstorm.record import Result, RunRecord, Status, is_number, is_run, layers, steps
 
 EVENTS = "events.out.tfevents.*"
 
@@ -80,9 +80,10 @@ def of_record(record: RunRecord, result: Result | None = None) -> Curves | None:
         result: What came out, where the record does not say so yet.
     """
     values, directory = record.config.values, record.directory
-    ends: dict[int, int] = {int(row["epoch"]): int(row["step"]) for row in record.rows()}
+    rows = record.rows()
+    ends = {int(row["epoch"]): int(row["step"]) for row in rows}
     return curves_of(
-        record.rows(),
+        rows,
         facts=_facts(record, result or record.result),
         name=str(directory),
         monitor=str(values["monitor"]),
@@ -94,10 +95,10 @@ def of_record(record: RunRecord, result: Result | None = None) -> Curves | None:
 
 def _of_steps(directory: Path, ends: Mapping[int, int]) -> Iterator[tuple[int, int, float | None]]:
     """Yield the losses in steps.jsonl; batches are counted as steps, which they are unless gradients are gathered."""
-    batches: dict[int, int] = defaultdict(int)
-    for line in steps(directory):
+    lines, batches = steps(directory), defaultdict[int, int](int)
+    for line in lines:
         batches[line["epoch"]] = max(batches[line["epoch"]], line["batch"] + len(line["losses"]))
-    for line in steps(directory):
+    for line in lines:
         epoch = line["epoch"]
         first, last = ends.get(epoch - 1, 0), ends.get(epoch, 0)
         share = (last - first) / batches[epoch] if last > first else 1.0
@@ -114,15 +115,14 @@ def _of_layers(directory: Path) -> LayerCurves:
 def _facts(record: RunRecord, result: Result | None) -> Facts:
     config, environment = record.config, record.environment
     keys = dict(leaves(config.values))
-    trivial = environment.get("trivial") or {}
+    trivial, val_samples = environment.get("trivial"), environment.get("val_samples")
+    known = {name: loss for name, loss in trivial.items() if is_number(loss)} if isinstance(trivial, dict) else {}
     return Facts(
         keys=keys,
         choices=config.choices,
         lr_key=rate_in(keys),
-        trivial_loss=trivial.get("loss"),
-        trivial_val_loss=trivial.get("val_loss"),
-        samples=environment.get("samples"),
-        val_samples=environment.get("val_samples"),
-        parameters=result.parameters if result else None,
+        trivial_loss=known.get("loss"),
+        trivial_val_loss=known.get("val_loss"),
+        val_samples=val_samples if is_number(val_samples) and (val_samples or 0) > 0 else None,
         stopped=bool(result and result.status == Status.PRUNED),
     )

@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from gridstorm.config import number
 from gridstorm.diagnosis import remedy
 from gridstorm.diagnosis.curves import Curves
-from gridstorm.diagnosis.finding import Finding, beyond, number, one_of, percent
+from gridstorm.diagnosis.finding import Finding, beyond, one_of, percent
 
 # All losses below are in units of the trivial loss. "Healthy" and "planted" are the runs of bench.diagnosis.
 LOST = 1.5  # times the loss of the begin (or the trivial one) at the end: healthy at most 0.6

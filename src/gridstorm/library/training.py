@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from gridstorm.command import Door, Overrides, ignored
 from gridstorm.command import compose as composed
 from gridstorm.config import OF_MODULES, RunConfig, checked_again, left_out, of_object, of_runs
-from gridstorm.error import Problem, UserError, say
+from gridstorm.error import Problem, UserError
 from gridstorm.library.run import Run
 from gridstorm.library.session import composing, training
 from gridstorm.library.sweeps import Sweep
-from gridstorm.lint import Draft, advised
+from gridstorm.lint import Draft, advise
 from gridstorm.target import Project, shown
 
 if TYPE_CHECKING:
@@ -91,8 +91,7 @@ def train(
         config = checked_again(replace(config, values=deepcopy(config.values)))
     config = _with_objects(config, objects) if objects else config
     with training(verbose):
-        for line in advised(Draft(config.values)):
-            say(line)
+        advise(Draft(config.values))
         from gridstorm.run import run
 
         record = run(config)

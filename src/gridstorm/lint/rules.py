@@ -1,11 +1,17 @@
 """All rules, and which of them are asked."""
 
-from gridstorm.error import Problem, UserError, did_you_mean
+from gridstorm.error import Problem, UserError, did_you_mean, say
 from gridstorm.lint import run, sweep
 from gridstorm.lint.advice import Advice, Draft
 
 RULES = {rule.__name__: rule for rule in (*run.RULES, *sweep.RULES)}
 MOST = 5  # lines that are said: never a wall
+
+
+def advise(draft: Draft) -> None:
+    """Say what `advised` returns, and refuse what it refuses."""
+    for line in advised(draft):
+        say(line)
 
 
 def advised(draft: Draft) -> list[str]:

@@ -26,7 +26,7 @@ from gridstorm.record.file import (
 )
 from gridstorm.record.layer import LayerFile, layers
 from gridstorm.record.point import COUNTERS
-from gridstorm.record.result import Result, Status, best_name
+from gridstorm.record.result import Result, Status, best_name, is_number
 from gridstorm.record.run import RunRecord
 from gridstorm.record.step import StepFile, steps
 from gridstorm.record.sweep import (
@@ -82,6 +82,7 @@ __all__ = [
     "ended_badly",
     "environment",
     "first_curve",
+    "is_number",
     "is_run",
     "latest",
     "layers",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gridstorm.record.file import LAYERS, write_whole
+from gridstorm.record.result import is_number
 from gridstorm.record.step import short
 
 DENSE = 16  # so many points are all kept; of the next as many every second, then every third: a look costs 0.5 ms
@@ -72,4 +73,5 @@ def _parsed(text: str) -> dict[str, Any]:
 def _fits(line: Mapping[str, Any], number: int) -> bool:
     parts = [line.get(name) for name in QUANTITIES]
     counted = type(line.get("step")) is int and type(line.get("epoch")) is int
-    return counted and all(isinstance(part, list) and len(part) == number for part in parts)
+    listed = all(isinstance(part, list) and len(part) == number for part in parts)
+    return counted and listed and all(is_number(value) for part in parts for value in part or ())

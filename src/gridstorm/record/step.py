@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gridstorm.record.file import STEPS, write_whole
+from gridstorm.record.result import is_number
 
 MOST = 20_000  # losses of a run that are kept, about
 BLOCK = 64  # batches that follow one another, of an epoch that is thinned: what swings is seen from step to step
@@ -75,4 +76,4 @@ def _parsed(text: str) -> dict[str, Any] | None:
         return None
     kinds = {"epoch": int, "batch": int, "losses": list}
     fits = isinstance(line, dict) and all(isinstance(line.get(name), kind) for name, kind in kinds.items())
-    return line if fits else None
+    return line if fits and all(map(is_number, line["losses"])) else None

@@ -16,7 +16,7 @@ from gridstorm.command import Axis, Composition
 from gridstorm.config import seconds
 from gridstorm.error import Problem, UserError, say
 from gridstorm.launcher import Launcher, uses_gpu
-from gridstorm.lint import Draft, Span, advised
+from gridstorm.lint import Draft, Span, advise
 from gridstorm.record import SweepRecord, Trial, state, to_go
 from gridstorm.report import Display, merged, report
 from gridstorm.sweeper.adoption import adopt, foreseen, results_of
@@ -66,8 +66,7 @@ def sweep(plan: Plan) -> int:
     refuse_what_is_ignored(plan)
     refuse_too_many(plan)
     trials = planned(plan)
-    for line in advised(Draft(plan.values, spans(plan.axes), is_searched=not is_grid(plan))):
-        say(line)
+    advise(Draft(plan.values, spans(plan.axes), is_searched=not is_grid(plan)))
     strategy = strategy_for(plan)  # only now, since a sampler loads Optuna
     if strategy.study and not strategy.is_grid and not strategy.learns:
         trials = drawn(plan, strategy.study)
