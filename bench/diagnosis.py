@@ -2,7 +2,7 @@
 
     python -m bench.diagnosis [--looked-at] [FOLDER]
 
-It trains all of `bench.plants` itself: each of its cells with SEEDS, which no rule was set by, and the world `cancer`,
+It trains all of `bench.plants` itself: each of its cells with SEEDS, which no rule was set by, and the world `rings`,
 which nobody looked at meanwhile. With --looked-at it takes the seeds by which rules were set. FOLDER keeps the runs, so
 that the same command goes on; then the first remedy of each finding is trained as it is printed.
 
@@ -34,7 +34,7 @@ from gridstorm.diagnosis.finding import HEALTHY
 from gridstorm.record import LayerFile, StepFile
 from gridstorm.report import table
 
-LOOKED_AT, SEEDS = range(8), range(200, 220)
+LOOKED_AT, SEEDS = range(200, 220), range(300, 320)
 
 # What else counts as found: one and the same thing by two names.
 OVERLAPS = {

@@ -161,6 +161,17 @@ class Friedman(Planted):
         return _table(*datasets.make_friedman1(1500, noise=1.0, random_state=0))
 
 
+class Rings(Planted):
+    """1,800 points in four numbers, of three classes that are shells around one another (nested Gaussian quantiles)."""
+
+    input_shape = (4,)
+    num_outputs = 3
+
+    def load(self) -> tuple[Tensor, Tensor]:
+        """Points and their shell."""
+        return _table(*datasets.make_gaussian_quantiles(n_samples=1800, n_features=4, n_classes=3, random_state=0))
+
+
 class Deep(nn.Sequential):
     """Maps x [N, *input_shape] to [N, num_outputs] through layers that begin as badly as asked for."""
 

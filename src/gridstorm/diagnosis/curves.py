@@ -180,6 +180,20 @@ class Curves:
             return 0.0
         return float((self.train[-2 * quarter : -quarter].mean() - self.train[-quarter:].mean()) / self.trivial)
 
+    @property
+    def quarter(self) -> int:
+        """A quarter of the epochs, one at least."""
+        return max(1, len(self.train) // 4)
+
+    @cached_property
+    def falls(self) -> float:
+        """By how much an epoch of the last quarter lowered both losses, in units of the trivial loss."""
+        quarter = self.quarter
+        if len(self.val) < 2 * quarter:
+            return 0.0
+        of_val = (self.val[-2 * quarter : -quarter].mean() - self.val[-quarter:].mean()) / self.trivial
+        return float(min(of_val, self.late_fall) / quarter)
+
     @cached_property
     def stands_still(self) -> bool:
         """Whether the training loss never moved, and is not near 0."""
@@ -209,9 +223,9 @@ class Curves:
         best, last = int(self.val.argmin()), max(1, len(self.val) // 8)
         rise = float(np.median(self.val[-last:])) - self.val[best]
         unit = self.trivial if self.is_signed else self.val[best]
-        fell = self.train[best] - self.train[-last:].mean()
-        falls = fell > 0.05 * (self.trivial if self.is_signed else self.train[best])
-        return bool(rise > max(0.15 * unit, 0.02 * self.trivial) and falls and best < len(self.val) - last)
+        falls = self.train[-last:].mean() < self.train[max(0, best - 1) : best + 2].mean()
+        chance = 0.25 / (self.facts.val_samples or 300) ** 0.5  # what few samples may rise by, hardly learned by heart
+        return bool(rise > max(0.15 * unit, chance * self.trivial) and falls and best < len(self.val) - last)
 
     @cached_property
     def share_of_position(self) -> float | None:

@@ -21,6 +21,7 @@ from gridstorm.diagnosis.stability import (
 
 # The rules, the gravest first, each with the names of those that it explains: they are not told beside it.
 LATER = ("never_learned", "still_improving", "saturated", "underfitting", "overfitting", "leak")
+WITHOUT_A_GAP = tuple(name for name in LATER if name != "overfitting")
 SWINGING = ("oscillating", "noisy_end", "lr_at_stability_edge", "rising_train_loss")
 OF_LAYERS = ("dead_units", "vanishing_gradients")
 RULES: dict[Rule, tuple[str, ...]] = {
@@ -30,8 +31,8 @@ RULES: dict[Rule, tuple[str, ...]] = {
     periodic: (*SWINGING, *LATER),
     over_clipped: ("never_learned", "too_slow", "still_improving", "underfitting"),
     underfitting: (*SWINGING, "never_learned", "still_improving", "saturated", "leak", *OF_LAYERS),
-    rising_train_loss: ("oscillating", "noisy_end", "lr_at_stability_edge", *LATER),
-    oscillating: ("lr_at_stability_edge", *(name for name in LATER if name != "overfitting"), "vanishing_gradients"),
+    rising_train_loss: ("oscillating", "lr_at_stability_edge", *WITHOUT_A_GAP),
+    oscillating: ("lr_at_stability_edge", *WITHOUT_A_GAP),
     lr_at_stability_edge: (*LATER, "vanishing_gradients"),
     dead_units: ("vanishing_gradients", *LATER, "too_slow"),
     vanishing_gradients: (*LATER, "too_slow"),

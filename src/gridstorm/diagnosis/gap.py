@@ -11,6 +11,8 @@ WORSE = 0.15  # by which the validation loss is above its best at the end: healt
 BETTER = 0.6  # of the training loss of the epoch after it is the validation loss: healthy at least 0.66
 SPREAD = 4.0  # times 1 / sqrt(n) of the loss, by which the mean of n validation samples may be easier by chance
 CHANCE = 0.1  # the same where their number is not known
+FEW = 100  # validation samples, of which a lucky choice is easier from the begin on
+LEARNED = 0.23  # of the ratio of the first epochs is then that of the last ones: lucky choices at least 0.24
 
 
 def overfitting(curves: Curves) -> Finding | None:
@@ -38,7 +40,8 @@ def leak(curves: Curves) -> Finding | None:
     ratios = (val[:-1] / train[1:])[late]
     ratio, steady = float(np.median(ratios)), float((ratios < 0.9).mean())
     least = BETTER - CHANCE if curves.facts.val_samples is None else 1 - SPREAD / curves.facts.val_samples**0.5
-    if not ratio < min(BETTER, least) or steady < 0.9 or curves.swings[1] > 0.02:
+    lucky = (curves.facts.val_samples or FEW) < FEW and ratio > LEARNED * max(1.0, float(val[0] / train[1]))
+    if not ratio < min(BETTER, least) or steady < 0.9 or curves.swings[1] > 0.02 or lucky:
         return None
     words = f"the validation loss is {percent(ratio)} of the training loss of the epoch after it, without dropout."
     advice = "Look whether validation samples, or copies of them, are among the training samples."

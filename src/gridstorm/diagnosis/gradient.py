@@ -26,7 +26,8 @@ def vanishing_gradients(curves: Curves) -> Finding | None:
     whole = np.maximum(
         np.nanmax(early, 1), curves.grad_norm[: len(early)] if len(curves.grad_norm) >= len(early) else 0
     )
-    shares = np.nanmedian(early / np.maximum(whole, 1e-30)[:, None], 0)
+    parts = early / np.maximum(whole, 1e-30)[:, None]
+    shares = np.minimum(np.nanmedian(parts, 0), parts[0])  # what begins so may have lost its chance
     least = int(np.nanargmin(shares))
     if not shares[least] < VANISHED:
         return None
@@ -48,7 +49,7 @@ def _saturates(curves: Curves) -> bool:
 def exploding_gradients(curves: Curves) -> Finding | None:
     """Find gradients that are far too long (Pascanu et al. 2013, section 3.2, which clips them)."""
     norms = curves.grad_norm[np.isfinite(curves.grad_norm)]
-    early = norms[: max(1, len(norms) // 2)]
+    early = norms[: max(1, len(norms) // 8)]  # a small data set is learned by heart soon, and then has none
     if len(early) == 0 or not np.median(early) > EXPLODED or not _begins_high(curves):
         return None
     norm = float(np.median(early))
@@ -59,7 +60,8 @@ def exploding_gradients(curves: Curves) -> Finding | None:
 
 def _begins_high(curves: Curves) -> bool:
     """Tell whether the first loss is far above a constant guess's: large targets have long gradients too."""
-    return curves.is_known and curves.first > ABOVE * curves.trivial
+    scaled = curves.facts.largest("dropout") > 0.5  # which makes what is left as many times larger
+    return curves.is_known and curves.first > ABOVE * curves.trivial and not scaled
 
 
 def dead_units(curves: Curves) -> Finding | None:

@@ -13,10 +13,11 @@ SKIPPED = 0.01  # share of the steps: GradScaler leaves out those that overflow,
 DOWN, LOST_AGAIN = 0.5, 0.9  # shares of the first loss, between which no training goes back without a cause
 SWING = 0.03  # validation losses of neighboring epochs differ by so much at the end: healthy at most 0.02
 UNSTEADY = 0.012  # the same of the mean training losses: healthy at most 0.008
+SMALL_SHARE = 0.35  # of both, with small batches at a constant rate, where there is a known cause
 TRAINING_SWINGS = 0.25  # share of that in the training losses, which a noisy end does not have
 SMALL = 8  # samples of a batch, whose mean gradient is mostly noise (McCandlish et al. 2018, for small tasks)
 CHANGE = 0.04  # share of its weights that a layer changes in a step at the end: healthy at most 0.025; 0.001 is usual
-SPIKE = 2.0  # times the loss of the begin, that single steps reach later: healthy at most 1.7
+SPIKE = 5.0  # times the loss of the begin (or the trivial one), that single steps reach later: healthy at most 1.9
 RISE = 0.05  # by which the training loss is above its least at the end: healthy at most 0.01
 POSITION = 0.6  # share of the variance of a step's loss that its place in the epoch explains: healthy at most 0.35
 ROUNDS = 4  # epochs that are needed to see that
@@ -93,18 +94,25 @@ def noisy_end(curves: Curves) -> Finding | None:
 
 def _swings(curves: Curves) -> bool:
     swings, in_training = curves.swings
-    rises = curves.overfits and not remedy.is_large(curves.facts)  # of a loss that rises, swings say little
+    has_cause = _is_small(curves) and curves.has_constant_rate
+    rises = curves.overfits and not has_cause and not remedy.is_large(curves.facts)  # then swings say little
     # Where only single losses of epochs are known, these may be of one batch.
     unsteady, swing = (UNSTEADY, SWING) if curves.is_known else (2 * SWING, 2 * SWING)
+    if has_cause:
+        unsteady, swing = SMALL_SHARE * unsteady, SMALL_SHARE * swing
     return in_training >= unsteady or (swings >= swing and not rises)
 
 
 def _is_noise(curves: Curves) -> bool:
     """Tell whether swings come from small batches, or are of the validation alone."""
     swings, in_training = curves.swings
-    size = curves.facts.number("data.batch_size")
     steady = in_training < min(UNSTEADY, TRAINING_SWINGS * swings) and not remedy.is_large(curves.facts)
-    return (size is not None and size <= SMALL) or steady
+    return steady or _is_small(curves)
+
+
+def _is_small(curves: Curves) -> bool:
+    size = curves.facts.number("data.batch_size")
+    return size is not None and size <= SMALL
 
 
 def _confidence(curves: Curves) -> float:
@@ -113,15 +121,31 @@ def _confidence(curves: Curves) -> float:
 
 
 def lr_at_stability_edge(curves: Curves) -> Finding | None:
-    """Find steps so large that they only just do not diverge: they change whole shares of the weights."""
+    """Find steps that only just do not diverge: they throw the loss up, or change whole shares of the weights.
+
+    What is thrown up may come down elsewhere: the catapult of Lewkowycz et al. (2020), section 2.
+    """
+    tries = (remedy.slower(curves), remedy.schedule(curves, "warmup_cosine", "falls to 0"))
+    spike = _spike(curves)
+    if spike > SPIKE:
+        words = f"single steps throw the training loss up to {number(spike)} times what it began with."
+        step = int(curves.steps[np.nanargmax(curves.losses)])
+        return Finding("lr_at_stability_edge", words, one_of(tries), step, beyond(spike, SPIKE))
     changes = curves.layers.update
     late = changes[len(changes) // 2 :]
     change = float(np.nanmedian(np.nanmax(late, 1))) if np.isfinite(late).any() else 0.0
     if not CHANGE < change < np.inf:
         return None
     words = f"a step changes a layer's weights by {percent(change)} of their norm at the end, where 0.1 % is usual."
-    tries = (remedy.slower(curves), remedy.schedule(curves, "warmup_cosine", "falls to 0"))
     return Finding("lr_at_stability_edge", words, one_of(tries), curves.middle_step, beyond(change, CHANGE))
+
+
+def _spike(curves: Curves) -> float:
+    """Return how many times the first loss a later step reached, 0 where that says nothing."""
+    later = curves.losses[1:][np.isfinite(curves.losses[1:])]
+    if not curves.is_known or not curves.is_stepwise or len(later) == 0:
+        return 0.0
+    return float(later.max() / max(curves.first, curves.trivial))
 
 
 def rising_train_loss(curves: Curves) -> Finding | None:
