@@ -51,7 +51,7 @@ HEALTHY: dict[str, Keys] = {
 }
 # How many epochs each takes at a constant rate, which comes to no rest by itself.
 STEADY_EPOCHS = {"digits": 12, "images": 16, "wine": 24, "moons": 24, "clusters": 24, "diabetes": 20, "friedman": 30,
-                 "cancer": 18, "rings": 40}  # fmt: skip
+                 "cancer": 18, "rings": 24}  # fmt: skip
 
 
 @dataclass(frozen=True)

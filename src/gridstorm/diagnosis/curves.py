@@ -216,12 +216,17 @@ class Curves:
         return float((self.val[-1] - self.train[-1]) / self.trivial) if len(self.val) else 0.0
 
     @cached_property
+    def val_end(self) -> float:
+        """The validation loss at the end, the median of the last eighth of the epochs."""
+        return float(np.median(self.val[-max(1, len(self.val) // 8) :]))
+
+    @cached_property
     def overfits(self) -> bool:
         """Whether the validation loss rose for good while the training loss went on falling."""
         if len(self.val) < 3 or not np.isfinite(self.val).all():
             return False
         best, last = int(self.val.argmin()), max(1, len(self.val) // 8)
-        rise = float(np.median(self.val[-last:])) - self.val[best]
+        rise = self.val_end - self.val[best]
         unit = self.trivial if self.is_signed else self.val[best]
         falls = self.train[-last:].mean() < self.train[max(0, best - 1) : best + 2].mean()
         chance = 0.25 / (self.facts.val_samples or 300) ** 0.5  # what few samples may rise by, hardly learned by heart

@@ -20,9 +20,9 @@ def overfitting(curves: Curves) -> Finding | None:
     if not curves.overfits:
         return None
     best = int(np.nanargmin(curves.val))
-    worse = (curves.val[-1] - curves.val[best]) / (curves.trivial if curves.is_signed else curves.val[best])
+    worse = (curves.val_end - curves.val[best]) / (curves.trivial if curves.is_signed else curves.val[best])
     rise = f"since epoch {curves.number_of(best)} the validation loss rose by {percent(worse)}"
-    words = f"{rise} to {number(curves.val[-1])}, while the training loss fell to {number(curves.train[-1])}."
+    words = f"{rise} to {number(curves.val_end)}, while the training loss fell to {number(curves.train[-1])}."
     dropout = remedy.setting(curves, "model.dropout", 0.3) if curves.facts.largest("dropout") < 0.1 else None
     tries = (remedy.epochs(curves, curves.number_of(best), "where it was best"), dropout)
     return Finding("overfitting", words, one_of(tries), curves.step_of(best), beyond(worse, WORSE))
