@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from gridstorm.data._memory import PARTS, InMemory, Part
+from gridstorm.data._memory import InMemory, Part
+from gridstorm.data._split import split
 
 
 class TensorData(InMemory):
@@ -60,28 +61,9 @@ class TensorData(InMemory):
         return ((y - mean) / std).float()
 
 
-def split(
-    num_samples: int, val_fraction: float, test_fraction: float, seed: int, classes: Tensor | None = None
-) -> dict[Part, Tensor]:
-    """Sample numbers of each part, shuffled; stratified where `classes` [num_samples] are given."""
-    shuffled = torch.randperm(num_samples, generator=torch.Generator().manual_seed(seed))
-    ranked = shuffled if classes is None else shuffled[classes[shuffled].argsort(stable=True)]
-    test = _every(num_samples, test_fraction)
-    val = _every(num_samples - int(test.sum()), val_fraction / (1 - test_fraction))
-    owner = torch.zeros(num_samples, dtype=torch.int64)
-    owner[ranked[~test][val]] = PARTS.index("val")
-    owner[ranked[test]] = PARTS.index("test")
-    return {part: shuffled[owner[shuffled] == number] for number, part in enumerate(PARTS)}
-
-
 def moments(values: Tensor, dim: list[int]) -> tuple[Tensor, Tensor]:
     """Mean and deviation over these dimensions, which are kept; what is constant gets the deviation 1."""
     values = values.double()
     mean, std = values.mean(dim, keepdim=True), values.std(dim, correction=0, keepdim=True)
     # The deviation of a constant is rounding noise rather than zero.
     return mean, std.where(std > 1e-9 * mean.abs(), 1).where(std > 0, 1)
-
-
-def _every(num: int, fraction: float) -> Tensor:
-    """A mask [num] that picks this share of the positions, spread evenly, so that each class gets its own."""
-    return (torch.arange(num + 1, dtype=torch.float64) * fraction).round().diff() > 0

@@ -8,6 +8,8 @@ from typing import Literal
 
 from torch import nn
 
+from gridstorm.model._one_hot import OneHot, one_hot_shape
+
 Activation = Literal["relu", "gelu", "tanh", "sigmoid", "leaky_relu", "silu"]
 ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -17,3 +19,5 @@ ACTIVATIONS: dict[Activation, type[nn.Module]] = {
     "leaky_relu": nn.LeakyReLU,
     "silu": nn.SiLU,
 }
+
+__all__ = ["ACTIVATIONS", "Activation", "OneHot", "one_hot_shape"]

@@ -4,6 +4,7 @@ import gridstorm.module  # isort: skip  # first: it imports Lightning in less ti
 from gridstorm.objects.build import made_by, module_for, network_for, profile_in, sketched, trained, trainer_for
 from gridstorm.objects.checkpoint import ends_an_epoch, is_plain, last_state, loaded
 from gridstorm.objects.data import fingerprint, prepared, told_of_targets, unread
+from gridstorm.objects.fitted import encoding, keep, restored
 from gridstorm.objects.logger import HIDDEN, close, finish, introduce, loggers_for
 from gridstorm.objects.rehearsal import rehearse
 from gridstorm.objects.shape import num_batches, refuse_a_single_sample, try_one_batch
@@ -14,11 +15,13 @@ __all__ = [
     "HIDDEN",
     "close",
     "digest_of_weights",
+    "encoding",
     "ends_an_epoch",
     "fingerprint",
     "finish",
     "introduce",
     "is_plain",
+    "keep",
     "last_state",
     "loaded",
     "loggers_for",
@@ -33,6 +36,7 @@ __all__ = [
     "quiet",
     "refuse_a_single_sample",
     "rehearse",
+    "restored",
     "sketched",
     "told_of_targets",
     "trained",

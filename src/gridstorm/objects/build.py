@@ -3,6 +3,7 @@
 import copy
 import inspect
 import warnings
+from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +18,11 @@ from torch import nn
 
 from gridstorm.config import OF_CLASSES, OF_MODULES, RunConfig, is_module, of_runs, of_target, weights_file
 from gridstorm.error import Problem, UserError, refused, said
+from gridstorm.model import OneHot, one_hot_shape
 from gridstorm.module import Module, NoProfiler, direction, picked, refuse_a_wrong_direction
 from gridstorm.objects.checkpoint import tensors
 from gridstorm.objects.data import batch_names, fingerprint, prepared
+from gridstorm.objects.fitted import restored
 from gridstorm.objects.warning import quiet
 from gridstorm.objects.weights import begun, with_shapes
 from gridstorm.record import PROFILE, RunRecord, code
@@ -35,12 +38,20 @@ def network_for(config: RunConfig, data: Any) -> nn.Module:
         return begun(config, network if isinstance(network, pl.LightningModule) else with_shapes(network, data))
     partial = build(config.values["model"])
     arguments = {name: _shape(data, name) for name in ("input_shape", "num_outputs") if takes(partial.func, name)}
+    sizes = getattr(data, "cardinalities", ())  # of a table's categories
+    embeds = takes(partial.func, "cardinalities", exactly=True)
+    if embeds:
+        arguments["cardinalities"] = sizes
+    elif sizes and "input_shape" in arguments:
+        arguments["input_shape"] = one_hot_shape(data.input_shape, sizes)
     if is_module(config.values["model"]["_target_"]):
         arguments |= {name: build(of_target(name, config.values[name])) for name in OF_MODULES if name in config.values}
     try:
         network = partial(**arguments)
     except ValueError as error:
         raise refused(f"model={config.choices.get('model')}", error) from error
+    if sizes and not embeds and not isinstance(network, pl.LightningModule):
+        network = nn.Sequential(OrderedDict(one_hot=OneHot(sizes), network=network))
     return begun(config, network if isinstance(network, pl.LightningModule) else with_shapes(network, data))
 
 
@@ -70,7 +81,7 @@ def trained(config: RunConfig, directory: Path) -> nn.Module:
         raise UserError([Problem(str(directory), "It has no weights yet.", "Wait for its first checkpoint.")])
     config = replace(config, values={**config.values, "init_from": None, "freeze": []})  # which are in the weights
     with quiet(), isolate_rng():
-        network = network_for(config, prepared(config))
+        network = network_for(config, restored(config, directory) or prepared(config))
         begin = "" if isinstance(network, pl.LightningModule) else "network."
         weights = tensors(file)
         own = {name.removeprefix(begin): weights[name] for name in weights if name.startswith(begin)}

@@ -19,6 +19,7 @@ POINTS, RESULT, ERROR, OUTPUT, STOP = "metrics.jsonl", "result.json", "error.txt
 STEPS = "steps.jsonl"  # the training loss of each step
 FINDINGS = "findings.json"  # what the curves say
 LAYERS = "layers.jsonl"  # what single steps did to each layer
+FITTED, COLUMNS = "fitted.json", "columns.skops"  # what was fitted to the training data
 CHECKPOINTS, LAST, BEST = "checkpoints", "checkpoints/last.ckpt", "checkpoints/best.ckpt"
 AVERAGED = "checkpoints/averaged.ckpt"  # what stochastic weight averaging makes of a run, at its end
 PROFILE = "profile"  # how the files of a profiler end
@@ -30,7 +31,7 @@ LOCK = ".lock"
 OF_SWEEPS = (MANIFEST, TABLE, PRESET, LOCK)
 OF_RUNS = (
     CONFIG, ORIGIN, ENVIRONMENT, DIFFERENCE, POINTS, STEPS, LAYERS, RESULT, ERROR, OUTPUT, STOP, LOCK, CHECKPOINTS,
-    LAST, BEST, PARENT, AVERAGED, LOGGERS, FINDINGS,
+    LAST, BEST, PARENT, AVERAGED, LOGGERS, FINDINGS, FITTED, COLUMNS,
 )  # fmt: skip
 FORMAT = 1  # of these files; none written means 0
 TEMPORARY = ".gridstorm-"

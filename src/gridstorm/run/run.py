@@ -20,6 +20,7 @@ from gridstorm.objects import (
     close,
     finish,
     introduce,
+    keep,
     last_state,
     loggers_for,
     made_by,
@@ -245,6 +246,7 @@ def begin(config: RunConfig, record: RunRecord, trainer: pl.Trainer, data: Any, 
         record.close()
         raise
     record.write(DIFFERENCE, uncommitted())
+    keep(data, record)
 
 
 def fit(trainer: pl.Trainer, module: pl.LightningModule, data: Any, curve: Curve, alone: bool = True) -> None:

@@ -55,6 +55,14 @@ def _drawn_otherwise(data: Any) -> str:
     return ""
 
 
+def _columns(data: Any) -> Iterator[str]:
+    """Yield what is made of the columns of a table, by the training part."""
+    if rows := getattr(data, "told", list)():
+        yield "Columns: what is made of them\n" + table(rows) + "\n"
+    if count := getattr(data, "left_out", 0):
+        yield f"Left out: {count} rows without a target"
+
+
 def _of_ones_own(config: RunConfig) -> Iterator[str]:
     """Yield what is to be known of a user's own code in a run: who allowed it, and whether it can be built again."""
     if config.objects:
@@ -86,10 +94,11 @@ def notes(
         left_out: The hyperparameters that no checkpoint will hold, since they are no plain values.
         own: The run's directory, where it has one already.
     """
-    lines = [*_of_ones_own(config), *_other_defaults(config, own)]
+    lines = [*_columns(data), *_of_ones_own(config), *_other_defaults(config, own)]
     if not is_module(config.values["model"]["_target_"]):
         asked = config.values.get("task", AUTO) != AUTO
-        why = "asked for" if asked else "the data say so" if task_of(config.values) else "as their first batch shows"
+        says = "the data say so" if task_of(config.values) else "as their first batch shows"
+        why = "asked for" if asked else getattr(data, "why", "") or says
         lines.append(f"Task: {data.task} ({why})")
     callbacks = config.values.get("callbacks") or {}
     chosen = str(config.choices.get("callbacks"))

@@ -1,0 +1,135 @@
+"""Numbers of a table's columns: fitted to the training part by scikit-learn's own transformers, and kept with a run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from gridstorm.data._column import MISSING, Column, plain
+
+Scale = Literal["standard", "quantile", "none"]
+TRUSTED = ("numpy.dtype",)  # beside scikit-learn's own classes, of which skops reads nothing else
+ROWS = 100_000  # that are encoded at once
+
+
+@dataclass
+class Encoder:
+    """What is made of a table's columns: x [N, D] float32, the numbers first, then the number of each category.
+
+    A category that training did not see is -1. What is missing is the median, with a column that says so, or a
+    category of its own.
+
+    Args:
+        columns: The columns, those that are left out too.
+        transformer: scikit-learn's, fitted to the training part.
+        cardinalities: How many values each column of categories has.
+    """
+
+    columns: list[Column]
+    transformer: Any
+    cardinalities: tuple[int, ...]
+
+    @classmethod
+    def fit(cls, frame: pl.DataFrame, columns: Sequence[Column], scale: Scale, max_categories: int) -> "Encoder":
+        """Return an encoder that was fitted to the rows of the training part.
+
+        Args:
+            frame: Those rows.
+            columns: What the columns hold.
+            scale: How numbers are scaled.
+            max_categories: How many values of a column are told apart; the rarest ones are one.
+        """
+        used = [column for column in columns if column.kind != "left out"]
+        made = plain(frame, used)
+        texts = [column.name for column in used if column.kind == "category"]
+        numbers = [name for name in made.columns if name not in texts]
+        transformer = _transformer(numbers, texts, scale, max_categories, len(frame))
+        transformer.fit(made)
+        fitted = transformer.named_transformers_.get("categories")
+        cardinalities = tuple(map(len, fitted.categories_)) if texts else ()
+        if texts:
+            rare = [0 if values is None else len(values) for values in fitted.infrequent_categories_]
+            cardinalities = tuple(count - max(0, few - 1) for count, few in zip(cardinalities, rare, strict=True))
+        return cls([*columns], transformer, cardinalities)
+
+    @property
+    def used(self) -> list[Column]:
+        """The columns that are not left out."""
+        return [column for column in self.columns if column.kind != "left out"]
+
+    @property
+    def width(self) -> int:
+        """How many numbers a row is."""
+        return len(self.transformer.get_feature_names_out())
+
+    def encode(self, frame: pl.DataFrame) -> NDArray[np.float32]:
+        """Return the numbers of rows [N, D]; their columns may come in any order, and there may be more of them.
+
+        Raises:
+            ValueError: A column is not there.
+        """
+        lacking = [column.name for column in self.used if column.name not in frame.columns]
+        if lacking:
+            raise ValueError(f"The file has no column {', '.join(map(repr, lacking))}, which the run was trained with.")
+        made = np.empty((len(frame), self.width), np.float32)
+        for start in range(0, len(frame), ROWS):
+            rows = slice(start, start + ROWS)
+            made[rows] = self.transformer.transform(plain(frame[rows], self.used))
+        return made
+
+    def unseen(self, frame: pl.DataFrame) -> dict[str, list[str]]:
+        """Return the categories of rows that training did not see, by column."""
+        texts = [column for column in self.used if column.kind == "category"]
+        fitted = self.transformer.named_transformers_.get("categories")
+        found = {}
+        for number, column in enumerate(texts):
+            [values] = column.plain(frame[column.name])
+            if new := sorted({*values.unique().to_list()} - {*fitted.categories_[number]} - {MISSING}):
+                found[column.name] = new
+        return found
+
+    def save(self, file: Path) -> None:
+        """Write the transformer to a file: no pickle, plain arrays and names of classes."""
+        import skops.io
+
+        skops.io.dump(self.transformer, file)
+
+    @classmethod
+    def read(cls, columns: Sequence[Column], cardinalities: Sequence[int], file: Path) -> "Encoder":
+        """Return what was saved; only classes of scikit-learn and NumPy are built.
+
+        Raises:
+            ValueError: The file is not there, is damaged, or names another class.
+        """
+        import skops.io
+
+        try:
+            transformer = skops.io.load(file, trusted=[*TRUSTED])
+        except Exception as error:  # whatever a damaged file makes of it
+            raise ValueError(f"{file} cannot be read ({error}). Train the run again.") from error
+        return cls([*columns], transformer, tuple(cardinalities))
+
+
+def _transformer(numbers: list[str], texts: list[str], scale: Scale, max_categories: int, rows: int) -> Any:
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder, QuantileTransformer, StandardScaler
+
+    scaler = {
+        "standard": StandardScaler(),
+        "quantile": QuantileTransformer(
+            n_quantiles=max(10, min(1000, rows // 30)), output_distribution="normal", random_state=0
+        ),
+        "none": FunctionTransformer(feature_names_out="one-to-one"),
+    }[scale]
+    filled = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
+    encoder = OrdinalEncoder(
+        handle_unknown="use_encoded_value", unknown_value=-1, max_categories=max_categories, dtype=np.float32
+    )
+    steps = [("numbers", make_pipeline(filled, scaler), numbers), ("categories", encoder, texts)]
+    return ColumnTransformer([step for step in steps if step[2]], verbose_feature_names_out=False)

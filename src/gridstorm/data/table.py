@@ -1,0 +1,177 @@
+"""A table of the user's own: CSV, TSV, Parquet or JSON Lines."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import polars as pl
+import torch
+from torch import Tensor
+
+from gridstorm.data import InMemory, Part, moments
+from gridstorm.data._column import Column, columns_of
+from gridstorm.data._encoder import Encoder, Scale
+from gridstorm.data._frame import read
+from gridstorm.data._split import split, split_groups, split_names, split_times
+from gridstorm.data._target import Target, target_of
+
+SHOWN = 5
+
+
+class Table(InMemory):
+    """A table, in which one row is a sample.
+
+    What has to be fitted (medians, means, the values of categories) is fitted to the training part alone.
+
+    Args:
+        path: The file.
+        target: The column to predict, or several of numbers or of 0 and 1.
+        task: What is learned; `auto` is told by the target.
+        ignore: Columns to leave out.
+        categories: Columns of numbers that only name something, such as a zip code.
+        split: How rows are given to the parts: at random (each class with its share), by whole groups, by time (the
+            last ones for the test), or as a column says.
+        by: The column that tells the group, the time, or the part; it is no input.
+        scale: How numbers are scaled: by mean and deviation, by quantiles to a normal distribution, or not at all.
+        max_categories: How many values of a column are told apart; the rarest ones count as one.
+    """
+
+    inputs: ClassVar[str] = "table"
+    target_mean: float | list[float] = 0.0
+    target_std: float | list[float] = 1.0
+
+    def __init__(
+        self,
+        path: str,
+        target: str | list[str],
+        task: str = "auto",
+        ignore: Sequence[str] = (),
+        categories: Sequence[str] = (),
+        split: Literal["random", "group", "time", "column"] = "random",
+        by: str | None = None,
+        scale: Scale = "standard",
+        max_categories: int = 100,
+        batch_size: int = 64,
+        seed: int = 0,
+        split_seed: int = 0,
+        val_fraction: float = 0.1,
+        test_fraction: float = 0.2,
+    ) -> None:
+        super().__init__(batch_size, seed, split_seed, val_fraction, test_fraction)
+        if (by is None) == (split != "random"):
+            remedy = "Leave data.by out." if by else "Name it with data.by=COLUMN."
+            fact = "goes by no column" if by else "goes by a column"
+            raise ValueError(f"data.split={split}: It {fact}. {remedy}")
+        self.path, self.targets = path, [target] if isinstance(target, str) else [*target]
+        self.asked, self.ignore, self.categories = task, [*ignore], [*categories]
+        self.how, self.by, self.scale, self.max_categories = split, by, scale, max_categories
+        self.encoder: Encoder | None = None
+        self.target: Target | None = None
+        self.left_out = 0
+
+    def read(self) -> dict[Part, tuple[Tensor, Tensor]]:
+        """The parts, encoded by what was fitted to the training part: x [N, D], and y in its own unit.
+
+        Raises:
+            ValueError: The file, a column or the target is not what it should be.
+        """
+        frame = read(self.path)
+        self._refuse_unknown(frame.columns)
+        target = target_of(frame, self.targets, self.asked)
+        y, there = target.encode(frame)
+        self.left_out, frame = int((~there).sum()), frame.filter(there)
+        rows = self._parts(frame, y if target.task == "classification" else None)
+        outside = {*self.targets, *self.ignore, *([self.by] if self.by else [])}
+        train = pl.Series(rows["train"].numpy())
+        inputs = frame.select(name for name in frame.columns if name not in outside)
+        columns = columns_of(inputs, train, self.categories)
+        if all(column.kind == "left out" for column in columns):
+            raise ValueError(f"data.path={self.path}: No column is left to learn from. Give others beside the target.")
+        self._adopt(target, Encoder.fit(inputs[train], columns, self.scale, self.max_categories))
+        x = torch.from_numpy(self.encoder.encode(inputs))  # type: ignore[union-attr]  # it was made
+        return {part: (x[index], y[index]) for part, index in rows.items()}
+
+    def _adopt(self, target: Target, encoder: Encoder) -> None:
+        """Take what was fitted, and say of it what a model has to know."""
+        self.target, self.encoder = target, encoder
+        self.cardinalities, self.input_shape = encoder.cardinalities, (encoder.width,)
+        self.class_names = target.classes if target.task == "classification" else ()
+        outputs = len(target.classes) if target.task == "classification" else len(target.columns)
+        vars(self).update(task=target.task, num_outputs=outputs)
+
+    def _refuse_unknown(self, names: Sequence[str]) -> None:
+        """Refuse a column that is not there."""
+        asked = {"target": self.targets, "ignore": self.ignore, "categories": self.categories}
+        for key, columns in {**asked, "by": [self.by] if self.by else []}.items():
+            for column in columns:
+                if column not in names:
+                    close = get_close_matches(column, names, 1)
+                    listed = f"It has {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}."
+                    meant = f"Did you mean {close[0]}?" if close else listed
+                    raise ValueError(f"data.{key}={column}: {self.path} has no such column. {meant}")
+
+    def _parts(self, frame: pl.DataFrame, classes: Tensor | None) -> dict[Part, Tensor]:
+        """Return the numbers of the rows of each part."""
+        if self.how == "random":
+            return split(len(frame), self.val_fraction, self.test_fraction, self.split_seed, classes)
+        values = frame[str(self.by)]
+        if values.null_count():
+            raise ValueError(f"data.by={self.by}: It is missing in {values.null_count()} rows. Fill them.")
+        if self.how == "column":
+            try:
+                return split_names(values.cast(pl.String).to_list())
+            except ValueError as error:
+                raise ValueError(f"data.by={self.by}: {error}") from error
+        ranks = torch.from_numpy(values.rank("dense").to_numpy().astype("int64"))
+        if self.how == "time":
+            return split_times(ranks, self.val_fraction, self.test_fraction)
+        return split_groups(ranks - 1, self.val_fraction, self.test_fraction, self.split_seed)
+
+    def prepare(self, parts: dict[Part, tuple[Tensor, Tensor]]) -> dict[Part, tuple[Tensor, Tensor]]:
+        """The parts, targets of a regression standardized by the training part."""
+        assert self.target is not None
+        if self.target.task == "multilabel":
+            return {part: (x, y.float()) for part, (x, y) in parts.items()}
+        if self.target.task == "classification":
+            return parts
+        means, stds = (moment.flatten() for moment in moments(parts["train"][1], [0]))
+        self.target_mean, self.target_std = (
+            moment.item() if len(moment) == 1 else moment.tolist() for moment in (means, stds)
+        )
+        return {part: (x, ((y - means) / stds).float()) for part, (x, y) in parts.items()}
+
+    @property
+    def why(self) -> str:
+        """Why it is that task."""
+        return self.target.why if self.target else ""
+
+    def told(self) -> list[tuple[str, str, str]]:
+        """Return name, kind and what was made of each column, as the card shows them."""
+        encoder = self.encoder
+        return [(column.name, column.kind, column.note) for column in encoder.columns] if encoder else []
+
+    def fitted(self) -> dict[str, Any]:
+        """Return what was fitted, beside the file of the encoder, as JSON has it."""
+        assert self.target is not None and self.encoder is not None
+        return {
+            "columns": [column.content() for column in self.encoder.columns],
+            "cardinalities": [*self.encoder.cardinalities],
+            "target": [column.content() for column in self.target.columns],
+            "task": self.target.task,
+            "classes": [*self.target.classes],
+            "target_mean": self.target_mean,
+            "target_std": self.target_std,
+        }
+
+    def save(self, file: Path) -> None:
+        """Write what JSON cannot hold to a file."""
+        assert self.encoder is not None
+        self.encoder.save(file)
+
+    def restore(self, fitted: dict[str, Any], file: Path) -> None:
+        """Take up what was fitted, without the file that it was fitted to."""
+        columns = [Column(**content) for content in fitted["columns"]]
+        target = Target(tuple(Column(**one) for one in fitted["target"]), fitted["task"], tuple(fitted["classes"]), "")
+        self._adopt(target, Encoder.read(columns, fitted["cardinalities"], file))
+        self.target_mean, self.target_std = fitted["target_mean"], fitted["target_std"]
