@@ -1,6 +1,7 @@
 """What is typed: `python train.py`, and the command `gridstorm`. Nothing heavy is imported before it is needed."""
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -57,6 +58,7 @@ def gridstorm(arguments: Sequence[str] | None = None) -> int:
     judge.add_argument("paths", nargs="+", type=Path, metavar="path", help="a run, a sweep, lightning_logs, a CSV file")
     judge.add_argument("--json", action="store_true", help="for other tools")
     judge.set_defaults(function=lambda namespace: diagnose(namespace.paths, namespace.json))
+    _of_models(commands)
     one = commands.add_parser("lesson", help="show a sentence about hyperparameters: its runs, their curves, a verdict")
     one.add_argument("names", nargs="+", metavar="name", help="gridstorm lessons --list has the names")
     every = commands.add_parser("lessons", help="show all of them, in a few minutes")
@@ -74,6 +76,35 @@ def gridstorm(arguments: Sequence[str] | None = None) -> int:
             return int(namespace.function(namespace))
 
 
+def _of_models(commands: Any) -> None:
+    """Add the commands that use a trained model."""
+
+    def of_run(name: str, words: str) -> argparse.ArgumentParser:
+        parser: argparse.ArgumentParser = commands.add_parser(name, help=words)
+        parser.add_argument("directory", type=Path, metavar="RUN", help="the directory of a run")
+        parser.set_defaults(function=use, command=name)
+        return parser
+
+    guess = of_run("predict", "predict for each sample of a file, in the form of the training data")
+    guess.add_argument("file", metavar="FILE", help="a table, or an NPZ file with the array x")
+    guess.add_argument("--out", type=Path, help="a CSV, Parquet or JSON Lines file; the screen otherwise")
+    guess.add_argument("--batch-size", type=int, help="samples that the model takes at once; as in training otherwise")
+    judge = of_run("evaluate", "metrics with intervals, confusion, the worst mistakes")
+    judge.add_argument("--part", default="test", help="of the run's own data: train, val or test")
+    judge.add_argument("--data", metavar="FILE", help="another file, with the target in it")
+    judge.add_argument("--json", action="store_true", help="for other tools")
+    of_run("baseline", "what scikit-learn's models reach on the same samples")
+    write = of_run("export", "write the model to a file that other programs run")
+    write.add_argument("--to", choices=["torch", "onnx"], default="torch", help="the format")
+    write.add_argument("--out", type=Path, help="the file; in the run's directory otherwise")
+    write.add_argument("--samples", metavar="FILE", help="samples to compare on; those of the test part otherwise")
+    speak = of_run("generate", "let a language model write on")
+    speak.add_argument("text", metavar="TEXT", help="what it goes on from")
+    speak.add_argument("--count", type=int, default=200, help="tokens that it writes")
+    speak.add_argument("--temperature", type=float, default=0.8, help="0 takes the likeliest token always")
+    speak.add_argument("--seed", type=int, default=0, help="of the draws")
+
+
 def train(asked: Sequence[str]) -> int:
     """Carry out `gridstorm train ...`, or what a shell asks to complete it: it knows the command `gridstorm` alone."""
     from gridstorm.command import Door, carry_out
@@ -83,7 +114,7 @@ def train(asked: Sequence[str]) -> int:
     line = os.environ.get("COMP_LINE", "").split(" ", 2)
     if asked[0] == "-sc" and len(line) > 1 and "query=bash" in asked:
         if line[1] != TRAIN or len(line) == 2:
-            print(f"{TRAIN} new rerun diagnose lesson lessons")
+            print(f"{TRAIN} new rerun diagnose predict evaluate baseline export generate lesson lessons")
             return 0
         os.environ["COMP_LINE"] = " ".join([line[0], *line[2:]])
     carry_out(Door(typed, Path.cwd(), trained), asked[asked[0] == TRAIN :])
@@ -113,6 +144,27 @@ def diagnose(paths: Sequence[Path], as_json: bool) -> int:
     from gridstorm.diagnosis import verdicts
 
     say(verdicts(paths, as_json))
+    return 0
+
+
+def use(asked: argparse.Namespace) -> int:
+    """Use the model of a run; that there is one is found out before anything heavy is imported."""
+    from gridstorm.record import RunRecord
+
+    record = RunRecord(asked.directory)
+    from gridstorm import prediction
+
+    if asked.command == "predict":
+        prediction.predict(record, asked.file, asked.out, asked.batch_size)
+    elif asked.command == "evaluate":
+        found = prediction.evaluate(record, asked.part, asked.data)
+        say(json.dumps(found.content()) if asked.json else str(found))
+    elif asked.command == "baseline":
+        say(prediction.baseline(record))
+    elif asked.command == "export":
+        say(prediction.export(record, asked.to, asked.out, asked.samples))
+    else:
+        say(asked.text + prediction.generate(record, asked.text, asked.count, asked.temperature, asked.seed))
     return 0
 
 

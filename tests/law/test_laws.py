@@ -14,7 +14,7 @@ from gridstorm.config.limit import TYPES
 from gridstorm.target.target import find, targets
 from house import CONF, FAMILIES, ORDER, PACKAGES, ROOT, SOURCE
 
-TRAINING = ("module", "objects", "run", "fusion")  # the packages that load torch
+TRAINING = ("module", "objects", "run", "prediction", "fusion")  # the packages that load torch
 PRELOAD = SOURCE / "sweeper" / "preload.py"  # what workers import before there is anything to do
 LINES = 2_200  # of a package at most
 FACE = ("main", "compose", "train", "sweep", "diagnose", "Run", "Sweep")  # what `import gridstorm` gives
@@ -29,7 +29,19 @@ HEAVY = {
     "rich",
     "tensorboard",
 }
-LIBRARIES = {"torchdata", "torch", "pytorch_lightning", "sklearn", "scipy", "optuna", "cmaes", "numpy", "tqdm"}
+LIBRARIES = {
+    "torchdata",
+    "torch",
+    "pytorch_lightning",
+    "sklearn",
+    "scipy",
+    "optuna",
+    "cmaes",
+    "numpy",
+    "tqdm",
+    "polars",
+    "skops",
+}
 MACHINE = [file for name in ORDER for file in sorted((SOURCE / name).glob("*.py")) or sorted(SOURCE.glob(f"{name}.py"))]
 CHOICES = [file for family in FAMILIES for file in sorted((SOURCE / family).glob("*.py"))]
 YAMLS = [file for family in FAMILIES for file in sorted((CONF / family).glob("*.yaml"))]

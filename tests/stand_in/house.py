@@ -23,6 +23,7 @@ ORDER = (
     "module",
     "objects",
     "run",
+    "prediction",
     "fusion",
     "sweeper",
     "library",

@@ -1,8 +1,13 @@
 """Images and tables in memory: split at random and standardised."""
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import torch
 from torch import Tensor
 
+from gridstorm.data._array import array_in
 from gridstorm.data._memory import InMemory, Part
 from gridstorm.data._split import split
 
@@ -29,6 +34,7 @@ class TensorData(InMemory):
     ) -> None:
         super().__init__(batch_size, seed, split_seed, val_fraction, test_fraction)
         self.standardize = standardize
+        self.moments = torch.tensor(0.0), torch.tensor(1.0)
 
     def load(self) -> tuple[Tensor, Tensor]:
         """All samples: x [N, *input_shape] float, and y [N] int64 (classification) or [N, K] float (regression)."""
@@ -41,12 +47,34 @@ class TensorData(InMemory):
         chosen = split(len(y), self.val_fraction, self.test_fraction, self.split_seed, classes)
         return {part: (x[index], y[index]) for part, index in chosen.items()}
 
+    def fitted(self) -> dict[str, Any]:
+        """Return what was fitted to the training part."""
+        return {"mean": self.moments[0].tolist(), "std": self.moments[1].tolist()}
+
+    def restore(self, fitted: dict[str, Any], file: Path) -> None:
+        """Take up what was fitted, without the data that it was fitted to."""
+        self.moments = torch.tensor(fitted["mean"]), torch.tensor(fitted["std"])
+
+    def samples_in(self, path: str, count: int) -> Iterator[Tensor]:
+        """Yield the samples x [N, *input_shape] of an NPZ file, or of an NPY file, in pieces."""
+        yield from torch.split(torch.from_numpy(array_in(path, "x", self.input_shape)), count)
+
+    def labelled_in(self, path: str) -> tuple[Tensor, Tensor]:
+        """Return the inputs and the targets `y` of an NPZ file."""
+        x, y = array_in(path, "x", self.input_shape), torch.from_numpy(array_in(path, "y"))
+        return self.encode(x), self._target(y.long() if self.task == "classification" else y.view(len(y), -1))
+
+    def encode(self, samples: Any) -> Tensor:
+        """Return the inputs that are made of samples [N, *input_shape]."""
+        mean, std = self.moments
+        return ((torch.as_tensor(samples).view(-1, *self.input_shape) - mean) / std).float()
+
     def prepare(self, parts: dict[Part, tuple[Tensor, Tensor]]) -> dict[Part, tuple[Tensor, Tensor]]:
         """The parts as float32, standardised by the training part's mean and deviation."""
         x, y = parts["train"]
-        mean, std = torch.tensor(0.0), torch.tensor(1.0)
         if self.standardize:
-            mean, std = moments(x, [0, 2, 3] if self.inputs == "image" else [0])
+            self.moments = moments(x, [0, 2, 3] if self.inputs == "image" else [0])
+        mean, std = self.moments
         if self.standardize and self.task == "regression":
             self.target_mean, self.target_std = (
                 moment.item() if moment.numel() == 1 else moment.flatten().tolist() for moment in moments(y, [0])

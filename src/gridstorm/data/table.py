@@ -1,6 +1,6 @@
 """A table of the user's own: CSV, TSV, Parquet or JSON Lines."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -12,7 +12,7 @@ from torch import Tensor
 from gridstorm.data import InMemory, Part, moments
 from gridstorm.data._column import Column, columns_of
 from gridstorm.data._encoder import Encoder, Scale
-from gridstorm.data._frame import read
+from gridstorm.data._frame import chunks, read
 from gridstorm.data._split import split, split_groups, split_names, split_times
 from gridstorm.data._target import Target, target_of
 
@@ -131,15 +131,20 @@ class Table(InMemory):
     def prepare(self, parts: dict[Part, tuple[Tensor, Tensor]]) -> dict[Part, tuple[Tensor, Tensor]]:
         """The parts, targets of a regression standardized by the training part."""
         assert self.target is not None
-        if self.target.task == "multilabel":
-            return {part: (x, y.float()) for part, (x, y) in parts.items()}
+        if self.target.task == "regression":
+            self.target_mean, self.target_std = (
+                moment.item() if moment.numel() == 1 else moment.flatten().tolist()
+                for moment in moments(parts["train"][1], [0])
+            )
+        return {part: (x, self._scaled(y)) for part, (x, y) in parts.items()}
+
+    def _scaled(self, y: Tensor) -> Tensor:
+        """Return targets as training sees them."""
+        assert self.target is not None
         if self.target.task == "classification":
-            return parts
-        means, stds = (moment.flatten() for moment in moments(parts["train"][1], [0]))
-        self.target_mean, self.target_std = (
-            moment.item() if len(moment) == 1 else moment.tolist() for moment in (means, stds)
-        )
-        return {part: (x, ((y - means) / stds).float()) for part, (x, y) in parts.items()}
+            return y
+        mean, std = (torch.tensor(value, dtype=y.dtype) for value in (self.target_mean, self.target_std))
+        return ((y - mean) / std).float()
 
     @property
     def why(self) -> str:
@@ -150,6 +155,31 @@ class Table(InMemory):
         """Return name, kind and what was made of each column, as the card shows them."""
         encoder = self.encoder
         return [(column.name, column.kind, column.note) for column in encoder.columns] if encoder else []
+
+    def samples_in(self, path: str, count: int) -> Iterator[pl.DataFrame]:
+        """Yield the rows of a file in pieces."""
+        yield from chunks(path, count)
+
+    def labelled_in(self, path: str) -> tuple[Tensor, Tensor]:
+        """Return the inputs and the targets of a file, rows without a target left out."""
+        assert self.target is not None
+        frame = read(path)
+        lacking = [column.name for column in self.target.columns if column.name not in frame.columns]
+        if lacking:
+            raise ValueError(f"The file has no column {', '.join(map(repr, lacking))}, which is the target.")
+        y, there = self.target.encode(frame)
+        return self.encode(frame.filter(there)), self._scaled(y)
+
+    def encode(self, samples: Any) -> Tensor:
+        """Return the inputs that are made of rows: a table of polars or pandas, or a mapping of columns."""
+        assert self.encoder is not None
+        is_pandas = type(samples).__module__.startswith("pandas")
+        frame = pl.from_pandas(samples) if is_pandas else pl.DataFrame(samples)
+        return torch.from_numpy(self.encoder.encode(frame))
+
+    def unseen(self, samples: pl.DataFrame) -> dict[str, list[str]]:
+        """Return the categories of rows that training did not see, by column."""
+        return self.encoder.unseen(samples) if self.encoder else {}
 
     def fitted(self) -> dict[str, Any]:
         """Return what was fitted, beside the file of the encoder, as JSON has it."""

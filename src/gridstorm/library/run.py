@@ -68,7 +68,8 @@ class Run:
     def model(self) -> "nn.Module":
         """Return the model with the weights of its best score, in eval mode, on the CPU.
 
-        It is built as the run built it, on its data; a LightningModule of one's own is returned as such.
+        Its `predict(samples)` takes what the run's data module takes: the rows of a table, arrays. It is built without
+        the training data, where the run has kept what was fitted to them; a LightningModule of one's own as it is.
 
         Raises:
             UserError: It cannot be built: a class is not allowed here, is gone, or was given as an object.
@@ -76,8 +77,10 @@ class Run:
         with composing(), silent():
             config = checked_again(self.config) if self.objects else self.record.checked_config
             from gridstorm.objects import trained
+            from gridstorm.prediction import able_to_predict
 
-            return trained(replace(config, objects=self.objects), self.directory)
+            config = replace(config, objects=self.objects)
+            return able_to_predict(trained(config, self.directory), config, self.directory)
 
     def __repr__(self) -> str:
         """Return its directory, what has become of it, and its score."""

@@ -57,7 +57,8 @@ def _drawn_otherwise(data: Any) -> str:
 
 def _columns(data: Any) -> Iterator[str]:
     """Yield what is made of the columns of a table, by the training part."""
-    if rows := getattr(data, "told", list)():
+    rows: list[tuple[str, str, str]] = getattr(data, "told", list)()
+    if rows:
         yield "Columns: what is made of them\n" + table(rows) + "\n"
     if count := getattr(data, "left_out", 0):
         yield f"Left out: {count} rows without a target"
