@@ -152,19 +152,20 @@ def use(asked: argparse.Namespace) -> int:
     from gridstorm.record import RunRecord
 
     record = RunRecord(asked.directory)
-    from gridstorm import prediction
+    from gridstorm.prediction import baseline, evaluate, export, generate, predict
 
     if asked.command == "predict":
-        prediction.predict(record, asked.file, asked.out, asked.batch_size)
-    elif asked.command == "evaluate":
-        found = prediction.evaluate(record, asked.part, asked.data)
+        predict(record, asked.file, asked.out, asked.batch_size)
+        return 0
+    if asked.command == "evaluate":
+        found = evaluate(record, asked.part, asked.data)
         say(json.dumps(found.content()) if asked.json else str(found))
     elif asked.command == "baseline":
-        say(prediction.baseline(record))
+        say(baseline(record))
     elif asked.command == "export":
-        say(prediction.export(record, asked.to, asked.out, asked.samples))
+        say(export(record, asked.to, asked.out, asked.samples))
     else:
-        say(asked.text + prediction.generate(record, asked.text, asked.count, asked.temperature, asked.seed))
+        say(asked.text + generate(record, asked.text, asked.count, asked.temperature, asked.seed))
     return 0
 
 

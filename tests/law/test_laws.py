@@ -198,7 +198,8 @@ def test_a_default_is_the_same_in_yaml_and_in_python(file: Path) -> None:
         for argument in target.signature().arguments if target.module.startswith("gridstorm.") else ():
             written = node.get(argument.name, "???")
             if argument.default is not None and not (isinstance(written, str) and written.startswith(("$", "?"))):
-                assert written == ast.literal_eval(argument.default), argument.name
+                default = ast.literal_eval(argument.default)
+                assert written == ([*default] if isinstance(default, tuple) else default), argument.name
 
 
 @pytest.mark.parametrize("file", YAMLS, ids=name)

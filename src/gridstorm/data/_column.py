@@ -86,6 +86,8 @@ def _column(column: pl.Series, is_category: bool) -> Column:
     if column.dtype == pl.Boolean or _share(values, _booleans) == 1:
         return Column(name, "boolean", f"0 and 1{gaps}")
     if column.dtype.is_numeric():
+        if distinct == 2 and {*values.unique().to_list()} == {0, 1}:
+            return Column(name, "boolean", f"0 and 1{gaps}")
         if column.dtype.is_integer() and _counts_rows(column, distinct):
             return Column(name, "left out", "identifier: another one in each row")
         return Column(name, "number", f"standardized{gaps}")

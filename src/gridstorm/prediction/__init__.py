@@ -5,7 +5,7 @@ from gridstorm.prediction.baseline import baseline
 from gridstorm.prediction.evaluate import evaluate
 from gridstorm.prediction.export import export
 from gridstorm.prediction.generate import generate
-from gridstorm.prediction.model import Trained, able_to_predict
+from gridstorm.prediction.model import able_to_predict
 from gridstorm.prediction.predict import predict
 
-__all__ = ["Trained", "able_to_predict", "baseline", "evaluate", "export", "generate", "predict"]
+__all__ = ["able_to_predict", "baseline", "evaluate", "export", "generate", "predict"]

@@ -48,11 +48,12 @@ def _predicted(model: Trained, path: str, size: int) -> Iterator[pl.DataFrame]:
     rows = max(1, AT_ONCE // size) * size  # whole batches, as one file of all samples would have them
     try:
         for piece in model.pieces(path, rows):
+            table = model.predict(piece, size)
             for column, values in _unseen(model, piece).items():
                 if new := sorted({*values} - said[column]):
                     said[column] |= {*new}
                     _say_unseen(column, new)
-            yield model.predict(piece, size)
+            yield table
     except ValueError as error:
         raise refused(path, error) from error
 

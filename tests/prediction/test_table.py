@@ -1,0 +1,204 @@
+"""A table of one's own: what its columns become, how it is split, what is refused, and that nothing leaks."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from customers import ROWS, customers
+from gridstorm.data.table import Table
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CSV file of customers."""
+    path = tmp_path_factory.mktemp("table") / "customers.csv"
+    customers().write_csv(path)
+    return path
+
+
+def made(path: Path, target: str | list[str] = "churned", **settings: Any) -> Table:
+    data = Table(str(path), target, **settings)
+    data.setup()
+    return data
+
+
+def kinds(data: Table) -> dict[str, str]:
+    return {name: kind for name, kind, _ in data.told()}
+
+
+def test_each_column_is_told_by_what_it_holds(file: Path) -> None:
+    data = made(file, ignore=["group"])
+    assert kinds(data) == {
+        "customer_id": "left out", "plan": "category", "use": "number", "since": "date", "country": "left out",
+        "letter": "boolean", "price": "number",
+    }  # fmt: skip
+    notes = {name: note for name, _, note in data.told()}
+    assert notes["country"] == "constant: DE" and "identifier" in notes["customer_id"] and "missing" in notes["plan"]
+    assert data.cardinalities == (4,)  # three plans, and that it is missing
+    assert data.input_shape == (1 + 5 + 1 + 1 + 1 + 1,)  # use, since, letter, price, whether use is missing, plan
+    assert (data.task, data.num_outputs, data.class_names) == ("classification", 2, ("no", "yes"))
+
+
+@pytest.mark.parametrize("suffix", ["csv.gz", "tsv", "parquet", "jsonl"])
+def test_a_table_is_the_same_in_every_format(file: Path, suffix: str, tmp_path: Path) -> None:
+    frame, other = pl.read_csv(file, try_parse_dates=True), tmp_path / f"customers.{suffix}"
+    match suffix:
+        case "parquet":
+            frame.write_parquet(other)
+        case "jsonl":
+            frame.write_ndjson(other)
+        case "tsv":
+            frame.write_csv(other, separator="\t")
+        case _:
+            import gzip
+
+            other.write_bytes(gzip.compress(frame.write_csv().encode()))
+    assert made(other).fingerprint() == made(file).fingerprint()
+
+
+def test_semicolons_and_decimal_commas_are_read_as_a_spreadsheet_writes_them(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("size;kind\n" + "".join(f"{n},5;{'ab'[n % 2]}\n" for n in range(40)))
+    data = made(file, "kind")
+    assert kinds(data) == {"size": "number"}
+    x = torch.cat([data.parts[part][0] for part in ("train", "val", "test")])
+    assert len({*x.flatten().tolist()}) == 40
+
+
+def test_what_is_fitted_is_fitted_to_the_training_part_alone(tmp_path: Path) -> None:
+    frame = customers()
+    data = made(_written(frame, tmp_path / "a.csv"))
+    rows = _parts(data, frame)
+    # Were a validation or a test row looked at, these would change what the training rows become.
+    outside = frame.with_row_index().with_columns(
+        use=pl.when(pl.col("index").is_in(rows["train"])).then("use").otherwise(1e6),
+        plan=pl.when(pl.col("index").is_in(rows["train"])).then("plan").otherwise(pl.lit("never seen")),
+    )
+    spoiled = made(_written(outside.drop("index"), tmp_path / "b.csv"))
+    assert torch.equal(data.parts["train"][0], spoiled.parts["train"][0])
+    assert data.cardinalities == spoiled.cardinalities
+    assert (spoiled.parts["test"][0][:, -1] == -1).all()  # of a category that training did not see
+
+
+def _written(frame: pl.DataFrame, file: Path) -> Path:
+    frame.write_csv(file)
+    return file
+
+
+def _parts(data: Table, frame: pl.DataFrame) -> dict[str, list[int]]:
+    assert data.target is not None
+    y, _ = data.target.encode(frame)
+    return {part: index.tolist() for part, index in data._parts(frame, y).items()}
+
+
+def test_the_whole_of_a_group_is_in_one_part(file: Path) -> None:
+    data, frame = made(file, split="group", by="group"), pl.read_csv(file)
+    parts = {part: {*frame["group"][rows]} for part, rows in _parts(data, frame).items()}
+    assert sum(map(len, parts.values())) == frame["group"].n_unique()
+    assert "group" not in kinds(data)
+    assert 0.1 < len(data.parts["test"][1]) / ROWS < 0.3
+
+
+def test_the_last_rows_in_time_are_the_test_and_those_before_them_validate(file: Path) -> None:
+    data, frame = made(file, split="time", by="since"), pl.read_csv(file, try_parse_dates=True)
+    rows = _parts(data, frame)
+    first, middle, last = (frame["since"][rows[part]] for part in ("train", "val", "test"))
+    assert first.max() <= middle.min() and middle.max() <= last.min()  # type: ignore[operator]
+    assert [len(rows[part]) for part in ("train", "val", "test")] == [210, 30, 60]
+
+
+def test_a_column_says_the_part(tmp_path: Path) -> None:
+    parts = ["train"] * 200 + ["validation"] * 40 + ["test"] * 60
+    data = made(
+        _written(customers().with_columns(part=pl.Series(parts)), tmp_path / "a.csv"), split="column", by="part"
+    )
+    assert [len(data.parts[part][1]) for part in ("train", "val", "test")] == [200, 40, 60]
+
+
+@pytest.mark.parametrize(
+    ("target", "task", "outputs"),
+    [("price", "regression", 1), (["price", "use"], "regression", 2), ("churned", "classification", 2),
+     ("group", "regression", 1), (["flag", "other"], "multilabel", 2)],
+)  # fmt: skip
+def test_the_target_tells_what_is_learned(tmp_path: Path, target: Any, task: str, outputs: int) -> None:
+    draw = np.random.default_rng(0)
+    more = customers().with_columns(flag=draw.integers(0, 2, ROWS), other=draw.choice(["yes", "no"], ROWS))
+    data = made(_written(more, tmp_path / "a.csv"), target)
+    assert (data.task, data.num_outputs) == (task, outputs)
+    assert data.why
+    if task == "regression":
+        assert data.parts["train"][1].mean(0).abs().max() < 1e-5
+
+
+def test_a_task_that_is_asked_for_is_taken_and_rows_without_a_target_are_counted(tmp_path: Path) -> None:
+    frame = customers().with_columns(mark=pl.Series([n % 4 if n % 10 else None for n in range(ROWS)]))
+    file = _written(frame, tmp_path / "a.csv")
+    assert made(file, "mark").task == "classification" and made(file, "mark").class_names == ("0", "1", "2", "3")
+    numbers = made(file, "mark", task="regression")
+    assert numbers.task == "regression" and numbers.left_out == 30
+
+
+def test_rare_values_of_a_category_count_as_one(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    frame = customers().with_columns(city=pl.Series([f"city{int(n)}" for n in draw.gamma(1, 10, ROWS)]))
+    assert made(_written(frame, tmp_path / "a.csv"), max_categories=10).cardinalities == (4, 10)
+
+
+def test_cells_that_are_no_numbers_are_missing_and_said(tmp_path: Path) -> None:
+    text = customers().with_columns(pl.col("price").cast(pl.String))
+    text[7, "price"] = "12 Euro"
+    data = made(_written(text, tmp_path / "a.csv"))
+    assert "12 Euro" in next(note for name, _, note in data.told() if name == "price")
+    assert kinds(data)["price"] == "number"
+
+
+WRONG: list[tuple[dict[str, Any], Sequence[str]]] = [
+    ({"path": "nowhere.csv"}, ["data.path=nowhere.csv", "No such file"]),
+    ({"target": "chrned"}, ["data.target=chrned", "Did you mean churned?"]),
+    ({"target": "country"}, ["data.target=country", "the same in all rows"]),
+    ({"ignore": ["nothing"]}, ["data.ignore=nothing", "It has customer_id, plan"]),
+    ({"split": "group"}, ["data.split=group", "data.by=COLUMN"]),
+    ({"by": "group"}, ["data.split=random", "Leave data.by out"]),
+    ({"split": "column", "by": "letter"}, ["data.by=letter", "train, val or test"]),
+    ({"split": "time", "by": "use"}, ["data.by=use", "missing in"]),
+    ({"target": "plan", "task": "regression"}, ["data.target=plan", "takes numbers"]),
+    ({"target": ["plan", "letter"], "task": "classification"}, ["takes one column"]),
+    ({"task": "segmentation"}, ["task=segmentation", "A table has none"]),
+    ({"target": "customer_id", "task": "classification"}, ["fewer than 3 samples", "task=regression"]),
+]
+
+
+@pytest.mark.parametrize(("settings", "words"), WRONG, ids=[" ".join(map(str, given)) for given, _ in WRONG])
+def test_what_is_wrong_is_said_in_words(file: Path, settings: dict[str, Any], words: Sequence[str]) -> None:
+    with pytest.raises(ValueError) as raised:
+        made(**{"path": file, "target": "churned", **settings})
+    assert all(word in str(raised.value) for word in words), str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "has no rows"),
+        (b"a,b\n", "has no rows"),
+        (b"a,churned\n1,x\n2,y,3\n4,x,5,6\n", "line 3 has 3, line 4 has 4"),
+        (b"a,churned\n1,\xe9\n", "UTF-8"),
+        (b"PAR1 nonsense", "cannot be read"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named_with_its_lines(tmp_path: Path, content: bytes, words: str) -> None:
+    file = tmp_path / ("a.parquet" if content.startswith(b"PAR1") else "a.csv")
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=words):
+        made(file)
+
+
+def test_a_table_of_names_alone_leaves_nothing_to_learn_from(tmp_path: Path) -> None:
+    rows = "".join(f"person {n},{n % 2}\n" for n in range(60))
+    (tmp_path / "a.csv").write_text(f"name,churned\n{rows}")
+    with pytest.raises(ValueError, match="No column is left"):
+        made(tmp_path / "a.csv")
