@@ -8,21 +8,34 @@ from numpy.typing import NDArray
 from gridstorm.data._frame import checked
 
 
-def array_in(path: str, name: str, shape: tuple[int, ...] | None = None, key: str = "data.path") -> NDArray[Any]:
+def arrays_in(path: str, key: str = "data.path") -> list[str]:
+    """Return the names of the arrays in an NPZ file, none for an NPY file. Raises ValueError where it is neither."""
+    content = _opened(path, key)
+    return [*content.files] if isinstance(content, np.lib.npyio.NpzFile) else []
+
+
+def _opened(path: str, key: str) -> Any:
+    try:
+        return np.load(checked(path, key), allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        if str(error).startswith(key):
+            raise
+        raise ValueError(f"{key}={path} cannot be read: it is no NPZ file of plain arrays. Give one.") from error
+
+
+def array_in(path: str, name: str, key: str = "data.path") -> NDArray[Any]:
     """Return an array of a file.
 
     Args:
         path: An NPZ file, or an NPY file, which holds one array without a name.
         name: Of the array.
-        shape: Of one of its samples, None where any will do.
         key: What gave the path, for the words of a refusal.
 
     Raises:
-        ValueError: It cannot be read, has no such array, or one of another shape.
+        ValueError: It cannot be read or has no such array.
     """
-    file = checked(path, key)
+    content = _opened(path, key)
     try:
-        content = np.load(file, allow_pickle=False)
         array = content[name] if isinstance(content, np.lib.npyio.NpzFile) else content
     except KeyError as error:
         listed = ", ".join(content.files) or "nothing"
@@ -32,6 +45,4 @@ def array_in(path: str, name: str, shape: tuple[int, ...] | None = None, key: st
         raise ValueError(f"{key}={path} cannot be read ({reason}). Give an NPZ file of plain arrays.") from error
     if array.dtype.kind not in "fiub" or not array.ndim:
         raise ValueError(f"{key}={path}: {name!r} is {array.dtype}, and no numbers. Give an array of numbers.")
-    if shape is not None and array.shape[1:] != shape and array.shape != shape:
-        raise ValueError(f"{key}={path}: {name!r} is {[*array.shape]}. Give [N, {', '.join(map(str, shape))}].")
     return np.asarray(array)

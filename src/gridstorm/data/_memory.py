@@ -80,11 +80,15 @@ class InMemory(pl.LightningDataModule):
         self.setup()
         x, y = self.parts[part]
         if self.trainer is None:
-            return Batches(x, y, self.batch_size, self.seed, shuffle)
+            return self.served(x, y, shuffle)
         if x.nbytes + y.nbytes <= self.device_bytes:
             device = self.trainer.strategy.root_device
             x, y = x.to(device), y.to(device)
-        return Batches(x, y, self.batch_size, self.seed, shuffle, self.trainer.global_rank, self.trainer.world_size)
+        return self.served(x, y, shuffle, self.trainer.global_rank, self.trainer.world_size)
+
+    def served(self, x: Tensor, y: Tensor, shuffle: bool, rank: int = 0, ranks: int = 1) -> Batches:
+        """The batches of these tensors; subclasses that keep something else than inputs make them here."""
+        return Batches(x, y, self.batch_size, self.seed, shuffle, rank, ranks)
 
 
 def digest(parts: dict[Part, tuple[Tensor, Tensor]]) -> str:

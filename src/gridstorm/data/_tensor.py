@@ -1,5 +1,6 @@
 """Images and tables in memory: split at random and standardised."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -57,16 +58,18 @@ class TensorData(InMemory):
 
     def samples_in(self, path: str, count: int) -> Iterator[Tensor]:
         """Yield the samples x [N, *input_shape] of an NPZ file, or of an NPY file, in pieces."""
-        yield from torch.split(torch.from_numpy(array_in(path, "x", self.input_shape)), count)
+        yield from torch.split(torch.from_numpy(array_in(path, "x")), count)
 
     def labelled_in(self, path: str) -> tuple[Tensor, Tensor]:
         """Return the inputs and the targets `y` of an NPZ file."""
-        x, y = array_in(path, "x", self.input_shape), torch.from_numpy(array_in(path, "y"))
+        x, y = array_in(path, "x"), torch.from_numpy(array_in(path, "y"))
         return self.encode(x), self._target(y.long() if self.task == "classification" else y.view(len(y), -1))
 
     def encode(self, samples: Any) -> Tensor:
         """Return the inputs that are made of samples [N, *input_shape]."""
         mean, std = self.moments
+        if math.prod(samples.shape[1:]) != math.prod(self.input_shape):
+            raise ValueError(f"Samples are {[*samples.shape[1:]]}, and training had {[*self.input_shape]}.")
         return ((torch.as_tensor(samples).view(-1, *self.input_shape) - mean) / std).float()
 
     def prepare(self, parts: dict[Part, tuple[Tensor, Tensor]]) -> dict[Part, tuple[Tensor, Tensor]]:

@@ -151,6 +151,11 @@ class Table(InMemory):
         """Why it is that task."""
         return self.target.why if self.target else ""
 
+    @property
+    def notes(self) -> list[str]:
+        """What is to be known before the training."""
+        return [f"Left out: {self.left_out} rows without a target"] if self.left_out else []
+
     def told(self) -> list[tuple[str, str, str]]:
         """Return name, kind and what was made of each column, as the card shows them."""
         encoder = self.encoder

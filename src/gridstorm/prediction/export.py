@@ -95,8 +95,6 @@ def _samples(model: Trained, path: str | None) -> Tensor:
             [Problem("--samples", fact, "Give a file of samples: --samples FILE."), *error.problems]
         ) from error
     x, _ = next(iter(data.test_dataloader()))
-    if hasattr(data, "parts"):
-        x = data.parts["test"][0]
     moments = getattr(data, "moments", None)
     raw: Tensor = x[:SAMPLES] if moments is None else (x[:SAMPLES] * moments[1] + moments[0]).float()
     return raw

@@ -53,7 +53,8 @@ def _predicted(model: Trained, path: str, size: int) -> Iterator[pl.DataFrame]:
                 if new := sorted({*values} - said[column]):
                     said[column] |= {*new}
                     _say_unseen(column, new)
-            yield table
+            names = [str(one) for one in piece] if isinstance(piece, list) else []  # of files
+            yield table.insert_column(0, pl.Series("sample", names)) if names else table
     except ValueError as error:
         raise refused(path, error) from error
 

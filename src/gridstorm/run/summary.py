@@ -60,8 +60,7 @@ def _columns(data: Any) -> Iterator[str]:
     rows: list[tuple[str, str, str]] = getattr(data, "told", list)()
     if rows:
         yield "Columns: what is made of them\n" + table(rows) + "\n"
-    if count := getattr(data, "left_out", 0):
-        yield f"Left out: {count} rows without a target"
+    yield from getattr(data, "notes", ())
 
 
 def _of_ones_own(config: RunConfig) -> Iterator[str]:
