@@ -15,8 +15,7 @@ FOLLOWS = 0.3  # share of the fall of the training loss, by which that of valida
 UNTAUGHT = 0.85  # of the trivial loss is that of training where the validation was best: healthy at most 0.7
 LATE = 0.05  # share of all improvement that the last quarter of the epochs brings: healthy at most 0.04, but for a few
 FALL = 0.01  # by which an epoch lowers both losses in the last quarter, whatever came before: healthy at most 0.009
-STOOD = 0.017  # by which the training loss falls in the last quarter at least: less is the validation's luck,
-MOST = 4  # unless the last quarter brought so many times more than LATE, as after a slow begin
+STOOD = 0.0035  # by which an epoch lowers the training loss there at least: less is the validation's luck
 MORE = {8: 3.5 * LATE, 4: 2 * LATE, 3: 0.0}  # times as many epochs, by what the last quarter brought
 SLOW = 0.3  # of the loss is left where a learning rate is too small, and not only the epochs too few
 SMALL_CHANGE = 1e-3  # share of its weights that a layer changes in a step: 0.001 is usual
@@ -96,7 +95,7 @@ def still_improving(curves: Curves) -> Finding | None:
         return None
     # What falls at the end of a schedule has come to its end; where no setting is known, there may be one.
     least = (3 if curves.rate_falls else 1 if curves.facts.choices else 2) * LATE
-    is_luck = curves.late_fall < STOOD and curves.late < MOST * LATE
+    is_luck = curves.late_fall < STOOD * curves.quarter
     if (curves.late < least or is_luck) and not (curves.has_constant_rate and curves.falls > FALL):
         return None
     words = f"the last quarter of the epochs brought {percent(curves.late)} of all improvement."
