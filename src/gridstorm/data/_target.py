@@ -29,6 +29,11 @@ class Target:
     classes: tuple[str, ...]
     why: str
 
+    @classmethod
+    def of_classes(cls, column: str, classes: Sequence[str]) -> "Target":
+        """Return the target of a column of classes that are known."""
+        return cls((Column(column, "category"),), "classification", tuple(classes), "")
+
     def encode(self, frame: pl.DataFrame) -> tuple[Tensor, pl.Series]:
         """Return the targets of rows, y [N] or [N, K], and which of them are there; the others are left out.
 

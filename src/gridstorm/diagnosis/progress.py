@@ -45,9 +45,13 @@ def never_learned(curves: Curves) -> Finding | None:
     if not hopeless and not curves.stands_still and not (curves.is_known and _by_heart(curves, best)):
         return None
     words = f"the best loss is {number(best)}, and predicting always the same reaches {number(trivial)}."
-    falls = curves.train[-1] < 0.9 * curves.train[0]
-    advice = remedy.words("Look whether targets belong to their inputs: the training loss falls, this one does not.")
-    return Finding("never_learned", words, (advice,) if falls else (remedy.faster(curves),), None,
+    if curves.train[-1] < 0.9 * curves.train[0]:
+        tries = remedy.words("Look whether targets belong to their inputs: the training loss falls, this one does not.")
+    elif _has_small_steps(curves) or curves.facts.lr is None:
+        tries = remedy.faster(curves)
+    else:
+        tries = remedy.words("Look whether targets belong to their inputs: training finds nothing in them.")
+    return Finding("never_learned", words, (tries,), None,
                    beyond(best / trivial, TRIVIAL))  # fmt: skip
 
 

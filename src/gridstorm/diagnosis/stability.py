@@ -87,6 +87,8 @@ def noisy_end(curves: Curves) -> Finding | None:
     batch = curves.facts.number("data.batch_size")
     larger = remedy.setting(curves, "data.batch_size", int(batch * 8)) if batch and batch <= SMALL else None
     falling = remedy.schedule(curves, "cosine", "falls to 0")
+    if larger and falling:
+        larger = remedy.both(larger, falling, "less noise, and steps that get shorter")
     large = remedy.is_large(curves.facts)
     tries = (remedy.slower(curves), larger, falling) if large else (larger, falling, remedy.slower(curves))
     return Finding("noisy_end", words, one_of(tries), curves.middle_step, _confidence(curves))

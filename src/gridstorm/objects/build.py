@@ -42,7 +42,9 @@ def network_for(config: RunConfig, data: Any) -> nn.Module:
     embeds = takes(partial.func, "cardinalities", exactly=True)
     if embeds:
         arguments["cardinalities"] = sizes
-    elif sizes and "input_shape" in arguments:
+    if takes(partial.func, "num_tokens", exactly=True):
+        arguments["num_tokens"] = _shape(data, "num_tokens")
+    if sizes and not embeds and "input_shape" in arguments:
         arguments["input_shape"] = one_hot_shape(data.input_shape, sizes)
     if is_module(config.values["model"]["_target_"]):
         arguments |= {name: build(of_target(name, config.values[name])) for name in OF_MODULES if name in config.values}

@@ -11,7 +11,7 @@ from gridstorm.objects.data import SAYS, made
 from gridstorm.record import COLUMNS, FITTED, RunRecord, unreadable
 from gridstorm.target import is_a_librarys
 
-SHAPES = (*SAYS, "class_names", "cardinalities", "target_mean", "target_std", "bytes_per_token")
+SHAPES = (*SAYS, "class_names", "cardinalities", "num_tokens", "target_mean", "target_std", "bytes_per_token")
 
 
 def keep(data: Any, record: RunRecord) -> None:

@@ -41,7 +41,7 @@ def review(events: EventFile, step: int, module: Module, data: Any) -> None:
 
 def samples(module: Module, data: Any) -> str:
     """Return text that the model writes, each piece after the start of a piece of the test part."""
-    prompts = data.parts["test"][0][:SAMPLES, :PROMPT_BYTES].to(module.device)
+    prompts = data.parts["test"][0][:SAMPLES, :PROMPT_BYTES].long().to(module.device)
     generator = torch.Generator(device=module.device).manual_seed(module.seed)
     written = write(module, prompts, generator)
     blocks = [
