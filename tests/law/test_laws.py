@@ -31,6 +31,9 @@ HEAVY = {
 }
 LIBRARIES = {
     "torchdata",
+    "PIL",
+    "tokenizers",
+    "datasets",
     "torch",
     "pytorch_lightning",
     "sklearn",
