@@ -9,7 +9,7 @@ from gridstorm.config.task import AUTO, METRICS, TORCH_LOSSES, monitors, task_of
 from gridstorm.error import Problem, did_you_mean
 from gridstorm.target import find
 
-YIELDS = {"image": "images", "table": "tables", "tokens": "text", "texts": "texts with labels"}
+YIELDS = {"image": "images", "table": "tables", "tokens": "text", "texts": "labeled texts"}
 
 
 def compatible(plain: Mapping[str, Any], folders: Collection[Path], unknown: Collection[str] = ()) -> Iterator[Problem]:

@@ -27,6 +27,7 @@ OF_BATCHES = {"x": "str | int | None", "y": "str | int | None", "num_outputs": "
 COUNTED = ("total_steps", "T_max")
 # What the run gives where a section does not.
 OFFERED = {
+    "model": ("cardinalities", "num_tokens"),
     "scheduler": COUNTED,
     "logger": (
         "save_dir", "name", "version", "run_name", "experiment_name", "tracking_uri", "id", "run_id", "group",

@@ -39,10 +39,10 @@ def network_for(config: RunConfig, data: Any) -> nn.Module:
     partial = build(config.values["model"])
     arguments = {name: _shape(data, name) for name in ("input_shape", "num_outputs") if takes(partial.func, name)}
     sizes = getattr(data, "cardinalities", ())  # of a table's categories
-    embeds = takes(partial.func, "cardinalities", exactly=True)
+    embeds = takes(partial.func, "cardinalities", exactly=True) and "cardinalities" not in partial.keywords
     if embeds:
         arguments["cardinalities"] = sizes
-    if takes(partial.func, "num_tokens", exactly=True):
+    if takes(partial.func, "num_tokens", exactly=True) and "num_tokens" not in partial.keywords:
         arguments["num_tokens"] = _shape(data, "num_tokens")
     if sizes and not embeds and "input_shape" in arguments:
         arguments["input_shape"] = one_hot_shape(data.input_shape, sizes)
