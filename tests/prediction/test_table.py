@@ -143,6 +143,28 @@ def test_a_task_that_is_asked_for_is_taken_and_rows_without_a_target_are_counted
     assert numbers.task == "regression" and numbers.left_out == 30
 
 
+def test_rows_count_by_their_weights_in_training_alone(tmp_path: Path) -> None:
+    heavy = pl.Series([9.0 if number % 10 == 0 else 1.0 for number in range(ROWS)])
+    file = _written(customers().with_columns(heavy=heavy, tenth=heavy > 5), tmp_path / "a.csv")
+    data = made(file, weight="heavy")
+    assert "heavy" not in kinds(data) and "tenth" in kinds(data)
+    loader = data.train_dataloader()
+    shares = []
+    for epoch in range(20):
+        loader.set_epoch(epoch)
+        x = torch.cat([x for x, _ in loader])
+        shares.append(float((x[:, _place(data, "tenth")] > 0).float().mean()))
+    assert 0.4 < sum(shares) / 20 < 0.6  # a tenth of the rows, nine times as heavy
+    assert sum(len(y) for _, y in data.val_dataloader()) == len(data.parts["val"][1])
+    with pytest.raises(ValueError, match=r"data\.weight=plan"):
+        made(file, weight="plan")
+
+
+def _place(data: Table, name: str) -> int:
+    assert data.encoder is not None
+    return [*data.encoder.transformer.get_feature_names_out()].index(name)
+
+
 def test_rare_values_of_a_category_count_as_one(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     frame = customers().with_columns(city=pl.Series([f"city{int(n)}" for n in draw.gamma(1, 10, ROWS)]))

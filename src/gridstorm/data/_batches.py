@@ -10,7 +10,8 @@ from torch.utils.data import SequentialSampler
 class Batches:
     """The batches `(x, y)` of two tensors of equal length, in an order that (seed, epoch) alone decides.
 
-    Where `shuffle` is set, these are training batches: every rank has the same number of them, at most
+    With `weights` samples are drawn in proportion to them, with replacement, so that a step's gradient is on average
+    that of the weighted loss. Where `shuffle` is set, these are training batches: every rank has the same number of them, at most
     `ranks - 1` samples sit an epoch out, and so does a sample that would be a batch of its own, since batch
     normalisation cannot learn from one. Without it no sample is left out and none comes twice.
     """
@@ -21,10 +22,11 @@ class Batches:
     batch_sampler = None  # Lightning asks for it wherever there is a `sampler`.
 
     def __init__(
-        self, x: Tensor, y: Tensor, batch_size: int, seed: int = 0, shuffle: bool = False, rank: int = 0, ranks: int = 1
-    ) -> None:
+        self, x: Tensor, y: Tensor, batch_size: int, seed: int = 0, shuffle: bool = False, rank: int = 0, ranks: int = 1,
+        weights: Tensor | None = None,
+    ) -> None:  # fmt: skip
         self.x, self.y, self.batch_size, self.seed, self.shuffle = x, y, batch_size, seed, shuffle
-        self.rank, self.ranks, self.epoch = rank, ranks, 0
+        self.rank, self.ranks, self.epoch, self.weights = rank, ranks, 0, weights
 
     @property
     def sampler(self) -> "Batches | SequentialSampler":
@@ -56,4 +58,8 @@ class Batches:
             return torch.arange(self.rank, len(self.y), self.ranks)
         # torch's CPU generator reads the low 32 bits of its seed only, so both numbers have to end up there.
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.epoch) % 2**32)
-        return torch.randperm(len(self.y), generator=generator)[self.rank :: self.ranks][: self._num_samples()]
+        if self.weights is not None:
+            drawn = torch.multinomial(self.weights, len(self.y), replacement=True, generator=generator)
+        else:
+            drawn = torch.randperm(len(self.y), generator=generator)
+        return drawn[self.rank :: self.ranks][: self._num_samples()]

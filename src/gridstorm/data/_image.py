@@ -89,13 +89,17 @@ def opened(file: Path, size: int, mode: str) -> NDArray[np.uint8]:
     try:
         with Image.open(file) as image:
             image.draft(mode, (size, size))  # of a JPEG no more is decoded than is needed
-            deep = image.mode.startswith("I;16")  # of which Pillow would cut off what is above 255
-            plain = Image.fromarray((np.asarray(image) // 256).astype(np.uint8)) if deep else image
-            fitted = ImageOps.fit(plain.convert(mode), (size, size), Image.Resampling.BILINEAR)
+            return pixels(image, size, mode)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{file}: {' '.join(str(error).split())}") from error
-    pixels = np.asarray(fitted, np.uint8)
-    return pixels[None] if mode == "L" else pixels.transpose(2, 0, 1)
+
+
+def pixels(image: Image.Image, size: int, mode: str) -> NDArray[np.uint8]:
+    """Return an image [C, size, size]."""
+    deep = image.mode.startswith("I;16")  # of which Pillow would cut off what is above 255
+    plain = Image.fromarray((np.asarray(image) // 256).astype(np.uint8)) if deep else image
+    fitted = np.asarray(ImageOps.fit(plain.convert(mode), (size, size), Image.Resampling.BILINEAR), np.uint8)
+    return fitted[None] if mode == "L" else fitted.transpose(2, 0, 1)
 
 
 def mode_of(files: Sequence[Path]) -> str:

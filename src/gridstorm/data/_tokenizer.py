@@ -1,12 +1,14 @@
 """From text to tokens and back: bytes, or pieces of words that are learned from the training part."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from gridstorm.data._frame import checked
 
@@ -112,6 +114,15 @@ def tokenizer_of(name: str, texts: Iterable[bytes], size: int) -> Tokenizer:
         return Pieces.restored(Path(file).read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"data.tokenizer={name}: {error} Give byte, bpe, or the file of one.") from error
+
+
+def rows_of(tokenizer: Tokenizer, texts: Sequence[bytes], context: int) -> Tensor:
+    """Return the first tokens of texts [N, context], each by its number plus one; 0 stands where a text has ended."""
+    made = np.zeros((len(texts), context), np.int16 if tokenizer.size < 2**15 - 1 else np.int32)
+    for row, text in enumerate(texts):
+        tokens = tokenizer.encode(text)[:context]
+        made[row, : len(tokens)] = tokens.astype(made.dtype) + 1
+    return torch.from_numpy(made)
 
 
 def restored(content: str | None) -> Tokenizer:

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import polars as pl
 import torch
 from torch import Tensor
 
-from gridstorm.data import InMemory, Part, moments
+from gridstorm.data import Batches, InMemory, Part, moments
 from gridstorm.data._column import Column, columns_of
 from gridstorm.data._encoder import Encoder, Scale
 from gridstorm.data._frame import chunks, read
@@ -33,6 +33,8 @@ class Table(InMemory):
         split: How rows are given to the parts: at random (each class with its share), by whole groups, by time (the
             last ones for the test), or as a column says.
         by: The column that tells the group, the time, or the part; it is no input.
+        weight: A column of numbers by which rows count: training rows are drawn in proportion to them, with
+            replacement. Metrics count each row once.
         scale: How numbers are scaled: by mean and deviation, by quantiles to a normal distribution, or not at all.
         max_categories: How many values of a column are told apart; the rarest ones count as one.
     """
@@ -50,6 +52,7 @@ class Table(InMemory):
         categories: Sequence[str] = (),
         split: Literal["random", "group", "time", "column"] = "random",
         by: str | None = None,
+        weight: str | None = None,
         scale: Scale = "standard",
         max_categories: int = 100,
         batch_size: int = 64,
@@ -65,6 +68,7 @@ class Table(InMemory):
             raise ValueError(f"data.split={split}: It {fact}. {remedy}")
         self.path, self.targets = path, [target] if isinstance(target, str) else [*target]
         self.asked, self.ignore, self.categories = task, [*ignore], [*categories]
+        self.weight, self.weights = weight, cast(Tensor | None, None)
         self.how, self.by, self.scale, self.max_categories = split, by, scale, max_categories
         self.encoder: Encoder | None = None
         self.target: Target | None = None
@@ -82,10 +86,11 @@ class Table(InMemory):
         y, there = target.encode(frame)
         self.left_out, frame = int((~there).sum()), frame.filter(there)
         rows = self._parts(frame, y if target.task == "classification" else None)
-        outside = {*self.targets, *self.ignore, *([self.by] if self.by else [])}
+        outside = {*self.targets, *self.ignore, *(name for name in (self.by, self.weight) if name)}
         train = pl.Series(rows["train"].numpy())
         inputs = frame.select(name for name in frame.columns if name not in outside)
         columns = columns_of(inputs, train, self.categories)
+        self.weights = self._weights(frame[self.weight][train]) if self.weight else None
         if all(column.kind == "left out" for column in columns):
             raise ValueError(f"data.path={self.path}: No column is left to learn from. Give others beside the target.")
         self._adopt(target, Encoder.fit(inputs[train], columns, self.scale, self.max_categories))
@@ -103,7 +108,11 @@ class Table(InMemory):
     def _refuse_unknown(self, names: Sequence[str]) -> None:
         """Refuse a column that is not there."""
         asked = {"target": self.targets, "ignore": self.ignore, "categories": self.categories}
-        for key, columns in {**asked, "by": [self.by] if self.by else []}.items():
+        for key, columns in {
+            **asked,
+            "by": [self.by or ""][: bool(self.by)],
+            "weight": [self.weight or ""][: bool(self.weight)],
+        }.items():
             for column in columns:
                 if column not in names:
                     close = get_close_matches(column, names, 1)
@@ -127,6 +136,18 @@ class Table(InMemory):
         if self.how == "time":
             return split_times(ranks, self.val_fraction, self.test_fraction)
         return split_groups(ranks - 1, self.val_fraction, self.test_fraction, self.split_seed)
+
+    def _weights(self, column: pl.Series) -> Tensor:
+        numbers = column.cast(pl.Float64, strict=False)
+        if numbers.null_count() or bool((numbers < 0).any()) or not float(numbers.sum()) > 0:
+            raise ValueError(
+                f"data.weight={self.weight}: It is no number, or below 0, in some rows. Give another column."
+            )
+        return torch.from_numpy(numbers.to_numpy().copy())
+
+    def served(self, x: Tensor, y: Tensor, shuffle: bool, rank: int = 0, ranks: int = 1) -> Batches:
+        """The batches, those of training drawn by the weights of their rows."""
+        return Batches(x, y, self.batch_size, self.seed, shuffle, rank, ranks, self.weights if shuffle else None)
 
     def prepare(self, parts: dict[Part, tuple[Tensor, Tensor]]) -> dict[Part, tuple[Tensor, Tensor]]:
         """The parts, targets of a regression standardized by the training part."""

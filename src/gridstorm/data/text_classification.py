@@ -4,9 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import polars as pl
-import torch
 from torch import Tensor
 
 from gridstorm.data import Batches, InMemory, Part
@@ -14,7 +12,7 @@ from gridstorm.data._frame import chunks, read
 from gridstorm.data._split import split
 from gridstorm.data._target import Target, target_of
 from gridstorm.data._text import OfTokens
-from gridstorm.data._tokenizer import Bytes, Tokenizer, restored, tokenizer_of
+from gridstorm.data._tokenizer import Bytes, Tokenizer, restored, rows_of, tokenizer_of
 
 
 class TextClassification(InMemory):
@@ -90,11 +88,7 @@ class TextClassification(InMemory):
         return [str(text or "").encode() for text in frame[self.columns["text"]].to_list()]
 
     def _tokens(self, texts: Sequence[bytes]) -> Tensor:
-        made = np.zeros((len(texts), self.context), np.int16 if self.tokenizer.size < 2**15 - 1 else np.int32)
-        for row, text in enumerate(texts):
-            tokens = self.tokenizer.encode(text)[: self.context]
-            made[row, : len(tokens)] = tokens.astype(made.dtype) + 1
-        return torch.from_numpy(made)
+        return rows_of(self.tokenizer, texts, self.context)
 
     def served(self, x: Tensor, y: Tensor, shuffle: bool, rank: int = 0, ranks: int = 1) -> Batches:
         """The batches as int64."""
