@@ -11,9 +11,9 @@ class Batches:
     """The batches `(x, y)` of two tensors of equal length, in an order that (seed, epoch) alone decides.
 
     With `weights` samples are drawn in proportion to them, with replacement, so that a step's gradient is on average
-    that of the weighted loss. Where `shuffle` is set, these are training batches: every rank has the same number of them, at most
-    `ranks - 1` samples sit an epoch out, and so does a sample that would be a batch of its own, since batch
-    normalisation cannot learn from one. Without it no sample is left out and none comes twice.
+    that of the weighted loss. Where `shuffle` is set, these are training batches: every rank has the same number of
+    them, at most `ranks - 1` samples sit an epoch out, and so does a sample that would be a batch of its own, since
+    batch normalisation cannot learn from one. Without it no sample is left out and none comes twice.
     """
 
     BLOCK = 64
@@ -22,9 +22,16 @@ class Batches:
     batch_sampler = None  # Lightning asks for it wherever there is a `sampler`.
 
     def __init__(
-        self, x: Tensor, y: Tensor, batch_size: int, seed: int = 0, shuffle: bool = False, rank: int = 0, ranks: int = 1,
+        self,
+        x: Tensor,
+        y: Tensor,
+        batch_size: int,
+        seed: int = 0,
+        shuffle: bool = False,
+        rank: int = 0,
+        ranks: int = 1,
         weights: Tensor | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.x, self.y, self.batch_size, self.seed, self.shuffle = x, y, batch_size, seed, shuffle
         self.rank, self.ranks, self.epoch, self.weights = rank, ranks, 0, weights
 

@@ -13,6 +13,7 @@ from gridstorm.data._column import MISSING, Column, plain
 
 Scale = Literal["standard", "quantile", "none"]
 TRUSTED = ("numpy.dtype",)  # beside scikit-learn's own classes, of which skops reads nothing else
+RARE = "(rare)"  # the values that are not told apart
 ROWS = 100_000  # that are encoded at once
 
 
@@ -20,8 +21,8 @@ ROWS = 100_000  # that are encoded at once
 class Encoder:
     """What is made of a table's columns: x [N, D] float32, the numbers first, then the number of each category.
 
-    A category that training did not see is -1. What is missing is the median, with a column that says so, or a
-    category of its own.
+    A category that training did not see counts as a rare one, or where none was rare is -1. What is missing is the
+    median, with a column that says so, or a category of its own.
 
     Args:
         columns: The columns, those that are left out too.
@@ -46,15 +47,10 @@ class Encoder:
         used = [column for column in columns if column.kind != "left out"]
         made = plain(frame, used)
         texts = [column.name for column in used if column.kind == "category"]
+        kept = [_frequent(made[name], max_categories) for name in texts]
         numbers = [name for name in made.columns if name not in texts]
-        transformer = _transformer(numbers, texts, scale, max_categories, len(frame))
-        transformer.fit(made)
-        fitted = transformer.named_transformers_.get("categories")
-        cardinalities = tuple(map(len, fitted.categories_)) if texts else ()
-        if texts:
-            rare = [0 if values is None else len(values) for values in fitted.infrequent_categories_]
-            cardinalities = tuple(count - max(0, few - 1) for count, few in zip(cardinalities, rare, strict=True))
-        return cls([*columns], transformer, cardinalities)
+        transformer = _transformer(numbers, texts, kept, scale, len(frame))
+        return cls([*columns], transformer.fit(_told_apart(made, texts, kept)), tuple(map(len, kept)))
 
     @property
     def used(self) -> list[Column]:
@@ -76,19 +72,26 @@ class Encoder:
         if lacking:
             raise ValueError(f"The file has no column {', '.join(map(repr, lacking))}, which the run was trained with.")
         made = np.empty((len(frame), self.width), np.float32)
+        texts = [column.name for column in self.used if column.kind == "category"]
         for start in range(0, len(frame), ROWS):
             rows = slice(start, start + ROWS)
-            made[rows] = self.transformer.transform(plain(frame[rows], self.used))
+            some = _told_apart(plain(frame[rows], self.used), texts, self._categories)
+            made[rows] = self.transformer.transform(some)
         return made
 
-    def unseen(self, frame: pl.DataFrame) -> dict[str, list[str]]:
-        """Return the categories of rows that training did not see, by column."""
-        texts = [column for column in self.used if column.kind == "category"]
+    @property
+    def _categories(self) -> list[list[str]]:
+        """The values of each column of categories."""
         fitted = self.transformer.named_transformers_.get("categories")
+        return [[*values] for values in fitted.categories_] if fitted else []
+
+    def unseen(self, frame: pl.DataFrame) -> dict[str, list[str]]:
+        """Return the categories of rows that are told apart from none in training, by column."""
+        texts = [column for column in self.used if column.kind == "category"]
         found = {}
-        for number, column in enumerate(texts):
-            [values] = column.plain(frame[column.name])
-            if new := sorted({*values.unique().to_list()} - {*fitted.categories_[number]} - {MISSING}):
+        for column, values in zip(texts, self._categories, strict=True):
+            [made] = column.plain(frame[column.name])
+            if RARE not in values and (new := sorted({*made.unique().to_list()} - {*values, MISSING})):
                 found[column.name] = new
         return found
 
@@ -114,7 +117,22 @@ class Encoder:
         return cls([*columns], transformer, tuple(cardinalities))
 
 
-def _transformer(numbers: list[str], texts: list[str], scale: Scale, max_categories: int, rows: int) -> Any:
+def _frequent(column: pl.Series, most: int) -> list[str]:
+    """Return the values of a column by name; where there are more than that, the most frequent ones, and RARE."""
+    counts = column.value_counts(sort=True)
+    names = counts[column.name].to_list()
+    return sorted(names) if len(names) <= most else [*sorted(names[: most - 1]), RARE]
+
+
+def _told_apart(made: pl.DataFrame, texts: Sequence[str], kept: Sequence[Sequence[str]]) -> pl.DataFrame:
+    """Return a table in which values that are not told apart are RARE."""
+    return made.with_columns(
+        pl.when(pl.col(name).is_in(values)).then(name).otherwise(pl.lit(RARE)).alias(name)
+        for name, values in zip(texts, kept, strict=True)
+    )
+
+
+def _transformer(numbers: list[str], texts: list[str], kept: list[list[str]], scale: Scale, rows: int) -> Any:
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
@@ -128,8 +146,6 @@ def _transformer(numbers: list[str], texts: list[str], scale: Scale, max_categor
         "none": FunctionTransformer(feature_names_out="one-to-one"),
     }[scale]
     filled = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
-    encoder = OrdinalEncoder(
-        handle_unknown="use_encoded_value", unknown_value=-1, max_categories=max_categories, dtype=np.float32
-    )
+    encoder = OrdinalEncoder(categories=kept, handle_unknown="use_encoded_value", unknown_value=-1, dtype=np.float32)
     steps = [("numbers", make_pipeline(filled, scaler), numbers), ("categories", encoder, texts)]
     return ColumnTransformer([step for step in steps if step[2]], verbose_feature_names_out=False)

@@ -52,6 +52,7 @@ def read(path: str, key: str = "data.path") -> pl.DataFrame:
     """
     file = checked(path, key)
     frame: pl.DataFrame = _carefully(file, key, lambda: _scan(file).collect())
+    frame = pl.DataFrame([_typed(column) for column in frame.iter_columns()])
     if not frame.width or not frame.height:
         raise ValueError(f"{key}={path} has no rows. Give a file with a header and rows.")
     return frame.select(name for name, kind in frame.schema.items() if not kind.is_nested())
@@ -64,13 +65,22 @@ def chunks(path: str, rows: int, key: str = "FILE") -> Iterator[pl.DataFrame]:
         ValueError: It cannot be read.
     """
     file = checked(path, key)
-    pieces = iter(_carefully(file, key, lambda: _scan(file, typed=False).collect_batches(chunk_size=rows)))
+    pieces = iter(_carefully(file, key, lambda: _scan(file).collect_batches(chunk_size=rows)))
     while (piece := _carefully(file, key, lambda: next(pieces, None))) is not None:
         yield piece
 
 
-def _scan(file: Path, typed: bool = True) -> pl.LazyFrame:
-    """Return a table that is not read yet; without types every cell of a CSV file is a text."""
+def _typed(column: pl.Series) -> pl.Series:
+    """Return texts that are all numbers as such; polars' own guess at types takes ten times as long as reading."""
+    for kind in (pl.Int64, pl.Float64) if column.dtype == pl.String else ():
+        numbers = column.cast(kind, strict=False)
+        if numbers.null_count() == column.null_count():
+            return numbers
+    return column
+
+
+def _scan(file: Path) -> pl.LazyFrame:
+    """Return a table that is not read yet; every cell of a CSV file is a text."""
     kind = kind_of(file)
     if kind == "parquet":
         return pl.scan_parquet(file, glob=False)
@@ -79,10 +89,10 @@ def _scan(file: Path, typed: bool = True) -> pl.LazyFrame:
     head = _head(file)
     separator = "\t" if ".tsv" in file.suffixes else max(SEPARATORS, key=head[0].count) if head else ","
     commas = separator == ";" and any(re.search(r"\d,\d", line) for line in head[1:])
-    return pl.scan_csv(
-        file, separator=separator, try_parse_dates=typed, null_values=NULLS, glob=False, raise_if_empty=False,
-        infer_schema_length=None if typed else 0, decimal_comma=typed and commas,
-    )  # fmt: skip
+    cells = pl.scan_csv(
+        file, separator=separator, null_values=NULLS, glob=False, raise_if_empty=False, infer_schema_length=0
+    )
+    return cells.with_columns(pl.all().str.replace(r"^(-?\d+),(\d+)$", "$1.$2")) if commas else cells
 
 
 def _head(file: Path) -> list[str]:

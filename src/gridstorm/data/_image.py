@@ -18,6 +18,7 @@ from gridstorm.data._memory import PARTS, Part
 from gridstorm.data._split import NAMES
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
+LARGE, SOME = 2**15, 100  # bytes of a file whose decoding outweighs what threads cost; files that are looked at
 IN_MEMORY = 2**30  # bytes, above which pixels lie in a file that the system reads by need
 GREY = ("1", "L", "I", "F", "I;16", "LA")  # modes of Pillow without colors
 Labelled = list[tuple[Path, str]]
@@ -132,13 +133,28 @@ def pixels_of(files: Sequence[Path], size: int, mode: str) -> tuple[Tensor, list
         except ValueError as error:
             errors[number] = str(error)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for _ in pool.map(fill, range(len(files))):
-            pass
+    _for_each(fill, len(files), sum(file.stat().st_size for file in files[:SOME] if file.is_file()))
     good = [number for number in range(len(files)) if number not in errors]
     for place, number in enumerate(good if errors else ()):  # close the gaps, in place
         whole[place] = whole[number]
     return torch.from_numpy(whole[: len(good)]), good, [errors[number] for number in sorted(errors)]
+
+
+def _for_each(fill: Callable[[int], None], count: int, size: int) -> None:
+    """Carry out what reads a file for each of them: large ones by several threads, small ones are read sooner by one.
+
+    Args:
+        fill: What reads.
+        count: How many there are.
+        size: Bytes of the first SOME of them.
+    """
+    if size < LARGE * min(count, SOME):
+        for number in range(count):
+            fill(number)
+        return
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in pool.map(fill, range(count)):
+            pass
 
 
 def _place_for(shape: tuple[int, ...]) -> NDArray[np.uint8]:

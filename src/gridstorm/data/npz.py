@@ -8,13 +8,14 @@ from torch import Tensor
 
 from gridstorm.data import PARTS, Part, TensorData
 from gridstorm.data._array import array_in, arrays_in
+from gridstorm.data._target import CLASSES
 
 
 class Npz(TensorData):
     """The arrays `x` and `y` of an NPZ file, or where it has them `x_train`, `y_train`, `x_val` and so on.
 
-    x [N, D] is a table; [N, H, W], [N, H, W, C] and [N, C, H, W] with 1, 3 or 4 channels are images. y [N] of whole
-    numbers is classes, of others numbers to predict; y [N, L] of 0 and 1 is several labels.
+    x [N, D] is a table; [N, H, W], [N, H, W, C] and [N, C, H, W] with 1, 3 or 4 channels are images. y [N] of up to
+    20 different whole numbers is classes, of others numbers to predict; y [N, L] of 0 and 1 is several labels.
 
     Args:
         path: The file.
@@ -85,7 +86,8 @@ class Npz(TensorData):
 
     def _tell(self, x: Tensor, y: Tensor) -> None:
         """Say what is learned, as the arrays show it."""
-        is_number = y.is_floating_point() and not bool((y == y.round()).all())
+        whole = not y.is_floating_point() or bool((y == y.round()).all())
+        is_number = not whole or (y.dim() == 1 and len({*y.tolist()}) > CLASSES)
         seen = "regression" if is_number or y.dim() == 2 else "classification"
         if y.dim() == 2 and y.shape[1] > 1 and bool(((y == 0) | (y == 1)).all()):
             seen = "multilabel"

@@ -140,9 +140,8 @@ class Table(InMemory):
     def _weights(self, column: pl.Series) -> Tensor:
         numbers = column.cast(pl.Float64, strict=False)
         if numbers.null_count() or bool((numbers < 0).any()) or not float(numbers.sum()) > 0:
-            raise ValueError(
-                f"data.weight={self.weight}: It is no number, or below 0, in some rows. Give another column."
-            )
+            fact = "It is no number, or below 0, in some rows."
+            raise ValueError(f"data.weight={self.weight}: {fact} Give another column.")
         return torch.from_numpy(numbers.to_numpy().copy())
 
     def served(self, x: Tensor, y: Tensor, shuffle: bool, rank: int = 0, ranks: int = 1) -> Batches:

@@ -22,12 +22,14 @@ from gridstorm.config import (
     named_folders,
     of_runs,
     of_target,
+    task_of,
 )
 from gridstorm.error import Problem, UserError, refused, said
 from gridstorm.module import PLACES, TRANSFER, Batch, hooks, picked
 from gridstorm.target import build, is_a_librarys, where
 
 SAYS = ("task", "inputs", "input_shape", "num_outputs")  # what our LightningModule has to know of its data
+CHOICES = Path(__file__).parents[1] / "conf"  # by whose names choices that fit are told
 COUNTS = ("num_classes", "num_outputs")  # how a data set may call the number of its classes
 
 
@@ -77,6 +79,8 @@ def describe(config: RunConfig, data: Any) -> None:
     """
     asked, says = config.values.get("task", AUTO), getattr(data, "task", None)
     if asked in (AUTO, says) and all(hasattr(data, name) for name in SAYS):
+        if task_of(config.values) is None:  # what was read told it, and not the class, which was checked before
+            _refuse_what_does_not_fit(config, str(says), data.inputs)
         return
     pair = first_batch(config, data)
     if pair is None:
@@ -94,7 +98,12 @@ def describe(config: RunConfig, data: Any) -> None:
             setattr(data, name, value)
     if not hasattr(data, "num_outputs") or task != says:
         data.num_outputs = _num_outputs(config, data, task, x, y)
-    if says is None and (problems := [*fitting(config.values, task, data.inputs)]):
+    if says is None:
+        _refuse_what_does_not_fit(config, task, data.inputs)
+
+
+def _refuse_what_does_not_fit(config: RunConfig, task: str, inputs: str) -> None:
+    if problems := [*fitting(config.values, task, inputs, [CHOICES])]:
         raise UserError([_by_choices(config, problem) for problem in problems])
 
 
