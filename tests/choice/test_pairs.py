@@ -18,7 +18,8 @@ GROUPS = {
     group: sorted(file.stem for file in (ROOT / "conf" / group).glob("*.yaml"))
     for group in ("data", "model", "loss", "optimizer", "scheduler", "trainer", "callbacks")
 }
-GROUPS["data"].remove("loaders")  # which is of a user's own sets (test_loaders.py)
+OWN = ("loaders", "table", "images", "npz", "huggingface", "text_classification")  # tests/own and tests/prediction
+GROUPS["data"] = [name for name in GROUPS["data"] if name not in OWN]
 TASK = {
     "digits": "classification",
     "breast_cancer": "classification",
@@ -32,13 +33,18 @@ LOSSES = {
     "text": {"cross_entropy", "focal"},
 }
 MODELS = {
-    "digits": {"linear", "mlp", "cnn"},
-    "breast_cancer": {"linear", "mlp"},
-    "diabetes": {"linear", "mlp"},
+    "digits": {"linear", "mlp", "cnn", "resnet"},
+    "breast_cancer": {"linear", "mlp", "tabular"},
+    "diabetes": {"linear", "mlp", "tabular"},
     "python_text": {"transformer"},
     "text": {"transformer"},
 }
-TINY = {"transformer": ("model.depth=1", "model.width=16", "model.heads=2"), "cnn": ("model.width=4",)}
+TINY = {
+    "transformer": ("model.depth=1", "model.width=16", "model.heads=2"),
+    "cnn": ("model.width=4",),
+    "tabular": ("model.width=8",),
+    "resnet": ("model.width=4", "model.blocks=1"),
+}
 
 
 def pairs() -> Iterator[dict[str, str]]:
@@ -52,7 +58,7 @@ def completed(pair: dict[str, str]) -> dict[str, str]:
     """Add the data, the model and the loss that fit the pair, where any do."""
     for data, model, loss in itertools.product(
         ["digits", "diabetes", "python_text", "breast_cancer", "text"],
-        ["mlp", "cnn", "transformer", "linear"],
+        ["mlp", "cnn", "transformer", "linear", "tabular", "resnet"],
         GROUPS["loss"],
     ):
         whole = {"data": data, "model": model, "loss": loss}

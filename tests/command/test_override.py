@@ -12,10 +12,11 @@ WRONG = {
     "modle=mine": "There is no key 'modle'. Did you mean 'mode' or 'model'?",
     "network=cnn": "There is no key 'network'. Did you mean 'model=cnn'?",
     "model=cn": "There is no model called 'cn'. Did you mean 'cnn'?",
-    "model=": "There is no model called ''. Choose one of: cnn, linear, mlp, transformer.",
-    "model=3": "There is no model called '3'. Choose one of: cnn, linear, mlp, transformer.",
+    "model=": "There is no model called ''. Choose one of: cnn, linear, mlp, resnet, tabular, text_cnn, transformer.",
+    "model=3": "There is no model called '3'. Choose one of: cnn, linear, mlp, resnet, tabular, text_cnn, transformer.",
     "model=../model/mlp": (
-        "There is no model called '../model/mlp'. Choose one of: cnn, linear, mlp, transformer."
+        "There is no model called '../model/mlp'. "
+        "Choose one of: cnn, linear, mlp, resnet, tabular, text_cnn, transformer."
     ),
     "optimizer=null": (
         "There is no optimizer called 'null'. Choose one of: adagrad, adam, adamw, nadam, rmsprop, sgd."

@@ -193,9 +193,9 @@ def test_what_is_wrong_is_said_where_it_is_written(overrides: list[str], wrong: 
         (["loss=mse"], "loss=mse: It does not fit data=digits, which is classification. "
                        "Choose one that does: loss=cross_entropy, loss=focal."),
         (["model=transformer"], "model=transformer: It does not fit data=digits, which yields images. "
-                                "Choose one that does: model=cnn, model=linear, model=mlp."),
+                                "Choose one that does: model=cnn, model=linear, model=mlp, model=resnet."),
         (["data=breast_cancer", "model=cnn"], "model=cnn: It does not fit data=breast_cancer, which yields tables. "
-                                              "Choose one that does: model=linear, model=mlp."),
+                                              "Choose one that does: model=linear, model=mlp, model=tabular."),
     ],
 )  # fmt: skip
 def test_choices_that_do_not_fit_are_refused_with_those_that_do(overrides: list[str], words: str) -> None:

@@ -294,6 +294,11 @@ BESIDE = {
     "data=python_text": ("model=transformer",), "data=text": ("model=transformer",),
     "model=transformer": ("data=python_text",), "loss=mse": ("data=diabetes", "model=linear"),
     "loss=huber": ("data=diabetes", "model=linear"), "loss=l1": ("data=diabetes", "model=linear"),
+    "data=table": ("data.path=a.csv", "data.target=y"), "data=images": ("data.path=a",),
+    "data=npz": ("data.path=a.npz",),
+    "data=huggingface": ("data.path=a", "data.x=x", "data.y=y"), "model=tabular": ("data=breast_cancer",),
+    "data=text_classification": ("data.path=a.csv", "model=text_cnn"),
+    "model=text_cnn": ("data=text_classification", "data.path=a.csv"),
 }  # fmt: skip
 OTHER_VALUES = {
     "trainer.accelerator": "auto", "trainer.devices": "auto", "trainer.precision": "64-true", "monitor": "train/loss",
@@ -304,6 +309,11 @@ OTHER_VALUES = {
     "callbacks.checkpoint.monitor": "train/loss", "callbacks.early_stopping.monitor": "train/loss",
     "model.heads": 1, "model.norm": "batch", "loss.weight": "balanced",
     **{f"metric.{name}.average": "weighted" for name in ("auroc", "f1", "precision", "recall")},
+    "data.seed": 5, "data.target": "z", "data.task": "regression", "data.ignore": ["a"], "data.categories": ["a"],
+    "data.split": "group", "data.by": "a", "data.weight": "a", "data.scale": "none", "data.channels": 1,
+    "data.augment": ["flip"], "data.x": "a", "data.y": "b", "data.name": "a", "data.tokenizer": "bpe", "data.text": "a",
+    "data.field": "a",
+    "model.numbers": "plain", "model.windows": [3],
     "model.activation": "tanh", "scheduler.max_lr": 0.02, "scheduler.warmup_steps": 1,
 }  # fmt: skip
 
@@ -328,7 +338,11 @@ def test_any_key_of_any_choice_changes_the_signature_or_no_curve(
 ) -> None:
     base = [*filter(None, [choice, *BESIDE.get(choice, ())]), "trainer.max_epochs=2", "trainer.limit_train_batches=6"]
     base += [f"data.path={CONF / 'trainer' / 'default.yaml'}", "data.context=8"] if choice == "data=text" else []
-    base = base if key == "data.path" else [text for text in base if text.partition("=")[0] != key]
+    base = (
+        base
+        if key in ("data.path", "data.target", "data.x", "data.y")
+        else [text for text in base if text.partition("=")[0] != key]
+    )
     given = f"{key}={json.dumps(another(key, value))}"
     first, second = composed(*base), composed(*base, given)
     if first.signature != second.signature:

@@ -82,6 +82,8 @@ class TextData(InMemory):
         self.tokenizer = restored(fitted["tokenizer"])
 
     def _tokens(self, texts: list[bytes]) -> Tensor:
+        if not any(map(len, texts)):
+            return torch.empty(0, dtype=torch.uint8)
         if len(texts) == 1 and self.tokenizer_name == "byte":  # perhaps of a file that is mapped, and stays so
             return torch.frombuffer(texts[0] if _is_mapped(texts[0]) else bytearray(texts[0]), dtype=torch.uint8)
         return torch.from_numpy(self.tokenizer.encode(BETWEEN.join(texts)).copy())
