@@ -4,6 +4,7 @@ import difflib
 import errno
 import io
 import os
+import re
 import signal
 import sys
 import threading
@@ -185,5 +186,8 @@ def closest(text: str, names: Iterable[str]) -> list[str]:
 
 def refused(key: str, error: Exception) -> UserError:
     """Return the refusal for an error whose message already says what was given and what to do."""
-    fact, _, remedy = str(error).strip().partition(". ")
+    text = str(error).strip()
+    if named := re.match(r"([a-z_]+(?:\.\w+)*=[^:]*): ", text):  # it says where, too
+        key, text = named[1], text[named.end() :]
+    fact, _, remedy = text.partition(". ")
     return UserError([Problem(key, fact.rstrip(".") + ".", remedy or "Change the values that it speaks of.")])

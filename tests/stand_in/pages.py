@@ -55,6 +55,8 @@ class Walk:
             return shutil.copytree(self.begin, place / "walk")
         if self.clone:
             shutil.copy(ROOT / "train.py", place)
+            (place / "docs").mkdir(exist_ok=True)
+            shutil.copy(DOCS / "customers.csv", place / "docs")
             shutil.copytree(CONF, place / "conf")
         return place
 
@@ -107,5 +109,6 @@ WALKS = [
     Walk(DOCS / "migrating.md", "From a plain script", PROJECTS / "plain_script"),
     Walk(DOCS / "own_project.md", scripts=False),
     Walk(DOCS / "diagnosis.md", clone=True, scripts=False),
+    *(Walk(DOCS / "own_data.md", heading, clone=True) for heading in ("A table", "Images", "Texts")),
 ]
 SHOWN = [Walk(DOCS / "hyperparameters.md")]  # rewritten, and not compared: the curves differ from machine to machine

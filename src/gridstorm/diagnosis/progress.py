@@ -11,6 +11,7 @@ from gridstorm.diagnosis.finding import Finding, beyond, one_of, percent
 TRIVIAL = 0.95  # the best loss is above so much of the trivial one: healthy at most 0.8
 BARELY = 0.85  # the same, of a loss that is worse than the trivial one at the end
 LUCK = 1.6  # times 1 / sqrt(n) of it, by which n validation samples may be easier by chance
+SHORT = 3  # epochs, of fewer of which a trend cannot be told
 FOLLOWS = 0.3  # share of the fall of the training loss, by which that of validation falls where something is learned
 UNTAUGHT = 0.85  # of the trivial loss is that of training where the validation was best: healthy at most 0.7
 LATE = 0.05  # share of all improvement that the last quarter of the epochs brings: healthy at most 0.04, but for a few
@@ -33,7 +34,7 @@ DROPPED = 0.6  # share of the neurons that are switched off
 
 def never_learned(curves: Curves) -> Finding | None:
     """Find a validation loss that never is better than that of a constant prediction."""
-    if (len(curves.train) < 3 and not curves.is_stepwise) or curves.is_signed:
+    if (len(curves.train) < SHORT and not curves.is_stepwise) or curves.is_signed:
         return None
     best = float(np.nanmin(curves.val)) if len(curves.val) else float(np.nanmin(curves.train, initial=np.inf))
     trivial = curves.trivial_val
@@ -45,7 +46,9 @@ def never_learned(curves: Curves) -> Finding | None:
     if not hopeless and not curves.stands_still and not (curves.is_known and _by_heart(curves, best)):
         return None
     words = f"the best loss is {number(best)}, and predicting always the same reaches {number(trivial)}."
-    if curves.train[-1] < 0.9 * curves.train[0]:
+    if len(curves.train) < SHORT and curves.end < 0.9 * curves.first:
+        tries = remedy.epochs(curves, 8 * len(curves.train), "the loss of the steps still falls")
+    elif curves.train[-1] < 0.9 * curves.train[0]:
         tries = remedy.words("Look whether targets belong to their inputs: the training loss falls, this one does not.")
     elif _has_small_steps(curves) or curves.facts.lr is None:
         tries = remedy.faster(curves)

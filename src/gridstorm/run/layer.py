@@ -19,6 +19,7 @@ class Layers:
     def __init__(self, network: nn.Module) -> None:
         of_units = {id(module.weight) for module in network.modules() if isinstance(module, WITH_UNITS)}
         named = [pair for pair in network.named_parameters() if pair[1].dim() > 1 and pair[1].requires_grad]
+        named = [pair for pair in named if not pair[0].endswith("bias")]  # which begins at 0, so that any step is large
         self.keys = [name for name, _ in named]
         self.names = [name.removeprefix("network.").removesuffix(".weight") for name in self.keys]
         self.weights = [parameter for _, parameter in named]  # looked up once: a walk through the network takes as long
