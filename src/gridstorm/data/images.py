@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gridstorm.data import Batches, InMemory, Part
-from gridstorm.data._image import Labelled, changed, images_in, is_image, mode_of, opened, pixels_of
+from gridstorm.data._image import CHANGES, Labelled, changed, images_in, is_image, mode_of, opened, pixels_of
 from gridstorm.data._split import split
 
 Augment = Literal["flip", "crop", "jitter"]
@@ -47,6 +47,8 @@ class Images(InMemory):
         super().__init__(batch_size, seed, split_seed, val_fraction, test_fraction)
         if size < 1:
             raise ValueError(f"data.size={size} is less than one pixel. Give a number of at least 1.")
+        if unknown := [name for name in augment if name not in CHANGES]:
+            raise ValueError(f"data.augment={unknown[0]}: There is no such change. Choose of {', '.join(CHANGES)}.")
         self.path, self.size, self.channels, self.augment = path, size, channels, [*augment]
         self.moments = torch.tensor(0.0), torch.tensor(1.0)
         self.broken: list[str] = []

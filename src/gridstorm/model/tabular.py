@@ -84,7 +84,7 @@ class Categories(nn.Module):
     def __init__(self, cardinalities: Sequence[int], embedding: int) -> None:
         super().__init__()
         begins = torch.tensor([0, *cardinalities]).cumsum(0)
-        self.register_buffer("begins", begins[:-1], persistent=False)
+        self.register_buffer("begins", begins[:-1].clone(), persistent=False)
         self.embedding = nn.Embedding(sum(cardinalities), embedding)
         nn.init.normal_(self.embedding.weight, std=embedding**-0.5)
 
