@@ -106,7 +106,7 @@ def test_a_wrong_flag_is_refused_in_words(guard: Path, kind: str) -> None:
 def test_help_lists_the_commands_the_choices_and_the_keys(guard: Path) -> None:
     ended = train(guard, "--help", "model=cnn")
     assert ended.status == 0, ended.err
-    assert "model: cnn, linear, mlp, transformer\n" in ended.out
+    assert "model: cnn, linear, mlp, resnet, tabular, text_cnn, transformer\n" in ended.out
     assert f"python {ROOT / 'train.py'} -m optimizer.lr=1e-3,1e-2" in ended.out
     assert "_target_: gridstorm.model.cnn.CNN" in ended.out
     assert ended.err == ""
@@ -129,7 +129,7 @@ def test_info_says_how_the_configuration_came_about(guard: Path) -> None:
     ("line", "offered"),
     [
         ("mod", "mode= model. model="),
-        ("model=", "model=cnn model=linear model=mlp model=transformer"),
+        ("model=", "model=cnn model=linear model=mlp model=resnet model=tabular model=text_cnn model=transformer"),
         ("optimizer.l", "optimizer.lr="),
     ],
 )

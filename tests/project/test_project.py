@@ -94,7 +94,8 @@ def test_a_project_that_is_not_installed_is_told_how(project: Path) -> None:
 
 def test_help_listings_did_you_mean_and_types_know_its_choices(project: Path) -> None:
     helped = train(project, "--help").stdout
-    assert "data: breast_cancer, diabetes, digits, loaders, python_text, spirals, text\n" in helped
+    ours = "breast_cancer, diabetes, digits, huggingface, images, loaders, npz, python_text"
+    assert f"data: {ours}, spirals, table, text, text_classification\n" in helped
     assert "python train.py -m optimizer.lr=1e-3,1e-2" in helped
     wrong = train(project, "model=nett", "data.turns=many", "modle.width=3")
     assert wrong.returncode == 2

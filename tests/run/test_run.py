@@ -31,7 +31,7 @@ def test_the_record_holds_all_there_is_to_know(directory: Path, composed: Compos
     assert len(events) == 1
     assert files - events == {
         ".lock", "config.yaml", "origin.json", "environment.json", "code.diff", "metrics.jsonl", "steps.jsonl",
-        "layers.jsonl", "findings.json", "result.json", "checkpoints/best.ckpt", "checkpoints/last.ckpt",
+        "layers.jsonl", "findings.json", "fitted.json", "result.json", "checkpoints/best.ckpt", "checkpoints/last.ckpt",
     }  # fmt: skip
     outcome = result(directory)
     assert outcome["status"] == "done"
