@@ -224,3 +224,24 @@ def test_a_table_of_names_alone_leaves_nothing_to_learn_from(tmp_path: Path) -> 
     (tmp_path / "a.csv").write_text(f"name,churned\n{rows}")
     with pytest.raises(ValueError, match="No column is left"):
         made(tmp_path / "a.csv")
+
+
+def test_columns_of_every_type_of_parquet_are_told_and_kept_apart(tmp_path: Path) -> None:
+    count = range(60)
+    thirds = pl.Series([number / 3 for number in count])
+    frame = pl.DataFrame({
+        "nothing": pl.Series([None] * 60, dtype=pl.Null), "bytes": [bytes([number]) for number in count],
+        "kind": pl.Series([str(number % 3) for number in count]).cast(pl.Categorical),
+        "list": [[number] for number in count],
+        "zone": pl.Series([*count]).cast(pl.Datetime("us", "Europe/Berlin")), "price": thirds.cast(pl.Decimal(10, 2)),
+        "lasted": pl.Series([7 * number % 50 for number in count]).cast(pl.Duration("us")),
+        "at": pl.Series([7 * number % 50 for number in count]).cast(pl.Time),
+        "churned": [number % 2 for number in count],
+    })  # fmt: skip
+    frame.write_parquet(tmp_path / "a.parquet")
+    data = made(tmp_path / "a.parquet")
+    assert kinds(data) == {
+        "nothing": "left out", "bytes": "left out", "kind": "category", "zone": "date", "price": "number",
+        "lasted": "number", "at": "number",
+    }  # fmt: skip
+    assert torch.isfinite(data.parts["train"][0]).all()

@@ -81,17 +81,15 @@ def _column(column: pl.Series, is_category: bool) -> Column:
         return Column(name, "left out", f"constant: {values[0]}" if distinct else "empty")
     if is_category:
         return Column(name, "category", f"{distinct} values{gaps}")
-    if column.dtype.is_temporal() or _share(values, _as_dates) > SURELY:
+    if column.dtype in (pl.Binary, pl.Object):
+        return Column(name, "left out", "bytes")
+    if column.dtype in (pl.Date, pl.Datetime) or _share(values, _as_dates) > SURELY:
         hours = bool(_as_dates(values).dt.hour().n_unique() > 1)
         return Column(name, "date", f"days, time of the year and of the week{' and day' if hours else ''}{gaps}", hours)
     if column.dtype == pl.Boolean or _share(values, _booleans) == 1:
         return Column(name, "boolean", f"0 and 1{gaps}")
-    if column.dtype.is_numeric():
-        if distinct == 2 and {*values.unique().to_list()} == {0, 1}:
-            return Column(name, "boolean", f"0 and 1{gaps}")
-        if column.dtype.is_integer() and _counts_rows(column, distinct):
-            return Column(name, "left out", "identifier: another one in each row")
-        return Column(name, "number", f"standardized{gaps}")
+    if column.dtype.is_numeric() or column.dtype in (pl.Duration, pl.Time):
+        return _of_numbers(column, gaps)
     if _share(values, _numbers) > SURELY:
         wrong = values.filter(_numbers(values).is_null())
         others = f", {len(wrong)} no numbers (such as {wrong[0]!r})" if len(wrong) else ""
@@ -99,6 +97,16 @@ def _column(column: pl.Series, is_category: bool) -> Column:
     if distinct > UNIQUE * len(values) and len(values) >= FEWEST:
         return Column(name, "left out", "identifier or free text: another one in nearly each row")
     return Column(name, "category", f"{distinct} values{gaps}")
+
+
+def _of_numbers(column: pl.Series, gaps: str) -> Column:
+    """Return what a column of numbers holds."""
+    name, values = column.name, column.drop_nulls()
+    if values.n_unique() == 2 and {*values.unique().to_list()} == {0, 1}:
+        return Column(name, "boolean", f"0 and 1{gaps}")
+    if column.dtype.is_integer() and _counts_rows(column, values.n_unique()):
+        return Column(name, "left out", "identifier: another one in each row")
+    return Column(name, "number", f"standardized{gaps}")
 
 
 def _counts_rows(column: pl.Series, distinct: int) -> bool:
@@ -129,6 +137,8 @@ def _numbers(column: pl.Series) -> pl.Series:
     """Return values as finite numbers; what is none is missing."""
     if column.dtype == pl.String:
         column = column.str.strip_chars()
+    if column.dtype in (pl.Duration, pl.Time):
+        column = column.to_physical()
     numbers = column.cast(pl.Float64, strict=False)
     return numbers.set(~numbers.is_finite().fill_null(False), None)
 
@@ -170,5 +180,12 @@ def _of_dates(column: pl.Series, has_hours: bool) -> Iterator[pl.Series]:
 
 def plain(frame: pl.DataFrame, columns: Sequence[Column]) -> pl.DataFrame:
     """Return the numbers and texts of all columns, the numbers first."""
-    made = pl.DataFrame([part for column in columns for part in column.plain(frame[column.name])])
+    parts: list[pl.Series] = []
+    for column in columns:
+        try:
+            parts += column.plain(frame[column.name])
+        except pl.exceptions.PolarsError as error:
+            fact = f"Its column {column.name!r} is {frame[column.name].dtype}, and training had {column.kind}s there"
+            raise ValueError(f"{fact} ({' '.join(str(error).split())[:100]}).") from error
+    made = pl.DataFrame(parts)
     return made.select(~cs.string(), cs.string())
