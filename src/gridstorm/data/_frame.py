@@ -52,7 +52,9 @@ def read(path: str, key: str = "data.path") -> pl.DataFrame:
     """
     file = checked(path, key)
     frame: pl.DataFrame = _carefully(file, key, lambda: _scan(file).collect())
-    frame = pl.DataFrame([_typed(column) for column in frame.iter_columns()])
+    columns = frame.get_columns()[::-1]
+    del frame  # so that each column's texts go as soon as it is typed
+    frame = pl.DataFrame([_typed(columns.pop()) for _ in range(len(columns))])
     if not frame.width or not frame.height:
         raise ValueError(f"{key}={path} has no rows. Give a file with a header and rows.")
     return frame.select(name for name, kind in frame.schema.items() if not kind.is_nested())
