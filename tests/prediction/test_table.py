@@ -245,3 +245,12 @@ def test_columns_of_every_type_of_parquet_are_told_and_kept_apart(tmp_path: Path
         "lasted": "number", "at": "number",
     }  # fmt: skip
     assert torch.isfinite(data.parts["train"][0]).all()
+
+
+def test_a_file_is_read_in_pieces_as_it_was_in_training(tmp_path: Path) -> None:
+    rows = [f"{number % 2}.0,{'01067' if number % 3 else '04109'},{number % 4}.0,{number % 2}" for number in range(80)]
+    (tmp_path / "a.csv").write_text("flag,zip,level,y\n" + "\n".join(rows) + "\n")
+    data = made(tmp_path / "a.csv", "y", categories=["zip", "level"])
+    whole, _ = data.labelled_in(str(tmp_path / "a.csv"))
+    [piece] = data.samples_in(str(tmp_path / "a.csv"), 100)
+    assert torch.equal(whole, data.encode(piece)) and not data.unseen(piece)

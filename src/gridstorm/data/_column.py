@@ -14,7 +14,7 @@ UNIQUE = 0.9  # share of the rows whose texts differ, above which they are names
 SURELY = 0.95  # share of the texts that are numbers or times, above which the others are errors
 PROBED = 1000  # texts that are looked at first, since most are not what they are tried as
 FEWEST = 20  # rows, with fewer of which nothing is called an identifier
-TRUE, FALSE = ("true", "yes", "y", "t", "1"), ("false", "no", "n", "f", "0")
+TRUE, FALSE = ("true", "yes", "y", "t", "1", "1.0"), ("false", "no", "n", "f", "0", "0.0")
 IDENTIFIER = re.compile(r"(^|[_\W])(id|uuid|guid|key|index|rownum)$|[a-z]Id$|^(ID|Id|Unnamed: 0|)$", re.IGNORECASE)
 
 
@@ -129,7 +129,7 @@ def _texts(column: pl.Series) -> pl.Series:
     if column.dtype.is_float() and bool((column.drop_nulls().round() == column.drop_nulls()).all()):
         column = column.cast(pl.Int64, strict=False)
     if column.dtype == pl.String:
-        return column.str.strip_chars()
+        return column.str.strip_chars().str.replace(r"^(-?[1-9]\d*|0)\.0+$", "$1")  # as numbers are written above
     return column.cast(pl.String)
 
 
@@ -155,7 +155,9 @@ def _booleans(column: pl.Series) -> pl.Series:
 def _as_dates(column: pl.Series) -> pl.Series:
     """Return values as times; what is none is missing."""
     if column.dtype == pl.String:
-        different = column.unique()  # of which there are few, and each takes microseconds
+        different = column.unique(
+            maintain_order=True
+        )  # whose first one tells polars the format; of which there are few, and each takes microseconds
         try:
             times = different.str.to_datetime(strict=False, time_zone=None)
             return column.replace_strict(different, times, return_dtype=times.dtype)

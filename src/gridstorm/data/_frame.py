@@ -74,7 +74,9 @@ def chunks(path: str, rows: int, key: str = "FILE") -> Iterator[pl.DataFrame]:
 
 def _typed(column: pl.Series) -> pl.Series:
     """Return texts that are all numbers as such; polars' own guess at types takes ten times as long as reading."""
-    for kind in (pl.Int64, pl.Float64) if column.dtype == pl.String else ():
+    if column.dtype != pl.String or bool(column.str.contains(r"^\s*-?0\d").any()):  # 01067 is a name, and no number
+        return column
+    for kind in (pl.Int64, pl.Float64):
         numbers = column.cast(kind, strict=False)
         if numbers.null_count() == column.null_count():
             return numbers
