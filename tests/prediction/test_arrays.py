@@ -4,11 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
 import gridstorm
 from gridstorm.data.npz import Npz
+from gridstorm.prediction import predict
+from gridstorm.record import RunRecord
 
 DRAW = np.random.default_rng(0)
 ROWS = DRAW.normal(3, 2, (120, 5)).astype(np.float32)
@@ -96,6 +99,8 @@ def test_an_array_is_trained_on_and_predicted_from(tmp_path: Path) -> None:
         "name=run",
     ]
     gridstorm.train(gridstorm.compose(*given))
-    (tmp_path / "a.npz").unlink()
+    (tmp_path / "a.npz").rename(tmp_path / "moved.npz")
     found = gridstorm.Run(tmp_path / "run").model().predict(ROWS)  # type: ignore[operator]
+    predict(RunRecord(tmp_path / "run"), str(tmp_path / "moved.npz"), tmp_path / "found.parquet")
+    assert pl.read_parquet(tmp_path / "found.parquet").equals(found)  # a file is scaled as an array is
     assert (found["prediction"].cast(int).to_numpy() == CLASSES).mean() > 0.9

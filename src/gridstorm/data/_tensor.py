@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gridstorm.data._array import array_in
@@ -56,9 +57,11 @@ class TensorData(InMemory):
         """Take up what was fitted, without the data that it was fitted to."""
         self.moments = torch.tensor(fitted["mean"]), torch.tensor(fitted["std"])
 
-    def samples_in(self, path: str, count: int) -> Iterator[Tensor]:
-        """Yield the samples x [N, *input_shape] of an NPZ file, or of an NPY file, in pieces."""
-        yield from torch.split(torch.from_numpy(array_in(path, "x")), count)
+    def samples_in(self, path: str, count: int) -> Iterator[NDArray[Any]]:
+        """Yield the samples x [N, *input_shape] of an NPZ file, or of an NPY file, in pieces, as they were given."""
+        samples = array_in(path, "x")
+        for start in range(0, len(samples), count):
+            yield samples[start : start + count]
 
     def labelled_in(self, path: str) -> tuple[Tensor, Tensor]:
         """Return the inputs and the targets `y` of an NPZ file."""

@@ -39,7 +39,8 @@ class Whole(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return probabilities, or numbers in their own unit; logits of what has neither."""
-        logits = self.network((x - self.mean) / self.std if self.is_scaled else x)
+        scaled = self.is_scaled and x.is_floating_point()  # tokens are not
+        logits = self.network((x - self.mean) / self.std if scaled else x)
         if self.task == "classification":
             return logits.softmax(-1)  # type: ignore[no-any-return]
         if self.task == "multilabel":
@@ -82,10 +83,16 @@ def export(record: RunRecord, to: str, out: Path | None = None, samples: str | N
 
 
 def _samples(model: Trained, path: str | None) -> Tensor:
-    """Return inputs [N, ...] of real samples, as the exported model takes them."""
-    if path:
-        pieces = model.pieces(path, SAMPLES)
-        return model.encoded(next(iter(pieces)))[:SAMPLES]
+    """Return inputs [N, ...] of real samples, as the exported model takes them: raw where it scales them itself."""
+    x = model.encoded(next(iter(model.pieces(path, SAMPLES)))) if path else _of_test(model)
+    moments = getattr(model.data, "moments", None)
+    if moments is not None and x.is_floating_point():
+        x = (x * moments[1] + moments[0]).float()
+    return x[:SAMPLES]
+
+
+def _of_test(model: Trained) -> Tensor:
+    """Return the first batch of the run's test part, which has to be there."""
     try:
         with quiet():
             data = prepared(model.config)
@@ -94,10 +101,8 @@ def _samples(model: Trained, path: str | None) -> Tensor:
         raise UserError(
             [Problem("--samples", fact, "Give a file of samples: --samples FILE."), *error.problems]
         ) from error
-    x, _ = next(iter(data.test_dataloader()))
-    moments = getattr(data, "moments", None)
-    raw: Tensor = x[:SAMPLES] if moments is None else (x[:SAMPLES] * moments[1] + moments[0]).float()
-    return raw
+    x: Tensor = next(iter(data.test_dataloader()))[0]
+    return x
 
 
 def _of_torch(program: Any, file: Path, x: Tensor) -> Tensor:
