@@ -175,7 +175,7 @@ class Curves:
     @cached_property
     def late_fall(self) -> float:
         """By how much the training loss fell in the last quarter of the epochs, in units of the trivial loss."""
-        quarter = max(1, len(self.train) // 4)
+        quarter = self.quarter
         if len(self.train) < 2 * quarter:
             return 0.0
         return float((self.train[-2 * quarter : -quarter].mean() - self.train[-quarter:].mean()) / self.trivial)

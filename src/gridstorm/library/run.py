@@ -76,11 +76,9 @@ class Run:
         """
         with composing(), silent():
             config = checked_again(self.config) if self.objects else self.record.checked_config
-            from gridstorm.objects import trained
             from gridstorm.prediction import able_to_predict
 
-            config = replace(config, objects=self.objects)
-            return able_to_predict(trained(config, self.directory), config, self.directory)
+            return able_to_predict(replace(config, objects=self.objects), self.directory)
 
     def __repr__(self) -> str:
         """Return its directory, what has become of it, and its score."""

@@ -22,7 +22,6 @@ from gridstorm.model import OneHot, one_hot_shape
 from gridstorm.module import Module, NoProfiler, direction, picked, refuse_a_wrong_direction
 from gridstorm.objects.checkpoint import tensors
 from gridstorm.objects.data import batch_names, fingerprint, prepared
-from gridstorm.objects.fitted import restored
 from gridstorm.objects.warning import quiet
 from gridstorm.objects.weights import begun, with_shapes
 from gridstorm.record import PROFILE, RunRecord, code
@@ -72,8 +71,13 @@ def _copied(model: nn.Module) -> nn.Module:
         ) from error
 
 
-def trained(config: RunConfig, directory: Path) -> nn.Module:
+def trained(config: RunConfig, directory: Path, data: Any = None) -> nn.Module:
     """Return the model of a run with its best weights, in eval mode, built as the run built it.
+
+    Args:
+        config: The run's configuration.
+        directory: Its directory.
+        data: Its data module as `restored` returns it; None reads the data themselves.
 
     Raises:
         UserError: There are no weights, or the model or its data cannot be built.
@@ -83,7 +87,7 @@ def trained(config: RunConfig, directory: Path) -> nn.Module:
         raise UserError([Problem(str(directory), "It has no weights yet.", "Wait for its first checkpoint.")])
     config = replace(config, values={**config.values, "init_from": None, "freeze": []})  # which are in the weights
     with quiet(), isolate_rng():
-        network = network_for(config, restored(config, directory) or prepared(config))
+        network = network_for(config, data or prepared(config))
         begin = "" if isinstance(network, pl.LightningModule) else "network."
         weights = tensors(file)
         own = {name.removeprefix(begin): weights[name] for name in weights if name.startswith(begin)}

@@ -7,16 +7,17 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from gridstorm.config import metrics, number
+from gridstorm.data import PARTS
 from gridstorm.error import Problem, UserError, refused
 from gridstorm.module import Module, aligned, batch_metrics, is_plain, picked
-from gridstorm.objects import module_for, prepared, quiet
+from gridstorm.objects import batch_names, module_for, prepared, quiet
 from gridstorm.prediction.model import Trained
 from gridstorm.record import RunRecord
 from gridstorm.report import table
 
-PARTS = ("train", "val", "test")
 LEVEL = 0.95
 MANY = 20_000  # samples, above which fewer resamples give the same interval, since it is narrow
 WORST = 10
@@ -103,8 +104,7 @@ def _of_part(model: Trained, part: str) -> tuple[Tensor, Tensor]:
     config = replace(model.config, values={**model.config.values, "init_from": None})
     data = prepared(config)
     loader = data.batches(part) if hasattr(data, "batches") else getattr(data, f"{part}_dataloader")()
-    batch = (config.values["data"].get("batch") or {}) or None
-    pairs = [pair for item in loader if (pair := picked(item, batch, model.task))]
+    pairs = [pair for item in loader if (pair := picked(item, batch_names(config), model.task))]
     if not pairs:
         raise UserError([Problem(f"part={part}", "It yields no batch.", "Give another part.")])
     return torch.cat([x for x, _ in pairs]), torch.cat([y for _, y in pairs])
@@ -160,8 +160,7 @@ def _mistakes(model: Trained, module: Module, logits: Tensor, y: Tensor) -> tupl
     """Return the confusion matrix of classes, and the worst mistakes."""
     if model.task == "classification":
         losses, predicted = torch.nn.functional.cross_entropy(logits, y, reduction="none"), logits.argmax(-1)
-        size = len(model.classes)
-        counts = torch.bincount(y * size + predicted, minlength=size**2).view(size, size)
+        counts = multiclass_confusion_matrix(predicted, y, len(model.classes))
         order = [row for row in losses.argsort(descending=True).tolist() if predicted[row] != y[row]][:WORST]
         names = model.classes
         return counts.tolist(), [

@@ -5,9 +5,9 @@ import torch
 from gridstorm.error import Problem, UserError
 from gridstorm.prediction.model import Trained
 from gridstorm.record import RunRecord
+from gridstorm.run import write
 
 
-@torch.inference_mode()
 def generate(record: RunRecord, text: str, count: int = 200, temperature: float = 0.8, seed: int = 0) -> str:
     """Return what a language model writes after a text.
 
@@ -32,12 +32,5 @@ def generate(record: RunRecord, text: str, count: int = 200, temperature: float 
     if not tokens.shape[1]:
         raise UserError([Problem("TEXT", "It is empty.", "Give a few letters to go on from.")])
     generator, context = torch.Generator(device=model.device).manual_seed(seed), model.data.input_shape[0]
-    begin = tokens.shape[1]
-    for _ in range(count):
-        logits = model.network(tokens[:, -context:])[:, -1]
-        if temperature <= 0:
-            new = logits.argmax(-1, keepdim=True)
-        else:
-            new = torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator)
-        tokens = torch.cat([tokens, new], 1)
-    return str(model.data.decode(tokens[0, begin:].cpu()))
+    written = write(model.network, tokens, context, generator, count, temperature)
+    return str(model.data.decode(written[0].cpu()))

@@ -41,14 +41,14 @@ class Trained:
             UserError: There are no weights, or the run has not kept what was fitted to its data.
         """
         config = record.checked_config
-        with quiet():
-            network = trained(config, record.directory)
-            data = restored(config, record.directory)
+        data = restored(config, record.directory)
         if data is None:
             fact = (
                 "It has not kept what was fitted to its data: an earlier Gridstorm trained it, or a class of your own."
             )
             raise UserError([Problem(str(record.directory), fact, "Train it again, or predict in Python.")])
+        with quiet():
+            network = trained(config, record.directory, data)
         threads(config.values["threads"], network)
         return cls(config, network, data)
 
@@ -141,8 +141,10 @@ class Trained:
         yield from source.samples_in(path, rows)
 
 
-def able_to_predict(network: nn.Module, config: RunConfig, directory: Path) -> nn.Module:
-    """Give a model `predict(samples)`, where its run has kept what was fitted to its data."""
-    if (data := restored(config, directory)) is not None:
+def able_to_predict(config: RunConfig, directory: Path) -> nn.Module:
+    """Return the model of a run, with `predict(samples)` where the run has kept what was fitted to its data."""
+    data = restored(config, directory)
+    network = trained(config, directory, data)
+    if data is not None:
         network.predict = partial(Trained.predict, Trained(config, network, data))  # type: ignore[assignment]
     return network

@@ -2,6 +2,7 @@
 
 import gridstorm.module  # isort: skip  # first: it imports Lightning in less time
 from gridstorm.run.curve import curve_for, draw_on, drawn, epoch_seed
+from gridstorm.run.evaluation import write
 from gridstorm.run.layer import Layers
 from gridstorm.run.process import threads
 from gridstorm.run.rerun import rerun
@@ -21,4 +22,5 @@ __all__ = [
     "threads",
     "train",
     "tried_out",
+    "write",
 ]

@@ -6,7 +6,8 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import StochasticWeightAveraging
 from pytorch_lightning.utilities.model_helpers import is_overridden
-from torch import Tensor
+from torch import Tensor, nn
+from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from gridstorm.module import Module
 from gridstorm.objects import loaded
@@ -31,7 +32,7 @@ def review(events: EventFile, step: int, module: Module, data: Any) -> None:
         return
     names = getattr(data, "class_names", ()) or tuple(str(number) for number in range(data.num_outputs))
     predicted = logits.argmax(-1)
-    counts = torch.bincount(y * len(names) + predicted, minlength=len(names) ** 2).view(len(names), len(names))
+    counts = multiclass_confusion_matrix(predicted, y, len(names))
     events.image("test/confusion matrix", confusion_matrix(counts.numpy(), names), step)
     if data.inputs == "image" and "test" in getattr(data, "parts", ()):
         wrong = (predicted != y).nonzero().flatten()[:MISTAKES]
@@ -43,7 +44,9 @@ def samples(module: Module, data: Any) -> str:
     """Return text that the model writes, each piece after the start of a piece of the test part."""
     prompts = data.parts["test"][0][:SAMPLES, :PROMPT_BYTES].long().to(module.device)
     generator = torch.Generator(device=module.device).manual_seed(module.seed)
-    written = write(module, prompts, generator)
+    module.eval()
+    context = module.trainer.datamodule.input_shape[0]  # type: ignore[attr-defined]
+    written = write(module, prompts, context, generator, SAMPLE_BYTES, TEMPERATURE)
     blocks = [
         markdown(f"{data.decode(prompt)}>>>{data.decode(text)}") for prompt, text in zip(prompts, written, strict=True)
     ]
@@ -51,14 +54,27 @@ def samples(module: Module, data: Any) -> str:
 
 
 @torch.no_grad()
-def write(module: Module, prompts: Tensor, generator: torch.Generator) -> Tensor:
-    """Return SAMPLE_BYTES tokens [N, SAMPLE_BYTES] drawn one after another after `prompts` [N, T]."""
-    module.eval()
-    context = module.trainer.datamodule.input_shape[0]  # type: ignore[attr-defined]
+def write(
+    network: nn.Module, prompts: Tensor, context: int, generator: torch.Generator, count: int, temperature: float
+) -> Tensor:
+    """Return `count` tokens [N, count], drawn one after another after `prompts` [N, T].
+
+    Args:
+        network: A language model, in eval mode.
+        prompts: The tokens that it goes on from.
+        context: How many tokens it looks back on.
+        generator: Of the draws.
+        count: How many tokens it writes.
+        temperature: By which logits are divided; 0 takes the likeliest token.
+    """
     tokens = prompts
-    for _ in range(SAMPLE_BYTES):
-        logits = module(tokens[:, -context:])[:, -1] / TEMPERATURE
-        tokens = torch.cat([tokens, torch.multinomial(logits.softmax(-1), 1, generator=generator)], 1)
+    for _ in range(count):
+        logits = network(tokens[:, -context:])[:, -1]
+        if temperature > 0:
+            new = torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator)
+        else:
+            new = logits.argmax(-1, keepdim=True)
+        tokens = torch.cat([tokens, new], 1)
     return tokens[:, prompts.shape[1] :]
 
 
