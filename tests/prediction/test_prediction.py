@@ -107,6 +107,8 @@ def test_a_value_that_training_did_not_see_is_said_once(kept: Kept, typed: Typed
         (["predict", "nowhere", "few.csv"], "nowhere"),
         (["predict", "classes", "few.csv", "--out", "few.csv"], "It is the file of samples"),
         (["predict", "classes", "few.csv", "--out", "few.xlsx"], "says no format"),
+        (["predict", "classes", "few.csv", "--batch-size", "-3"], "less than one sample"),
+        (["predict", "classes", "none.csv", "--out", "none.parquet"], "It has no samples"),
         (["evaluate", "classes"], "customers.csv"),
         (["evaluate", "classes", "--part", "tset"], "no such part"),
         (["evaluate", "classes", "--data", "lacking.csv"], "lacking.csv"),
@@ -118,6 +120,7 @@ def test_a_value_that_training_did_not_see_is_said_once(kept: Kept, typed: Typed
 def test_what_cannot_be_done_is_said_in_words(kept: Kept, typed: Typed, words: list[str], said: str) -> None:
     kept.rows[:5].write_csv(kept.folder / "few.csv")
     kept.rows[:5].drop("plan").write_csv(kept.folder / "lacking.csv")
+    kept.rows[:0].write_csv(kept.folder / "none.csv")
     done = typed(*words)
     assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr, done.stderr
     assert not [*kept.folder.glob(".*.part")]

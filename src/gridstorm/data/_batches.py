@@ -1,6 +1,7 @@
 """The batches of two tensors, in an order that the seed and the epoch decide."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -70,3 +71,16 @@ class Batches:
         else:
             drawn = torch.randperm(len(self.y), generator=generator)
         return drawn[self.rank :: self.ranks][: self._num_samples()]
+
+
+class Scaled(Batches):
+    """Batches of which numbers are made where they are trained with: less their mean, divided by their deviation."""
+
+    def __init__(self, moments: tuple[Tensor, Tensor], *given: Any) -> None:
+        super().__init__(*given)
+        self.moments = moments
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        mean, std = (moment.to(self.x.device) for moment in self.moments)
+        for x, y in super().__iter__():
+            yield (x.float() - mean) / std, y

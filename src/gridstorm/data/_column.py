@@ -1,5 +1,6 @@
 """The columns of a table: what each of them holds, and the plain numbers and texts that are made of it."""
 
+import math
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -155,9 +156,7 @@ def _booleans(column: pl.Series) -> pl.Series:
 def _as_dates(column: pl.Series) -> pl.Series:
     """Return values as times; what is none is missing."""
     if column.dtype == pl.String:
-        different = column.unique(
-            maintain_order=True
-        )  # whose first one tells polars the format; of which there are few, and each takes microseconds
+        different = column.unique(maintain_order=True)  # few, of which the first tells polars the format
         try:
             times = different.str.to_datetime(strict=False, time_zone=None)
             return column.replace_strict(different, times, return_dtype=times.dtype)
@@ -177,7 +176,7 @@ def _of_dates(column: pl.Series, has_hours: bool) -> Iterator[pl.Series]:
     angles: Sequence[pl.Series] = [day, times.dt.weekday().cast(pl.Float64) / 7]
     angles = [*angles, (seconds % 86400) / 86400] if has_hours else angles
     for share in angles:
-        yield from ((2 * 3.141592653589793 * share).sin(), (2 * 3.141592653589793 * share).cos())
+        yield from ((2 * math.pi * share).sin(), (2 * math.pi * share).cos())
 
 
 def plain(frame: pl.DataFrame, columns: Sequence[Column]) -> pl.DataFrame:

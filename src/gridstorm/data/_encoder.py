@@ -27,12 +27,10 @@ class Encoder:
     Args:
         columns: The columns, those that are left out too.
         transformer: scikit-learn's, fitted to the training part.
-        cardinalities: How many values each column of categories has.
     """
 
     columns: list[Column]
     transformer: Any
-    cardinalities: tuple[int, ...]
 
     @classmethod
     def fit(cls, frame: pl.DataFrame, columns: Sequence[Column], scale: Scale, max_categories: int) -> "Encoder":
@@ -50,7 +48,7 @@ class Encoder:
         kept = [_frequent(made[name], max_categories) for name in texts]
         numbers = [name for name in made.columns if name not in texts]
         transformer = _transformer(numbers, texts, kept, scale, len(frame))
-        return cls([*columns], transformer.fit(_told_apart(made, texts, kept)), tuple(map(len, kept)))
+        return cls([*columns], transformer.fit(_told_apart(made, texts, kept)))
 
     @property
     def used(self) -> list[Column]:
@@ -80,6 +78,11 @@ class Encoder:
         return made
 
     @property
+    def cardinalities(self) -> tuple[int, ...]:
+        """How many values each column of categories has."""
+        return tuple(map(len, self._categories))
+
+    @property
     def _categories(self) -> list[list[str]]:
         """The values of each column of categories."""
         fitted = self.transformer.named_transformers_.get("categories")
@@ -102,7 +105,7 @@ class Encoder:
         skops.io.dump(self.transformer, file)
 
     @classmethod
-    def read(cls, columns: Sequence[Column], cardinalities: Sequence[int], file: Path) -> "Encoder":
+    def read(cls, columns: Sequence[Column], file: Path) -> "Encoder":
         """Return what was saved; only classes of scikit-learn and NumPy are built.
 
         Raises:
@@ -114,7 +117,7 @@ class Encoder:
             transformer = skops.io.load(file, trusted=[*TRUSTED])
         except Exception as error:  # whatever a damaged file makes of it
             raise ValueError(f"{file} cannot be read ({error}). Train the run again.") from error
-        return cls([*columns], transformer, tuple(cardinalities))
+        return cls([*columns], transformer)
 
 
 def _frequent(column: pl.Series, most: int) -> list[str]:

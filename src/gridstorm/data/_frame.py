@@ -3,7 +3,8 @@
 import csv
 import gzip
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import polars as pl
 
 NULLS = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "?"]  # what stands for a value that is missing
 SEPARATORS = ",;\t|"
-SHOWN = 5  # lines that are named
+SHOWN, LISTED = 5, 10  # lines, and columns, that are named
 KINDS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet",
          ".jsonl": "jsonl", ".ndjson": "jsonl"}  # fmt: skip
 
@@ -70,6 +71,20 @@ def chunks(path: str, rows: int, key: str = "FILE") -> Iterator[pl.DataFrame]:
     pieces = iter(_carefully(file, key, lambda: _scan(file).collect_batches(chunk_size=rows)))
     while (piece := _carefully(file, key, lambda: next(pieces, None))) is not None:
         yield piece
+
+
+def refuse_missing(key: str, name: str, names: Sequence[str], path: str) -> None:
+    """Refuse a column that a table has not. Raises ValueError, with what may have been meant."""
+    if name not in names:
+        close = get_close_matches(name, names, 1)
+        listed = f"It has {', '.join(names[:LISTED])}{', ...' if len(names) > LISTED else ''}."
+        meant = f"Did you mean {close[0]}?" if close else listed
+        raise ValueError(f"{key}={name}: {path} has no such column. {meant}")
+
+
+def framed(samples: Any) -> pl.DataFrame:
+    """Return rows as a table: of polars or pandas, or a mapping of columns."""
+    return pl.from_pandas(samples) if type(samples).__module__.startswith("pandas") else pl.DataFrame(samples)
 
 
 def _typed(column: pl.Series) -> pl.Series:

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from gridstorm.data import Batches, InMemory, Part, moments
+from gridstorm.data._batches import Scaled
+from gridstorm.data._frame import refuse_missing
 from gridstorm.data._image import GREY, pixels
 from gridstorm.data._split import NAMES, split
 from gridstorm.data._text import OfTokens
@@ -71,9 +73,7 @@ class HuggingFace(InMemory):
         sets = self._sets()
         first = next(iter(sets.values()))
         for key, column in self.columns.items():
-            if column not in first.column_names:
-                listed = ", ".join(first.column_names)
-                raise ValueError(f"data.{key}={column}: {self.path} has no such column. It has {listed}.")
+            refuse_missing(f"data.{key}", column, first.column_names, self.path)
         self._tell(first)
         targets = {part: self._targets(one) for part, one in sets.items()}
         chosen = self._chosen(targets)
@@ -207,16 +207,3 @@ class HuggingFace(InMemory):
         """Take up what was fitted, without the data set that it was fitted to."""
         self.moments, self.mode = (torch.tensor(fitted["mean"]), torch.tensor(fitted["std"])), fitted["mode"]
         self.tokenizer = restored(fitted["tokenizer"])
-
-
-class Scaled(Batches):
-    """Batches of numbers, standardized where they are trained with."""
-
-    def __init__(self, scale: tuple[Tensor, Tensor], *given: Any) -> None:
-        super().__init__(*given)
-        self.scale = scale
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        mean, std = (moment.to(self.x.device) for moment in self.scale)
-        for x, y in super().__iter__():
-            yield (x - mean) / std, y

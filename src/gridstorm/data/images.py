@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gridstorm.data import Batches, InMemory, Part
+from gridstorm.data._batches import Scaled
 from gridstorm.data._image import CHANGES, Labelled, changed, images_in, is_image, mode_of, opened, pixels_of
 from gridstorm.data._split import split
 
@@ -114,7 +115,7 @@ class Images(InMemory):
     def served(self, x: Tensor, y: Tensor, shuffle: bool, rank: int = 0, ranks: int = 1) -> Batches:
         """The batches as numbers, those of training changed at random where that was asked for."""
         augment = self.augment if shuffle else []
-        return OfImages(self.moments, augment, x, y, self.batch_size, self.seed, shuffle, rank, ranks)
+        return OfImages(augment, self.moments, x, y, self.batch_size, self.seed, shuffle, rank, ranks)
 
     @property
     def notes(self) -> list[str]:
@@ -160,16 +161,14 @@ class Images(InMemory):
         self.mode = fitted["mode"]
 
 
-class OfImages(Batches):
-    """Batches of images, of whose bytes numbers are made where they are trained with."""
+class OfImages(Scaled):
+    """Batches of images, of whose bytes numbers are made, and which are then changed at random."""
 
-    def __init__(self, moments: tuple[Tensor, Tensor], augment: Sequence[str], *given: Any) -> None:
+    def __init__(self, augment: Sequence[str], *given: Any) -> None:
         super().__init__(*given)
-        self.moments, self.augment = moments, augment
+        self.augment = augment
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        mean, std = (moment.to(self.x.device) for moment in self.moments)
-        plain = (((x.float() - mean) / std, y) for x, y in super().__iter__())
         # torch's CPU generator reads the low 32 bits of its seed only.
         draw = torch.Generator().manual_seed((self.seed * 1_000_003 + self.epoch + 7) % 2**32)
-        return changed(plain, self.augment, draw)
+        return changed(super().__iter__(), self.augment, draw)

@@ -1,7 +1,6 @@
 """A table of the user's own: CSV, TSV, Parquet or JSON Lines."""
 
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
 
@@ -12,11 +11,9 @@ from torch import Tensor
 from gridstorm.data import Batches, InMemory, Part, moments
 from gridstorm.data._column import Column, columns_of
 from gridstorm.data._encoder import Encoder, Scale
-from gridstorm.data._frame import chunks, read
+from gridstorm.data._frame import chunks, framed, read, refuse_missing
 from gridstorm.data._split import split, split_groups, split_names, split_times
 from gridstorm.data._target import Target, target_of
-
-SHOWN = 5
 
 
 class Table(InMemory):
@@ -108,17 +105,10 @@ class Table(InMemory):
     def _refuse_unknown(self, names: Sequence[str]) -> None:
         """Refuse a column that is not there."""
         asked = {"target": self.targets, "ignore": self.ignore, "categories": self.categories}
-        for key, columns in {
-            **asked,
-            "by": [self.by or ""][: bool(self.by)],
-            "weight": [self.weight or ""][: bool(self.weight)],
-        }.items():
+        named = {key: [name] for key, name in (("by", self.by), ("weight", self.weight)) if name}
+        for key, columns in {**asked, **named}.items():
             for column in columns:
-                if column not in names:
-                    close = get_close_matches(column, names, 1)
-                    listed = f"It has {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}."
-                    meant = f"Did you mean {close[0]}?" if close else listed
-                    raise ValueError(f"data.{key}={column}: {self.path} has no such column. {meant}")
+                refuse_missing(f"data.{key}", column, names, self.path)
 
     def _parts(self, frame: pl.DataFrame, classes: Tensor | None) -> dict[Part, Tensor]:
         """Return the numbers of the rows of each part."""
@@ -198,9 +188,7 @@ class Table(InMemory):
     def encode(self, samples: Any) -> Tensor:
         """Return the inputs that are made of rows: a table of polars or pandas, or a mapping of columns."""
         assert self.encoder is not None
-        is_pandas = type(samples).__module__.startswith("pandas")
-        frame = pl.from_pandas(samples) if is_pandas else pl.DataFrame(samples)
-        return torch.from_numpy(self.encoder.encode(frame))
+        return torch.from_numpy(self.encoder.encode(framed(samples)))
 
     def unseen(self, samples: pl.DataFrame) -> dict[str, list[str]]:
         """Return the categories of rows that training did not see, by column."""
@@ -211,12 +199,9 @@ class Table(InMemory):
         assert self.target is not None and self.encoder is not None
         return {
             "columns": [column.content() for column in self.encoder.columns],
-            "cardinalities": [*self.encoder.cardinalities],
             "target": [column.content() for column in self.target.columns],
             "task": self.target.task,
             "classes": [*self.target.classes],
-            "target_mean": self.target_mean,
-            "target_std": self.target_std,
         }
 
     def save(self, file: Path) -> None:
@@ -228,5 +213,4 @@ class Table(InMemory):
         """Take up what was fitted, without the file that it was fitted to."""
         columns = [Column(**content) for content in fitted["columns"]]
         target = Target(tuple(Column(**one) for one in fitted["target"]), fitted["task"], tuple(fitted["classes"]), "")
-        self._adopt(target, Encoder.read(columns, fitted["cardinalities"], file))
-        self.target_mean, self.target_std = fitted["target_mean"], fitted["target_std"]
+        self._adopt(target, Encoder.read(columns, file))

@@ -8,7 +8,7 @@ import polars as pl
 from torch import Tensor
 
 from gridstorm.data import Batches, InMemory, Part
-from gridstorm.data._frame import chunks, read
+from gridstorm.data._frame import chunks, framed, read, refuse_missing
 from gridstorm.data._split import split
 from gridstorm.data._target import Target, target_of
 from gridstorm.data._text import OfTokens
@@ -79,9 +79,7 @@ class TextClassification(InMemory):
 
     def _checked(self, frame: pl.DataFrame) -> pl.DataFrame:
         for key, name in self.columns.items():
-            if name not in frame.columns:
-                listed = ", ".join(frame.columns)
-                raise ValueError(f"data.{key}={name}: {self.path} has no such column. It has {listed}.")
+            refuse_missing(f"data.{key}", name, frame.columns, self.path)
         return frame
 
     def _texts(self, frame: pl.DataFrame) -> list[bytes]:
@@ -114,7 +112,7 @@ class TextClassification(InMemory):
         """Return the inputs that are made of texts: a list of them, or a table with their column."""
         if isinstance(samples, Sequence):
             return self._tokens([str(text).encode() for text in samples]).long()
-        frame = pl.from_pandas(samples) if type(samples).__module__.startswith("pandas") else pl.DataFrame(samples)
+        frame = framed(samples)
         name = self.columns["text"]
         if name not in frame.columns:
             raise ValueError(f"The file has no column {name!r}, which the run was trained with.")
@@ -124,7 +122,7 @@ class TextClassification(InMemory):
         """Return what was fitted to the training part."""
         assert self.target is not None
         classes = {"column": self.columns["target"], "classes": [*self.target.classes]}
-        return {**classes, "tokenizer": self.tokenizer.content(), "num_tokens": self.num_tokens}
+        return {**classes, "tokenizer": self.tokenizer.content()}
 
     def restore(self, fitted: dict[str, Any], file: Path) -> None:
         """Take up what was fitted, without the texts that it was fitted to."""

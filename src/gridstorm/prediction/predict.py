@@ -32,6 +32,8 @@ def predict(record: RunRecord, path: str, out: Path | None = None, batch_size: i
     if out is not None and (out.suffix not in FORMATS or out.resolve() == Path(path).resolve()):
         fact = "It is the file of samples." if out.suffix in FORMATS else "Its name says no format."
         raise UserError([Problem(f"--out {out}", fact, f"Give another one, that ends in {', '.join(FORMATS)}.")])
+    if batch_size is not None and batch_size < 1:
+        raise UserError([Problem(f"--batch-size {batch_size}", "It is less than one sample.", "Give 1 or more.")])
     model = Trained.of(record)
     size = batch_size or model.batch_size
     tables = _predicted(model, path, size)
@@ -45,9 +47,11 @@ def predict(record: RunRecord, path: str, out: Path | None = None, batch_size: i
 def _predicted(model: Trained, path: str, size: int) -> Iterator[pl.DataFrame]:
     """Yield the predictions of pieces; what training did not see is said once."""
     said: defaultdict[str, set[str]] = defaultdict(set)
+    is_empty = True
     rows = max(1, AT_ONCE // size) * size  # whole batches, as one file of all samples would have them
     try:
         for piece in model.pieces(path, rows):
+            is_empty = is_empty and not len(piece)
             table = model.predict(piece, size)
             for column, values in _unseen(model, piece).items():
                 if new := sorted({*values} - said[column]):
@@ -57,6 +61,8 @@ def _predicted(model: Trained, path: str, size: int) -> Iterator[pl.DataFrame]:
             yield table.insert_column(0, pl.Series("sample", names)) if names else table
     except ValueError as error:
         raise refused(path, error) from error
+    if is_empty:
+        raise UserError([Problem(path, "It has no samples.", "Give a file with some.")])
 
 
 def _unseen(model: Trained, piece: Any) -> dict[str, list[str]]:
