@@ -13,6 +13,19 @@ from gridstorm.data.npz import Npz
 from gridstorm.prediction import predict
 from gridstorm.record import RunRecord
 
+OWN = """
+import torch
+from gridstorm.data import TensorData
+
+
+class Waves(TensorData):
+    task, inputs, input_shape, num_outputs = "classification", "table", (4,), 2
+
+    def load(self):
+        draw = torch.Generator().manual_seed(0)
+        y = torch.arange(100) % 2
+        return 100 + 30 * torch.randn(100, 4, generator=draw) + 9 * y[:, None], y
+"""
 DRAW = np.random.default_rng(0)
 ROWS = DRAW.normal(3, 2, (120, 5)).astype(np.float32)
 CLASSES = (ROWS[:, 0] > 3).astype(np.int64)
@@ -64,6 +77,21 @@ def test_arrays_of_parts_are_the_parts(tmp_path: Path) -> None:
     }
     data = made(tmp_path / "a.npz", **arrays)
     assert [len(data.parts[part][1]) for part in ("train", "val", "test")] == [80, 20, 20]
+
+
+def test_a_class_of_ones_own_predicts_as_ours_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_waves.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("GRIDSTORM_ALLOW", "my_waves")
+    given = ["data=my_waves.Waves", "model=mlp", "trainer.max_epochs=1", f"output_dir={tmp_path}", "name=run"]
+    gridstorm.train(gridstorm.compose(*given))
+    model = gridstorm.Run(tmp_path / "run").model()
+    raw = torch.full((3, 4), 100.0)
+    assert model.predict(raw.numpy())["prediction"].len() == 3  # type: ignore[operator]
+    from gridstorm.objects import restored
+
+    data = restored(gridstorm.Run(tmp_path / "run").config, tmp_path / "run")
+    assert data.encode(raw).abs().max() < 5  # standardized, as in training
 
 
 @pytest.mark.parametrize(

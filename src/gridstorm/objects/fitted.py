@@ -29,7 +29,7 @@ def keep(data: Any, record: RunRecord) -> None:
 def restored(config: RunConfig, directory: Path) -> Any:
     """Return a data module as a run had it, without its training data; None where the run has not kept it.
 
-    Of a class of a user's own it is what the model has to know alone.
+    Of a class of a user's own that says nothing of what it has fitted, it is what the model has to know alone.
 
     Raises:
         UserError: A file is damaged.
@@ -41,7 +41,8 @@ def restored(config: RunConfig, directory: Path) -> Any:
         content = json.loads(file.read_text())
         says = {name: tuple(value) if isinstance(value, list) and name not in ("target_mean", "target_std") else value
                 for name, value in content.items() if name in SHAPES}  # fmt: skip
-        if not is_a_librarys(str(config.values["data"]["_target_"])) or "data" in config.objects:
+        is_own = not is_a_librarys(str(config.values["data"]["_target_"]))
+        if "data" in config.objects or (is_own and "fitted" not in content):
             return SimpleNamespace(**says)
         data = made(config)
         if "fitted" in content:

@@ -57,7 +57,7 @@ def _predicted(model: Trained, path: str, size: int) -> Iterator[pl.DataFrame]:
                 if new := sorted({*values} - said[column]):
                     said[column] |= {*new}
                     _say_unseen(column, new)
-            names = [str(one) for one in piece] if isinstance(piece, list) else []  # of files
+            names = [str(one) for one in piece if isinstance(one, Path)] if isinstance(piece, list) else []
             yield table.insert_column(0, pl.Series("sample", names)) if names else table
     except ValueError as error:
         raise refused(path, error) from error
