@@ -15,7 +15,7 @@ from gridstorm.error import UserError, said
 from gridstorm.fusion.build import build_all
 from gridstorm.fusion.ensemble import Ensemble
 from gridstorm.module import HOOKS, Batch, Module, forward_loss, hooks
-from gridstorm.objects import trainer_for, try_one_batch
+from gridstorm.objects import first_of, trainer_for, try_one_batch
 from gridstorm.run import epoch_seed
 
 PROBE = 8  # samples that are passed to see whether a network can be stacked
@@ -38,7 +38,7 @@ def fusible(config: RunConfig) -> str | None:
         return said(refusal)
     module, data = built[0]
     before = torch.get_rng_state()
-    x, y = (part[:PROBE] for part in module.pair(next(iter(data.train_dataloader()))))
+    x, y = (part[:PROBE] for part in module.pair(first_of(data.train_dataloader())))
     if not torch.equal(before, torch.get_rng_state()):  # as each DataLoader does: a run alone draws other ones
         return "its data draw random numbers, which are each run's own"
     batch = torch.stack([x, x.flip(0)]), torch.stack([y, y.flip(0)])
@@ -69,7 +69,7 @@ def needs(config: RunConfig) -> dict[str, float]:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        forward_loss(module.network, module.loss, module.pair(next(iter(data.train_dataloader()))), module.task)
+        forward_loss(module.network, module.loss, module.pair(first_of(data.train_dataloader())), module.task)
     weights = sum(parameter.numel() * parameter.element_size() for parameter in module.parameters())
     double = 2 if "64" in str(config.values["trainer"].get("precision")) else 1
     device = trainer_for(config, bar=False).strategy.root_device

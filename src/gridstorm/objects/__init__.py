@@ -3,7 +3,7 @@
 import gridstorm.module  # isort: skip  # first: it imports Lightning in less time
 from gridstorm.objects.build import made_by, module_for, network_for, profile_in, sketched, trained, trainer_for
 from gridstorm.objects.checkpoint import ends_an_epoch, is_plain, last_state, loaded
-from gridstorm.objects.data import batch_names, fingerprint, prepared, told_of_targets, unread
+from gridstorm.objects.data import batch_names, fingerprint, first_of, prepared, told_of_targets, unread
 from gridstorm.objects.fitted import encoding, keep, restored
 from gridstorm.objects.logger import HIDDEN, close, finish, introduce, loggers_for
 from gridstorm.objects.rehearsal import rehearse
@@ -20,6 +20,7 @@ __all__ = [
     "ends_an_epoch",
     "fingerprint",
     "finish",
+    "first_of",
     "introduce",
     "is_plain",
     "keep",

@@ -1,5 +1,6 @@
 """The data of a run: read, and asked for what they do not say themselves."""
 
+import copy
 import dataclasses
 import hashlib
 import math
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from gridstorm.config import (
     AUTO,
@@ -126,7 +128,7 @@ def first_batch(config: RunConfig, data: Any, part: str = "train") -> Batch | No
     key = f"data={config.choices.get('data', config.values['data']['_target_'])}"
     names = batch_names(config)
     with isolate_rng():
-        batch = next(iter(getattr(data, f"{part}_dataloader")()), None)
+        batch = first_of(getattr(data, f"{part}_dataloader")())
         if batch is not None and hooks(data, TRANSFER):
             batch = data.on_after_batch_transfer(data.on_before_batch_transfer(batch, 0), 0)
     if batch is None:
@@ -136,6 +138,17 @@ def first_batch(config: RunConfig, data: Any, part: str = "train") -> Batch | No
     if pair is None:
         raise UserError([_not_a_pair(key, batch, part, names)])
     return pair
+
+
+def first_of(loader: Any) -> Any:
+    """Return the first batch that a loader gives, None where it has none; read without its workers.
+
+    A worker that is let go while it still hands over a batch may end with an error, which takes this process with it.
+    """
+    if isinstance(loader, DataLoader) and loader.num_workers and loader.worker_init_fn is None:
+        loader = copy.copy(loader)
+        loader.num_workers, loader.timeout, loader.prefetch_factor = 0, 0, None
+    return next(iter(loader), None)
 
 
 def batch_names(config: RunConfig) -> Mapping[str, Any] | None:
