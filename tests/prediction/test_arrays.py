@@ -103,6 +103,12 @@ def test_a_class_of_ones_own_predicts_as_ours_do(tmp_path: Path, monkeypatch: py
         ({"x": ROWS, "y": CLASSES - 1}, "Number classes from 0"),
         ({"x_train": ROWS, "y_train": CLASSES}, "no x_val"),
         ({"x": ROWS[:, 0], "y": CLASSES}, "Give a table"),
+        ({"x": ROWS[:0], "y": CLASSES[:0]}, "'x' has no samples"),
+        (
+            {"x": ROWS, "y": np.where(np.arange(120) == 7, np.nan, CLASSES)},
+            r"of .y. are not finite, .* \[7\]",
+        ),
+        ({"x": np.where(ROWS > 5, np.inf, ROWS), "y": CLASSES}, "of 'x' are not finite"),
     ],
 )
 def test_what_is_wrong_is_said_in_words(tmp_path: Path, arrays: Any, words: str) -> None:

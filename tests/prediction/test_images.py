@@ -1,6 +1,8 @@
 """Images of one's own: in folders or listed, of any size and kind, with broken ones among them."""
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -127,20 +129,46 @@ def test_training_images_are_changed_by_seed_and_epoch_and_others_are_not(tmp_pa
         assert mirrored.all()
 
 
+def broken(place: Path, name: str) -> None:
+    """Spoil the images of a class."""
+    for file in place.glob(f"{name}/*.png"):
+        file.write_bytes(b"no image")
+
+
+def test_images_that_are_links_or_lie_deeper_are_found(tmp_path: Path) -> None:
+    place = folders(tmp_path / "images")
+    fingerprint = made(place).fingerprint()
+    (tmp_path / "elsewhere").mkdir()
+    for folder in [*place.iterdir()]:
+        folder.rename(tmp_path / "elsewhere" / folder.name)
+        (place / folder.name / "deeper").mkdir(parents=True)
+        for file in (tmp_path / "elsewhere" / folder.name).iterdir():
+            (place / folder.name / "deeper" / file.name).symlink_to(file)
+    assert made(place).fingerprint() == fingerprint
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
         (lambda place: None, "no such folder"),
         (lambda place: place.mkdir(), "No folder in it has images"),
         (lambda place: draw(place / "one" / "a.png", 0, 0), "All images are 'one'"),
-        (lambda place: [(place / name).mkdir(parents=True) or (place / name / "a.png").touch() for name in "ab"],
-         "No image can be read"),
+        (lambda place: [draw(place / name / "a.png", 0, 0) for name in "ab"], "'a' has fewer than 3 images"),
+        (lambda place: broken(folders(place), "*"), "none can be read"),
+        (lambda place: broken(folders(place), "one"), "no image of the class 'one' that can be read"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_in_words(tmp_path: Path, spoil: Any, words: str) -> None:
     spoil(tmp_path / "images")
     with pytest.raises(ValueError, match=words):
         made(tmp_path / "images")
+
+
+def typed(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    """Type a command of gridstorm in a new process."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "gridstorm", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, timeout=300)
 
 
 def test_images_are_trained_evaluated_and_predicted_from_a_folder(tmp_path: Path) -> None:
@@ -156,13 +184,13 @@ def test_images_are_trained_evaluated_and_predicted_from_a_folder(tmp_path: Path
     more = ["trainer.max_epochs=10", "optimizer.lr=0.01", f"output_dir={tmp_path}", "name=run"]
     gridstorm.train(gridstorm.compose(*given, *more))
     place.rename(tmp_path / "moved")
-    typed = ["-m", "gridstorm", "predict", "run", "moved"]
-    import os
-    import sys
-
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run([sys.executable, *typed], cwd=tmp_path, capture_output=True, text=True, env=environment)
+    (tmp_path / "moved" / "lying" / "broken.png").write_bytes(b"no image")
+    some = [*(tmp_path / "moved").glob("*/[0-9].png")]
+    pl.DataFrame({"path": [str(file.relative_to(tmp_path)) for file in some]}).write_csv(tmp_path / "some.csv")
+    done, listed = (typed(tmp_path, "predict", "run", name) for name in ("moved", "some.csv"))
+    assert "Left out: 1 images that cannot be read" in done.stderr and "broken.png" in done.stderr
     lines = done.stdout.splitlines()
+    assert {*listed.stdout.splitlines()} < {line.replace(f"{tmp_path}/", "") for line in lines} and len(some) > 5
     assert lines[0] == "sample,prediction,probability,probability_lying,probability_upright", done.stderr
     right = [line.split(",")[1] in line.split(",")[0] for line in lines[1:]]
     assert len(right) == 2 * COUNT and sum(right) > 1.5 * COUNT

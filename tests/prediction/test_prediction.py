@@ -102,7 +102,7 @@ def test_a_value_that_training_did_not_see_is_said_once(kept: Kept, typed: Typed
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["predict", "classes", "lacking.csv"], "has no column 'plan'"),
+        (["predict", "classes", "lacking.csv"], "lacking.csv: The file has no column 'plan'"),
         (["predict", "classes", "nowhere.csv"], "No such file"),
         (["predict", "nowhere", "few.csv"], "nowhere"),
         (["predict", "classes", "few.csv", "--out", "few.csv"], "It is the file of samples"),

@@ -1,6 +1,7 @@
 """A table of one's own: what its columns become, how it is split, what is refused, and that nothing leaks."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from customers import ROWS, customers
+from gridstorm.data._column import Column
 from gridstorm.data.table import Table
 
 
@@ -160,9 +162,17 @@ def test_rows_count_by_their_weights_in_training_alone(tmp_path: Path) -> None:
         made(file, weight="plan")
 
 
-def _place(data: Table, name: str) -> int:
+def _column(data: Table, name: str) -> Column:
     assert data.encoder is not None
-    return [*data.encoder.transformer.get_feature_names_out()].index(name)
+    return next(one for one in data.encoder.columns if one.name == name)
+
+
+def _place(data: Table, name: str) -> int:
+    """Return at which place of x a column of numbers is."""
+    assert data.encoder is not None
+    before = [one for one in data.encoder.used if one.kind != "category"]
+    names = [one.name for one in before]
+    return sum(5 if one.kind == "date" else 1 for one in before[: names.index(name)])
 
 
 def test_rare_values_of_a_category_count_as_one(tmp_path: Path) -> None:
@@ -179,17 +189,105 @@ def test_cells_that_are_no_numbers_are_missing_and_said(tmp_path: Path) -> None:
     assert kinds(data)["price"] == "number"
 
 
+@pytest.mark.parametrize(
+    ("form", "read", "swappable"),
+    [("%d/%m/%Y", "%d/%m/%Y", False), ("%m/%d/%Y", "%m/%d/%Y", False), ("%d.%m.%y", "%d.%m.%y", False),
+     ("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S%.fZ", False), ("%m/1/%Y", "%d/%m/%Y", True)],
+)  # fmt: skip
+def test_dates_are_read_by_the_one_format_that_reads_them_and_the_card_names_it(
+    tmp_path: Path, form: str, read: str, swappable: bool
+) -> None:
+    days = [datetime(2024, 1, 1, 9) + timedelta(days=number) for number in range(ROWS)]
+    frame = customers().with_columns(since=pl.Series([day.strftime(form) for day in days]))
+    note = next(note for name, _, note in made(_written(frame, tmp_path / "a.csv")).told() if name == "since")
+    assert f"read as {read}" in note and ("another order of day and month" in note) is swappable
+
+
+def test_the_format_of_dates_can_be_given(tmp_path: Path) -> None:
+    frame = customers().with_columns(since=pl.Series([f"{n % 12 + 1:02}/{n % 7 + 1:02}/2024" for n in range(ROWS)]))
+    file = _written(frame, tmp_path / "a.csv")
+    told, given = made(file), made(file, date_format="%m/%d/%Y")
+    assert [_column(data, "since").form for data in (told, given)] == ["%d/%m/%Y", "%m/%d/%Y"]
+    assert told.fingerprint() != given.fingerprint()
+
+
+def test_rows_come_in_the_order_of_their_dates_and_not_of_their_letters(tmp_path: Path) -> None:
+    days = [datetime(2023, 1, 1) + timedelta(days=number) for number in range(ROWS)]
+    frame = customers().with_columns(since=pl.Series([day.strftime("%d.%m.%Y") for day in days]))
+    data = made(_written(frame, tmp_path / "a.csv"), split="time", by="since", ignore=["group"])
+    letters = made(_written(frame.with_columns(since=pl.Series(days)), tmp_path / "b.csv"), split="time", by="since",
+                   ignore=["group"])  # fmt: skip
+    assert data.fingerprint() == letters.fingerprint()
+    frame[3, "since"] = "yesterday"
+    with pytest.raises(ValueError, match=r"'yesterday' is no date in the format %d\.%m\.%Y"):
+        made(_written(frame, tmp_path / "c.csv"), split="time", by="since")
+
+
+def test_dates_that_cannot_be_read_are_counted_and_tell_no_time_of_the_day(tmp_path: Path) -> None:
+    texts = [(datetime(2024, 1, 1) + timedelta(days=number)).strftime("%Y-%m-%d") for number in range(ROWS)]
+    texts[5] = texts[6] = "yesterday 12:30"
+    since = _column(made(_written(customers().with_columns(since=pl.Series(texts)), tmp_path / "a.csv")), "since")
+    assert "that are no date (such as 'yesterday 12:30')" in since.note and not since.has_hours
+
+
+def test_what_new_rows_hold_that_training_did_not_is_told_column_by_column(file: Path) -> None:
+    data = made(file, ignore=["group"])
+    rows = pl.DataFrame({"plan": ["gold", None], "use": ["much", "2"], "since": ["soon", "2024-05-01"],
+                         "letter": ["a", None], "price": [None, "3"]})  # fmt: skip
+    assert data.unseen(rows) == {
+        "plan: training did not see": ["gold"], "use: no number, read as missing:": ["much"],
+        "since: no date, read as missing:": ["soon"], "letter: no boolean, read as missing:": ["a"],
+        "letter: training had it in all rows, and here it is": ["missing in some"],
+        "price: training had it in all rows, and here it is": ["missing in some"],
+    }  # fmt: skip
+
+
+def test_names_that_meet_those_of_made_columns_are_as_good_as_others(tmp_path: Path) -> None:
+    frame = customers().rename({"price": "since:days"}).with_columns(
+        missingindicator_use=pl.Series([number / 7 for number in range(ROWS)]),
+        rare=pl.Series(["(rare)" if number % 3 else f"r{number % 40}" for number in range(ROWS)]),
+    )  # fmt: skip
+    data = made(_written(frame, tmp_path / "a.csv"), max_categories=5)
+    assert kinds(data)["since:days"] == kinds(data)["missingindicator_use"] == "number"
+    assert data.cardinalities[-1] == 4  # the value that is named so is one of the rare ones
+
+
+def test_a_header_in_quotes_does_not_tell_the_separator(tmp_path: Path) -> None:
+    rows = "".join(f"{n}.5;{n % 2}\n" for n in range(40))
+    (tmp_path / "a.csv").write_text(f'"a, b, and c";churned\n{rows}')
+    assert kinds(made(tmp_path / "a.csv")) == {"a, b, and c": "number"}
+
+
+def test_numbers_as_people_write_them_are_left_out_with_the_way_to_write_them(tmp_path: Path) -> None:
+    rows = "".join(f'"${n},234.50",{n % 5},{n % 2},0{n}\n' for n in range(1, 90))
+    (tmp_path / "a.csv").write_text(f"pay,other,churned,code\n{rows}")
+    data = made(tmp_path / "a.csv")
+    note = next(note for name, _, note in data.told() if name == "pay")
+    assert "numbers such as '$" in note and "write them as 1234.5" in note
+    assert kinds(data)["code"] == "left out"  # 01 to 089 are names, and another one in each row
+
+
+def test_a_target_of_classes_with_spaces_around_them_is_counted_without(tmp_path: Path) -> None:
+    rows = "".join(f"{n}.5,{' ' * (n % 3)}{'ab'[n % 2]}\n" for n in range(40))
+    (tmp_path / "a.csv").write_text(f"x,churned\n{rows}")
+    assert made(tmp_path / "a.csv").why == "churned has 2 values"
+
+
 WRONG: list[tuple[dict[str, Any], Sequence[str]]] = [
     ({"path": "nowhere.csv"}, ["data.path=nowhere.csv", "No such file"]),
     ({"target": "chrned"}, ["data.target=chrned", "Did you mean churned?"]),
-    ({"target": "country"}, ["data.target=country", "the same in all rows"]),
+    ({"target": "country"}, ["data.target=country", "constant: DE"]),
     ({"ignore": ["nothing"]}, ["data.ignore=nothing", "It has customer_id, plan"]),
     ({"split": "group"}, ["data.split=group", "data.by=COLUMN"]),
     ({"by": "group"}, ["data.split=random", "Leave data.by out"]),
     ({"split": "column", "by": "letter"}, ["data.by=letter", "train, val or test"]),
     ({"split": "time", "by": "use"}, ["data.by=use", "missing in"]),
-    ({"target": "plan", "task": "regression"}, ["data.target=plan", "takes numbers"]),
+    (
+        {"target": "plan", "task": "regression"},
+        ["takes finite numbers", "'plus' is the first, in row"],
+    ),
     ({"target": ["plan", "letter"], "task": "classification"}, ["takes one column"]),
+    ({"target": "price", "task": "multilabel"}, ["takes 0 and 1", "is the first, in row"]),
     ({"task": "segmentation"}, ["task=segmentation", "A table has none"]),
     ({"target": "customer_id", "task": "classification"}, ["fewer than 3 samples", "task=regression"]),
 ]
@@ -241,8 +339,8 @@ def test_columns_of_every_type_of_parquet_are_told_and_kept_apart(tmp_path: Path
     frame.write_parquet(tmp_path / "a.parquet")
     data = made(tmp_path / "a.parquet")
     assert kinds(data) == {
-        "nothing": "left out", "bytes": "left out", "kind": "category", "zone": "date", "price": "number",
-        "lasted": "number", "at": "number",
+        "nothing": "left out", "bytes": "left out", "list": "left out", "kind": "category", "zone": "date",
+        "price": "number", "lasted": "number", "at": "number",
     }  # fmt: skip
     assert torch.isfinite(data.parts["train"][0]).all()
 

@@ -38,8 +38,15 @@ def test_a_folder_of_texts_is_split_by_its_files_and_what_is_no_text_is_left_out
     data = made(tmp_path)
     texts = {part: data.decode(x.flatten()) for part, (x, _) in data.parts.items()}
     assert sum("PNG" in text for text in texts.values()) == 0
+    assert data.notes == ["Left out: 1 files that are no texts in UTF-8: picture.png"]
     numbers = {part: {text[place : place + 2] for place in range(0, 1)} for part, text in texts.items()}
     assert not numbers["train"] & numbers["test"]
+
+
+def test_a_folder_without_a_text_is_refused_with_what_it_has(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("A text of another alphabet's width.", encoding="utf-16")
+    with pytest.raises(ValueError, match=r"It is empty\. Left out: 1 files that are no texts in UTF-8: a\.txt"):
+        made(tmp_path)
 
 
 def test_lines_of_json_are_documents(tmp_path: Path) -> None:

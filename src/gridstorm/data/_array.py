@@ -32,7 +32,7 @@ def array_in(path: str, name: str, key: str = "data.path") -> NDArray[Any]:
         key: What gave the path, for the words of a refusal.
 
     Raises:
-        ValueError: It cannot be read or has no such array.
+        ValueError: It cannot be read, has no such array, or that has no samples or holds what is no finite number.
     """
     content = _opened(path, key)
     try:
@@ -45,4 +45,9 @@ def array_in(path: str, name: str, key: str = "data.path") -> NDArray[Any]:
         raise ValueError(f"{key}={path} cannot be read ({reason}). Give an NPZ file of plain arrays.") from error
     if array.dtype.kind not in "fiub" or not array.ndim:
         raise ValueError(f"{key}={path}: {name!r} is {array.dtype}, and no numbers. Give an array of numbers.")
+    if not len(array):
+        raise ValueError(f"{key}={path}: {name!r} has no samples. Give an array with some.")
+    if array.dtype.kind == "f" and (lost := np.argwhere(~np.isfinite(array))).size:
+        fact = f"{len(lost)} numbers of {name!r} are not finite, the first at {lost[0].tolist()}."
+        raise ValueError(f"{key}={path}: {fact} Fill them, or leave their samples out.")
     return np.asarray(array)

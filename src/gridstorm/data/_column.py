@@ -1,13 +1,15 @@
 """The columns of a table: what each of them holds, and the plain numbers and texts that are made of it."""
 
-import math
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import polars as pl
 import polars.selectors as cs
+
+from gridstorm.data._date import format_of, is_swappable, numbers_of, times_of
+from gridstorm.data._frame import CODE
 
 Kind = Literal["number", "boolean", "category", "date", "left out"]
 MISSING = "(missing)"
@@ -16,6 +18,7 @@ SURELY = 0.95  # share of the texts that are numbers or times, above which the o
 PROBED = 1000  # texts that are looked at first, since most are not what they are tried as
 FEWEST = 20  # rows, with fewer of which nothing is called an identifier
 TRUE, FALSE = ("true", "yes", "y", "t", "1", "1.0"), ("false", "no", "n", "f", "0", "0.0")
+WRITTEN = r"^\s*[$€£¥+-]*\s*\d{1,3}([.,']?\d{3})*([.,]\d+)?\s*[%$€£¥]?\s*$"  # a number as people write it
 IDENTIFIER = re.compile(r"(^|[_\W])(id|uuid|guid|key|index|rownum)$|[a-z]Id$|^(ID|Id|Unnamed: 0|)$", re.IGNORECASE)
 
 
@@ -27,27 +30,21 @@ class Column:
         name: Its name.
         kind: What it holds.
         note: What was seen, and what is made of it, in words.
+        has_gaps: Whether values are missing, or are not of that kind.
         has_hours: Of dates, whether they tell the time of the day.
+        form: Of dates that are texts, the format that they are read by.
     """
 
     name: str
     kind: Kind
     note: str = ""
+    has_gaps: bool = False
     has_hours: bool = False
+    form: str = ""
 
     def content(self) -> dict[str, Any]:
         """Return it as JSON has it."""
         return asdict(self)
-
-    @property
-    def numbers(self) -> tuple[str, ...]:
-        """The names of the numbers that are made of it."""
-        if self.kind == "date":
-            hours = ("hour_sin", "hour_cos") if self.has_hours else ()
-            return tuple(
-                f"{self.name}:{part}" for part in ("days", "year_sin", "year_cos", "week_sin", "week_cos", *hours)
-            )
-        return (self.name,) if self.kind in ("number", "boolean") else ()
 
     def plain(self, column: pl.Series) -> Iterator[pl.Series]:
         """Yield the numbers, or the one text, that are made of a column, in training or in another file."""
@@ -58,56 +55,94 @@ class Column:
         elif self.kind == "number":
             yield _numbers(column).alias(self.name)
         elif self.kind == "date":
-            yield from (
-                part.alias(name) for name, part in zip(self.numbers, _of_dates(column, self.has_hours), strict=True)
-            )
+            yield from numbers_of(times_of(column, self.form), self.has_hours)
+
+    def unread(self, column: pl.Series) -> list[str]:
+        """Return the texts that are there and are not of this kind, each once."""
+        if self.kind in ("category", "left out") or column.dtype != pl.String:
+            return []
+        made = next(self.plain(column))
+        return column.filter(made.is_null() & column.is_not_null()).unique().sort().to_list()
 
 
-def columns_of(frame: pl.DataFrame, train: pl.Series, categories: Collection[str] = ()) -> list[Column]:
+def columns_of(
+    frame: pl.DataFrame, train: pl.Series, categories: Collection[str] = (), date_format: str = ""
+) -> list[Column]:
     """Return what the columns of a table hold.
 
     Args:
         frame: The whole table, whose types are looked at.
         train: The numbers of the training rows, whose values are looked at.
         categories: The columns that are categories, though they hold numbers.
+        date_format: How dates are written; empty is told by each column's texts.
     """
-    return [_column(frame[name][train], name in categories) for name in frame.columns]
+    found = []
+    for name in frame.columns:
+        column = frame[name][train]
+        one = _column(column, name in categories, date_format)
+        wrong = one.unread(column)
+        missing = column.null_count()
+        gaps = [f"{missing} missing"] if missing else []
+        gaps += [f"{len(wrong)} that are no {one.kind} (such as {wrong[0]!r})"] if wrong else []
+        note = one.note if one.kind == "left out" else ", ".join((one.note, *gaps))
+        found.append(replace(one, note=note, has_gaps=bool(gaps)))
+    return found
 
 
-def _column(column: pl.Series, is_category: bool) -> Column:
-    name, values = column.name, column.drop_nulls()
-    distinct, missing = values.n_unique(), column.null_count()
-    gaps = f", {missing} missing" if missing else ""
+def _column(column: pl.Series, is_category: bool, date_format: str) -> Column:
+    name, kind = column.name, column.dtype
+    if kind.is_nested() or kind in (pl.Binary, pl.Object):
+        return Column(name, "left out", "lists or structures" if kind.is_nested() else "bytes")
+    values, missing = column.drop_nulls(), column.null_count()
+    distinct = values.n_unique()
     if distinct < 2 and not (distinct and missing):
         return Column(name, "left out", f"constant: {values[0]}" if distinct else "empty")
-    if is_category:
-        return Column(name, "category", f"{distinct} values{gaps}")
-    if column.dtype in (pl.Binary, pl.Object):
-        return Column(name, "left out", "bytes")
-    if column.dtype in (pl.Date, pl.Datetime) or _share(values, _as_dates) > SURELY:
-        hours = bool(_as_dates(values).dt.hour().n_unique() > 1)
-        return Column(name, "date", f"days, time of the year and of the week{' and day' if hours else ''}{gaps}", hours)
-    if column.dtype == pl.Boolean or _share(values, _booleans) == 1:
-        return Column(name, "boolean", f"0 and 1{gaps}")
-    if column.dtype.is_numeric() or column.dtype in (pl.Duration, pl.Time):
-        return _of_numbers(column, gaps)
-    if _share(values, _numbers) > SURELY:
-        wrong = values.filter(_numbers(values).is_null())
-        others = f", {len(wrong)} no numbers (such as {wrong[0]!r})" if len(wrong) else ""
-        return Column(name, "number", f"standardized{gaps}{others}")
+    if is_category or kind in (pl.Categorical, pl.Enum):
+        return Column(name, "category", f"{distinct} values")
+    if kind == pl.Boolean:
+        return Column(name, "boolean", "0 and 1")
+    if kind in (pl.Date, pl.Datetime):
+        return _of_dates(values, "")
+    return (
+        _of_numbers(column) if kind.is_numeric() or kind in (pl.Duration, pl.Time) else _of_texts(values, date_format)
+    )
+
+
+def _of_texts(values: pl.Series, date_format: str) -> Column:
+    """Return what a column of texts holds, none of which is missing."""
+    name, distinct = values.name, values.n_unique()
+    form = format_of(values, date_format)
+    if form and _share(values, lambda some: times_of(some, form)) > SURELY:
+        return _of_dates(values, form)
+    if _share(values, _booleans) == 1:
+        return Column(name, "boolean", "0 and 1")
+    if not values.str.contains(CODE).any():
+        if _share(values, _numbers) > SURELY:
+            return Column(name, "number", "standardized")
+        if int(values.str.contains(WRITTEN).sum()) > SURELY * len(values):
+            return Column(name, "left out", f"numbers such as {values[0]!r}, which are not read: write them as 1234.5")
     if distinct > UNIQUE * len(values) and len(values) >= FEWEST:
         return Column(name, "left out", "identifier or free text: another one in nearly each row")
-    return Column(name, "category", f"{distinct} values{gaps}")
+    return Column(name, "category", f"{distinct} values")
 
 
-def _of_numbers(column: pl.Series, gaps: str) -> Column:
+def _of_dates(values: pl.Series, form: str) -> Column:
+    """Return what a column of dates holds."""
+    has_hours = bool(times_of(values, form).drop_nulls().dt.hour().n_unique() > 1)
+    read = f", read as {form}" if form else ""
+    other = " (another order of day and month would do as well: data.date_format)" if is_swappable(values, form) else ""
+    note = f"days, time of the year and of the week{' and day' if has_hours else ''}{read}{other}"
+    return Column(values.name, "date", note, has_hours=has_hours, form=form)
+
+
+def _of_numbers(column: pl.Series) -> Column:
     """Return what a column of numbers holds."""
     name, values = column.name, column.drop_nulls()
     if values.n_unique() == 2 and {*values.unique().to_list()} == {0, 1}:
-        return Column(name, "boolean", f"0 and 1{gaps}")
+        return Column(name, "boolean", "0 and 1")
     if column.dtype.is_integer() and _counts_rows(column, values.n_unique()):
         return Column(name, "left out", "identifier: another one in each row")
-    return Column(name, "number", f"standardized{gaps}")
+    return Column(name, "number", "standardized")
 
 
 def _counts_rows(column: pl.Series, distinct: int) -> bool:
@@ -150,37 +185,13 @@ def _booleans(column: pl.Series) -> pl.Series:
         words = column.str.strip_chars().str.to_lowercase()
         known = words.is_in([*TRUE, *FALSE])
         return words.is_in(TRUE).set(~known.fill_null(False), None)
+    if column.dtype.is_numeric():
+        return (column == 1).set(((column != 0) & (column != 1)).fill_null(False), None)
     return column.cast(pl.Boolean, strict=False)
 
 
-def _as_dates(column: pl.Series) -> pl.Series:
-    """Return values as times; what is none is missing."""
-    if column.dtype == pl.String:
-        different = column.unique(maintain_order=True)  # few, of which the first tells polars the format
-        try:
-            times = different.str.to_datetime(strict=False, time_zone=None)
-            return column.replace_strict(different, times, return_dtype=times.dtype)
-        except pl.exceptions.PolarsError:  # nothing in it looks like a date
-            return pl.Series(column.name, [None] * len(column), dtype=pl.Datetime)
-    if column.dtype.is_numeric() or column.dtype == pl.Boolean:
-        return pl.Series(column.name, [None] * len(column), dtype=pl.Datetime)
-    return column.cast(pl.Datetime, strict=False)
-
-
-def _of_dates(column: pl.Series, has_hours: bool) -> Iterator[pl.Series]:
-    """Yield the days since 1970, and the angles of the time of the year, of the week and of the day."""
-    times = _as_dates(column)
-    seconds = times.dt.epoch("s").cast(pl.Float64)
-    yield seconds / 86400
-    day = times.dt.ordinal_day().cast(pl.Float64) / 365.25
-    angles: Sequence[pl.Series] = [day, times.dt.weekday().cast(pl.Float64) / 7]
-    angles = [*angles, (seconds % 86400) / 86400] if has_hours else angles
-    for share in angles:
-        yield from ((2 * math.pi * share).sin(), (2 * math.pi * share).cos())
-
-
 def plain(frame: pl.DataFrame, columns: Sequence[Column]) -> pl.DataFrame:
-    """Return the numbers and texts of all columns, the numbers first."""
+    """Return the numbers and texts of all columns, the numbers first; they are named by their places."""
     parts: list[pl.Series] = []
     for column in columns:
         try:
@@ -188,5 +199,6 @@ def plain(frame: pl.DataFrame, columns: Sequence[Column]) -> pl.DataFrame:
         except pl.exceptions.PolarsError as error:
             fact = f"Its column {column.name!r} is {frame[column.name].dtype}, and training had {column.kind}s there"
             raise ValueError(f"{fact} ({' '.join(str(error).split())[:100]}).") from error
-    made = pl.DataFrame(parts)
+    # By their own names, those that are made of a date, or stand for missing values, could meet a column's.
+    made = pl.DataFrame([part.alias(str(place)) for place, part in enumerate(parts)])
     return made.select(~cs.string(), cs.string())

@@ -5,13 +5,13 @@ import gzip
 import re
 from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 NULLS = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "?"]  # what stands for a value that is missing
+CODE = r"^\s*-?0\d"  # such as 01067, which is a name, and no number
 SEPARATORS = ",;\t|"
 SHOWN, LISTED = 5, 10  # lines, and columns, that are named
 KINDS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet",
@@ -42,7 +42,7 @@ def checked(path: str, key: str) -> Path:
 
 
 def read(path: str, key: str = "data.path") -> pl.DataFrame:
-    """Return the whole table of a file; lists and structures are no columns, and are left out.
+    """Return the whole table of a file.
 
     Args:
         path: The file.
@@ -58,7 +58,7 @@ def read(path: str, key: str = "data.path") -> pl.DataFrame:
     frame = pl.DataFrame([_typed(columns.pop()) for _ in range(len(columns))])
     if not frame.width or not frame.height:
         raise ValueError(f"{key}={path} has no rows. Give a file with a header and rows.")
-    return frame.select(name for name, kind in frame.schema.items() if not kind.is_nested())
+    return frame
 
 
 def chunks(path: str, rows: int, key: str = "FILE") -> Iterator[pl.DataFrame]:
@@ -89,7 +89,7 @@ def framed(samples: Any) -> pl.DataFrame:
 
 def _typed(column: pl.Series) -> pl.Series:
     """Return texts that are all numbers as such; polars' own guess at types takes ten times as long as reading."""
-    if column.dtype != pl.String or bool(column.str.contains(r"^\s*-?0\d").any()):  # 01067 is a name, and no number
+    if column.dtype != pl.String or bool(column.str.contains(CODE).any()):
         return column
     for kind in (pl.Int64, pl.Float64):
         numbers = column.cast(kind, strict=False)
@@ -105,20 +105,20 @@ def _scan(file: Path) -> pl.LazyFrame:
         return pl.scan_parquet(file, glob=False)
     if kind == "jsonl":
         return pl.scan_ndjson(file, infer_schema_length=None)
-    head = _head(file)
-    separator = "\t" if ".tsv" in file.suffixes else max(SEPARATORS, key=head[0].count) if head else ","
-    commas = separator == ";" and any(re.search(r"\d,\d", line) for line in head[1:])
+    separator = _separator(file)
     cells = pl.scan_csv(
         file, separator=separator, null_values=NULLS, glob=False, raise_if_empty=False, infer_schema_length=0
     )
-    return cells.with_columns(pl.all().str.replace(r"^(-?\d+),(\d+)$", "$1.$2")) if commas else cells
+    return cells.with_columns(pl.all().str.replace(r"^(-?\d+),(\d+)$", "$1.$2")) if separator == ";" else cells
 
 
-def _head(file: Path) -> list[str]:
-    """Return the first lines of a text, of which a separator can be told."""
+def _separator(file: Path) -> str:
+    """Return what separates the cells of a CSV file: a tab in a TSV, else what its header has most of, unquoted."""
+    if ".tsv" in file.suffixes:
+        return "\t"
     opened: Callable[..., Any] = gzip.open if file.suffix == ".gz" else open
     with opened(file, "rt", encoding="utf-8", errors="replace") as lines:
-        return [*islice(lines, 20)]
+        return max(SEPARATORS, key=re.sub(r'"[^"]*"', "", lines.readline()).count)
 
 
 def _carefully(file: Path, key: str, action: Callable[[], Any]) -> Any:
@@ -137,10 +137,8 @@ def _carefully(file: Path, key: str, action: Callable[[], Any]) -> Any:
 def _ragged(file: Path) -> str:
     """Return the lines of a CSV file that have more cells than its header."""
     opened: Callable[..., Any] = gzip.open if file.suffix == ".gz" else open
-    head = _head(file)
-    separator = "\t" if ".tsv" in file.suffixes else max(SEPARATORS, key=head[0].count)
     with opened(file, "rt", encoding="utf-8", errors="replace", newline="") as lines:
-        rows = csv.reader(lines, delimiter=separator)
+        rows = csv.reader(lines, delimiter=_separator(file))
         width = len(next(rows))
         found = [(rows.line_num, len(row)) for row in rows if len(row) > width]
     named = ", ".join(f"line {line} has {cells}" for line, cells in found[:SHOWN])

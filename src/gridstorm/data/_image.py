@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from gridstorm.data._frame import read
+from gridstorm.data._frame import read, refuse_missing
 from gridstorm.data._memory import PARTS, Part
 from gridstorm.data._split import NAMES
 
@@ -64,6 +65,23 @@ def is_image(file: Path) -> bool:
     return file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
 
 
+def images_at(path: str) -> list[Path]:
+    """Return the images that a path means: one, those of a folder, or those that a table lists as `path`.
+
+    Raises:
+        ValueError: There is none.
+    """
+    place = Path(path).expanduser()
+    if place.is_file() and not is_image(place):
+        frame = read(path, "FILE")
+        refuse_missing("FILE", "path", frame.columns, path)
+        return [place.parent / str(name) for name in frame["path"].to_list()]
+    files = [place] if place.is_file() else sorted(file for file in place.rglob("*") if is_image(file))
+    if not files:
+        raise ValueError(f"{path}: There is no image in it. Give an image, a folder of images, or a table of paths.")
+    return files
+
+
 def _listed(file: Path) -> dict[Part | None, Labelled]:
     frame = read(str(file))
     if lacking := [name for name in ("path", "label") if name not in frame.columns]:
@@ -79,6 +97,22 @@ def _listed(file: Path) -> dict[Part | None, Labelled]:
     if None in parts:
         raise ValueError(f"data.path={file}: Row {parts.index(None) + 2} has no part. Let it say train, val or test.")
     return {part: [one for one, of in zip(whole, parts, strict=True) if of == part] for part in PARTS}
+
+
+@dataclass
+class Pictures:
+    """Images that were read.
+
+    Args:
+        files: Their files.
+        pixels: [N, C, size, size] uint8.
+    """
+
+    files: list[Path]
+    pixels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.files)
 
 
 def opened(file: Path, size: int, mode: str) -> NDArray[np.uint8]:

@@ -68,8 +68,8 @@ def target_of(frame: pl.DataFrame, names: Sequence[str], asked: str) -> Target:
     rows = pl.Series([*range(len(frame))])
     columns = columns_of(frame.select(names), rows, names if asked == "classification" else ())
     for column in columns:
-        if column.kind == "left out" and "constant" in column.note:
-            raise ValueError(f"data.target={column.name}: It is the same in all rows ({column.note}). Give another.")
+        if column.kind == "left out" and not column.note.startswith("identifier"):
+            raise ValueError(f"data.target={column.name}: It tells nothing apart ({column.note}). Give another.")
     if asked not in ("auto", *TASKS):
         raise ValueError(f"task={asked}: A table has none. Choose one of {', '.join(TASKS)}, or task=auto.")
     task, why = (asked, "asked for") if asked != "auto" else _seen(frame, columns)
@@ -77,8 +77,7 @@ def target_of(frame: pl.DataFrame, names: Sequence[str], asked: str) -> Target:
         return _of_classes(frame, columns, why)
     kind: Kind = "boolean" if task == "multilabel" else "number"
     if wrong := [one.name for one in columns if not _can_be(one, frame[one.name], kind)]:
-        words = "0 and 1" if task == "multilabel" else "numbers"
-        raise ValueError(f"data.target={wrong[0]}: task={task} takes {words}, and it holds others. Give another.")
+        raise ValueError(f"data.target={wrong[0]}: {_of_others(frame[wrong[0]], task, kind)}")
     return Target(
         tuple(Column(one.name, kind) for one in columns), task, tuple(names) if kind == "boolean" else (), why
     )
@@ -91,6 +90,15 @@ def _can_be(column: Column, values: pl.Series, kind: Kind) -> bool:
     return made.null_count() == 0
 
 
+def _of_others(values: pl.Series, task: str, kind: Kind) -> str:
+    """Say which values of a target cannot be what was asked for."""
+    [made] = Column(values.name, kind).plain(values)
+    rows = (made.is_null() & values.is_not_null()).arg_true()
+    words = "0 and 1" if task == "multilabel" else "finite numbers"
+    fact = f"task={task} takes {words}, and {len(rows)} rows hold others: {values[int(rows[0])]!r} is the first, in row"
+    return f"{fact} {int(rows[0]) + 1}. Correct them, leave them empty, or give another column."
+
+
 def _seen(frame: pl.DataFrame, columns: Sequence[Column]) -> tuple[str, str]:
     """Return what is learned, as the columns show it, and why."""
     if len(columns) > 1:
@@ -98,7 +106,7 @@ def _seen(frame: pl.DataFrame, columns: Sequence[Column]) -> tuple[str, str]:
             return "multilabel", "several columns of 0 and 1"
         return "regression", "several columns"
     [column], values = columns, frame[columns[0].name].drop_nulls()
-    distinct = values.n_unique()
+    distinct = next(Column(column.name, "category").plain(values)).n_unique()
     if values.dtype.is_numeric() and not (values.dtype.is_integer() or bool((values.round() == values).all())):
         return "regression", f"{column.name} has fractions"
     if values.dtype.is_numeric() and distinct > CLASSES:

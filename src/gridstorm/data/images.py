@@ -1,19 +1,22 @@
 """Images of the user's own, in folders or listed in a table."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from gridstorm.data import Batches, InMemory, Part
 from gridstorm.data._batches import Scaled
-from gridstorm.data._image import CHANGES, Labelled, changed, images_in, is_image, mode_of, opened, pixels_of
+from gridstorm.data._image import CHANGES, Labelled, Pictures, changed, images_at, images_in, mode_of, opened, pixels_of
 from gridstorm.data._split import split
 
 Augment = Literal["flip", "crop", "jitter"]
 SHOWN = 3
+PARTS_OF_ALL = 3  # images of a class, so that each part can have one
 
 
 class Images(InMemory):
@@ -71,7 +74,12 @@ class Images(InMemory):
                 f"data.path={self.path}: All images are {self.class_names[0]!r}. Give two classes or more."
             )
         self.num_outputs, self.input_shape = len(self.class_names), (1 if self.mode == "L" else 3, self.size, self.size)
-        return {part: self._tensors(some) for part, some in self._parts(found).items()}
+        parts = {part: self._tensors(some) for part, some in self._parts(found).items()}
+        counts = torch.bincount(parts["train"][1], minlength=self.num_outputs).tolist()
+        if 0 in counts:
+            fact = f"Training has no image of the class {self.class_names[counts.index(0)]!r} that can be read."
+            raise ValueError(f"data.path={self.path}: {fact} Add some, or drop the class.")
+        return parts
 
     def _parts(self, found: Mapping[Part | None, Labelled]) -> dict[Part, Labelled]:
         """Return the images of each part: as the folders say, else as the seed and the fractions do.
@@ -82,6 +90,9 @@ class Images(InMemory):
             return {part: some for part, some in found.items() if part}
         whole = found[None if None in found else "train"]
         labels = [self.class_names.index(label) for _, label in whole]
+        if few := [name for name, count in Counter(label for _, label in whole).items() if count < PARTS_OF_ALL]:
+            fact = f"The class {few[0]!r} has fewer than {PARTS_OF_ALL} images, and there are three parts."
+            raise ValueError(f"data.path={self.path}: {fact} Add some, or drop it.")
         chosen = split(len(whole), self.val_fraction, self.test_fraction, self.split_seed, torch.tensor(labels))
         parts = {part: [whole[number] for number in sorted(index.tolist())] for part, index in chosen.items()}
         if "val" in found:
@@ -94,12 +105,12 @@ class Images(InMemory):
             raise ValueError(
                 f"data.path={self.path}: Training has no class {unknown[0]!r}. Add images of it, or drop it."
             )
-        x, good, broken = pixels_of([file for file, _ in some], self.size, self.mode)
-        self.broken += broken
-        if not len(x):
-            fact = f"No image can be read ({broken[0] if broken else 'there is none'})."
-            raise ValueError(f"data.path={self.path}: {fact} Give others.")
-        return x, torch.tensor([numbers[some[place][1]] for place in good])
+        known = {file: numbers[label] for file, label in some}
+        read = self._pictures([*known])
+        if not len(read):
+            fact = f"Of a part's images none can be read ({self.broken[-1]})." if known else "A part has no image."
+            raise ValueError(f"data.path={self.path}: {fact} Give more.")
+        return read.pixels, torch.tensor([known[file] for file in read.files])
 
     def prepare(self, parts: dict[Part, tuple[Tensor, Tensor]]) -> dict[Part, tuple[Tensor, Tensor]]:
         """The same parts; each channel's mean and deviation are taken of training."""
@@ -125,14 +136,18 @@ class Images(InMemory):
         named = f"{'; '.join(self.broken[:SHOWN])}{more}"
         return [f"Left out: {count} images that cannot be read: {named}"] if count else []
 
-    def samples_in(self, path: str, count: int) -> Iterator[list[Path]]:
-        """Yield the images of a folder, or one image, in pieces."""
-        place = Path(path).expanduser()
-        files = [place] if place.is_file() else sorted(file for file in place.rglob("*") if is_image(file))
-        if not files:
-            raise ValueError(f"{path}: There is no image in it. Give an image, or a folder of images.")
+    def samples_in(self, path: str, count: int) -> Iterator[Pictures]:
+        """Yield the images that a path means in pieces; what cannot be read is left out, and stands in the notes."""
+        files = images_at(path)
         for start in range(0, len(files), count):
-            yield files[start : start + count]
+            yield self._pictures(files[start : start + count])
+        if len(self.broken) == len(files):
+            raise ValueError(f"{path}: No image in it can be read ({self.broken[0]}). Give others.")
+
+    def _pictures(self, files: Sequence[Path]) -> Pictures:
+        pixels, good, broken = pixels_of(files, self.size, self.mode)
+        self.broken += broken
+        return Pictures([files[place] for place in good], pixels)
 
     def labelled_in(self, path: str) -> tuple[Tensor, Tensor]:
         """Return the inputs and the classes of a folder of class folders, or of a table."""
@@ -143,9 +158,8 @@ class Images(InMemory):
     def encode(self, samples: Any) -> Tensor:
         """Return the inputs that are made of images: paths, or pixels [N, C, size, size] from 0 to 255."""
         if isinstance(samples, Sequence):
-            pixels = [torch.from_numpy(opened(Path(file), self.size, self.mode).copy()) for file in samples]
-            return self._numbers(torch.stack(pixels))
-        return self._numbers(torch.as_tensor(samples))
+            samples = np.stack([opened(Path(file), self.size, self.mode) for file in samples])
+        return self._numbers(samples.pixels if isinstance(samples, Pictures) else torch.as_tensor(samples))
 
     def _numbers(self, x: Tensor) -> Tensor:
         mean, std = self.moments

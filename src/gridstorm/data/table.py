@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gridstorm.data import Batches, InMemory, Part, moments
 from gridstorm.data._column import Column, columns_of
+from gridstorm.data._date import format_of, times_of
 from gridstorm.data._encoder import Encoder, Scale
 from gridstorm.data._frame import chunks, framed, read, refuse_missing
 from gridstorm.data._split import split, split_groups, split_names, split_times
@@ -34,6 +35,7 @@ class Table(InMemory):
             replacement. Metrics count each row once.
         scale: How numbers are scaled: by mean and deviation, by quantiles to a normal distribution, or not at all.
         max_categories: How many values of a column are told apart; the rarest ones count as one.
+        date_format: How dates are written, such as `%m/%d/%Y`; empty is told by each column's texts.
     """
 
     inputs: ClassVar[str] = "table"
@@ -52,6 +54,7 @@ class Table(InMemory):
         weight: str | None = None,
         scale: Scale = "standard",
         max_categories: int = 100,
+        date_format: str = "",
         batch_size: int = 64,
         seed: int = 0,
         split_seed: int = 0,
@@ -67,6 +70,7 @@ class Table(InMemory):
         self.asked, self.ignore, self.categories = task, [*ignore], [*categories]
         self.weight, self.weights = weight, cast(Tensor | None, None)
         self.how, self.by, self.scale, self.max_categories = split, by, scale, max_categories
+        self.date_format = date_format
         self.encoder: Encoder | None = None
         self.target: Target | None = None
         self.left_out = 0
@@ -78,7 +82,7 @@ class Table(InMemory):
             ValueError: The file, a column or the target is not what it should be.
         """
         frame = read(self.path)
-        self._refuse_unknown(frame.columns)
+        self._refuse_unknown(frame)
         target = target_of(frame, self.targets, self.asked)
         y, there = target.encode(frame)
         self.left_out, frame = int((~there).sum()), frame.filter(there)
@@ -86,7 +90,7 @@ class Table(InMemory):
         outside = {*self.targets, *self.ignore, *(name for name in (self.by, self.weight) if name)}
         train = pl.Series(rows["train"].numpy())
         inputs = frame.select(name for name in frame.columns if name not in outside)
-        columns = columns_of(inputs, train, self.categories)
+        columns = columns_of(inputs, train, self.categories, self.date_format)
         self.weights = self._weights(frame[self.weight][train]) if self.weight else None
         if all(column.kind == "left out" for column in columns):
             raise ValueError(f"data.path={self.path}: No column is left to learn from. Give others beside the target.")
@@ -102,13 +106,15 @@ class Table(InMemory):
         outputs = len(target.classes) if target.task == "classification" else len(target.columns)
         vars(self).update(task=target.task, num_outputs=outputs)
 
-    def _refuse_unknown(self, names: Sequence[str]) -> None:
-        """Refuse a column that is not there."""
+    def _refuse_unknown(self, frame: pl.DataFrame) -> None:
+        """Refuse a column that is not there, or holds no plain values."""
         asked = {"target": self.targets, "ignore": self.ignore, "categories": self.categories}
         named = {key: [name] for key, name in (("by", self.by), ("weight", self.weight)) if name}
         for key, columns in {**asked, **named}.items():
             for column in columns:
-                refuse_missing(f"data.{key}", column, names, self.path)
+                refuse_missing(f"data.{key}", column, frame.columns, self.path)
+                if frame.schema[column].is_nested() and key != "ignore":
+                    raise ValueError(f"data.{key}={column}: It holds lists or structures. Give another column.")
 
     def _parts(self, frame: pl.DataFrame, classes: Tensor | None) -> dict[Part, Tensor]:
         """Return the numbers of the rows of each part."""
@@ -122,10 +128,23 @@ class Table(InMemory):
                 return split_names(values.cast(pl.String).to_list())
             except ValueError as error:
                 raise ValueError(f"data.by={self.by}: {error}") from error
+        values = self._times(values) if self.how == "time" else values
         ranks = torch.from_numpy(values.rank("dense").to_numpy().astype("int64"))
         if self.how == "time":
             return split_times(ranks, self.val_fraction, self.test_fraction)
         return split_groups(ranks - 1, self.val_fraction, self.test_fraction, self.split_seed)
+
+    def _times(self, values: pl.Series) -> pl.Series:
+        """Return values in whose order the rows came; texts are read as dates."""
+        if values.dtype != pl.String:
+            return values
+        times = times_of(values, form := format_of(values, self.date_format))
+        if lost := times.null_count():
+            wrong = values.filter(times.is_null())[0]
+            read = f"no date in the format {form}" if form else "neither a number nor a date"
+            fact = f"{wrong!r} is {read}, and {lost - 1} more rows are not." if lost > 1 else f"{wrong!r} is {read}."
+            raise ValueError(f"data.by={self.by}: {fact} Write all in one format, or name it by data.date_format.")
+        return times
 
     def _weights(self, column: pl.Series) -> Tensor:
         numbers = column.cast(pl.Float64, strict=False)
@@ -191,7 +210,7 @@ class Table(InMemory):
         return torch.from_numpy(self.encoder.encode(framed(samples)))
 
     def unseen(self, samples: pl.DataFrame) -> dict[str, list[str]]:
-        """Return the categories of rows that training did not see, by column."""
+        """Return what rows hold that training did not, by what is done with it."""
         return self.encoder.unseen(samples) if self.encoder else {}
 
     def fitted(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from gridstorm.data import TextData
 from gridstorm.data._frame import checked, read
 
 MAPPED = 2**26  # bytes, above which a file is mapped and not read
+SHOWN = 3
 LINES = (".jsonl", ".ndjson", ".jsonl.gz")
 
 
@@ -35,6 +36,7 @@ class Text(TextData):
     ) -> None:
         super().__init__(context, batch_size, seed, split_seed, val_fraction, test_fraction, tokenizer, vocabulary)
         self.path, self.field = path, field
+        self.no_texts: list[str] = []
 
     def documents(self) -> list[bytes]:
         """The texts. Raises ValueError where they cannot be read or are empty."""
@@ -49,7 +51,8 @@ class Text(TextData):
         else:
             texts = [self._whole(checked(self.path, "data.path"))]
         if not any(len(text) for text in texts):
-            raise ValueError(f"data.path={self.path} is empty. Give the path of a file with text in it.")
+            told = f" {self.notes[0]}." if self.notes else ""
+            raise ValueError(f"data.path={self.path}: It is empty.{told} Give the path of a file with text in it.")
         return texts
 
     def _whole(self, file: Path) -> bytes:
@@ -62,5 +65,13 @@ class Text(TextData):
     def _in_folder(self, folder: Path) -> list[bytes]:
         """Return the texts in a folder, by name; what is hidden or no text is left out."""
         files = sorted(file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("."))
-        texts = (file.read_bytes() for file in files)
-        return [text for text in texts if text and b"\0" not in text[:4096]]
+        texts = {file: file.read_bytes() for file in files}
+        self.no_texts = [file.name for file, text in texts.items() if b"\0" in text[:4096]]
+        return [text for file, text in texts.items() if text and file.name not in self.no_texts]
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be known before the training."""
+        count, named = len(self.no_texts), ", ".join(self.no_texts[:SHOWN])
+        more = ", ..." if count > SHOWN else ""
+        return [f"Left out: {count} files that are no texts in UTF-8: {named}{more}"] if count else []

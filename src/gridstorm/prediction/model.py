@@ -112,24 +112,27 @@ class Trained:
         count = int(self.data.num_outputs)
         return ["prediction"] if count == 1 else [f"prediction_{number}" for number in range(count)]
 
-    def predict(self, samples: Any, batch_size: int | None = None) -> pl.DataFrame:
+    def predict(self, samples: Any, batch_size: int | None = None, name: str = "samples") -> pl.DataFrame:
         """Return the predictions for samples: a table, a mapping of columns, an array, or a tensor of inputs.
+
+        Args:
+            samples: What is predicted for.
+            batch_size: How many the model takes at once; None takes as many as in training.
+            name: What a refusal calls them.
 
         Raises:
             UserError: They lack something that the model was trained with.
         """
-        return self.table(self.logits(self.encoded(samples), batch_size))
+        return self.table(self.logits(self.encoded(samples, name), batch_size))
 
-    def encoded(self, samples: Any) -> Tensor:
+    def encoded(self, samples: Any, name: str = "samples") -> Tensor:
         """Return the inputs that are made of samples."""
         if isinstance(samples, Tensor):
             return samples
         try:
             return torch.as_tensor(encoding(self.config, self.data).encode(samples))
         except (ValueError, TypeError) as error:
-            raise UserError(
-                [Problem("samples", f"{str(error).rstrip('.')}.", "Give what it was trained with.")]
-            ) from error
+            raise UserError([Problem(name, f"{str(error).rstrip('.')}.", "Give what it was trained with.")]) from error
 
     def pieces(self, path: str, rows: int) -> Iterator[Any]:
         """Yield the samples of a file in pieces, in the form that the run was trained on."""

@@ -1,5 +1,6 @@
 """Predictions for a file of new samples, written piece by piece."""
 
+import math
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from gridstorm.prediction.model import Trained
 from gridstorm.record import RunRecord
 
 AT_ONCE = 50_000  # samples that are in memory
+NUMBERS = 2**25  # that they are made of, at most
 SHOWN = 5
 FORMATS = (".csv", ".parquet", ".jsonl")
 
@@ -48,19 +50,24 @@ def _predicted(model: Trained, path: str, size: int) -> Iterator[pl.DataFrame]:
     """Yield the predictions of pieces; what training did not see is said once."""
     said: defaultdict[str, set[str]] = defaultdict(set)
     is_empty = True
-    rows = max(1, AT_ONCE // size) * size  # whole batches, as one file of all samples would have them
+    most = min(AT_ONCE, NUMBERS // max(1, math.prod(model.data.input_shape)))
+    rows = max(1, most // size) * size  # whole batches, as one file of all samples would have them
     try:
         for piece in model.pieces(path, rows):
             is_empty = is_empty and not len(piece)
-            table = model.predict(piece, size)
-            for column, values in _unseen(model, piece).items():
-                if new := sorted({*values} - said[column]):
-                    said[column] |= {*new}
-                    _say_unseen(column, new)
-            names = [str(one) for one in piece if isinstance(one, Path)] if isinstance(piece, list) else []
+            if not len(piece):
+                continue
+            table = model.predict(piece, size, path)
+            for words, values in _unseen(model, piece).items():
+                if new := sorted({*values} - said[words]):
+                    said[words] |= {*new}
+                    _say_unseen(words, new)
+            names = [*map(str, getattr(piece, "files", ()))]
             yield table.insert_column(0, pl.Series("sample", names)) if names else table
     except ValueError as error:
         raise refused(path, error) from error
+    for note in getattr(model.data, "notes", ()):
+        print(f"{note}.", file=sys.stderr)
     if is_empty:
         raise UserError([Problem(path, "It has no samples.", "Give a file with some.")])
 
@@ -70,9 +77,9 @@ def _unseen(model: Trained, piece: Any) -> dict[str, list[str]]:
     return unseen
 
 
-def _say_unseen(column: str, values: list[str]) -> None:
+def _say_unseen(words: str, values: list[str]) -> None:
     more = f" and {len(values) - SHOWN} more" if len(values) > SHOWN else ""
-    print(f"{column}: training did not see {', '.join(values[:SHOWN])}{more}.", file=sys.stderr)
+    print(f"{words} {', '.join(values[:SHOWN])}{more}.", file=sys.stderr)
 
 
 def _write(tables: Iterator[pl.DataFrame], out: Path) -> None:
