@@ -1,6 +1,6 @@
 """How often `gridstorm.diagnosis` finds what was planted, and nothing in what is healthy.
 
-    python -m bench.diagnosis [--looked-at] [FOLDER]
+    python -m bench.diagnosis [--looked-at] [--worlds NAME ...] [FOLDER]
 
 It trains all of `bench.plants` itself: each of its cells with SEEDS, which no rule was set by, and the world `rings`,
 which nobody looked at meanwhile. With --looked-at it takes the seeds by which rules were set. FOLDER keeps the runs, so
@@ -27,7 +27,7 @@ from unittest.mock import patch
 import numpy as np
 
 import gridstorm
-from bench.plants import SET_ASIDE, Cell, cells, changed
+from bench.plants import FILES, SET_ASIDE, Cell, cells, changed
 from gridstorm.diagnosis import Finding, curves_in, diagnose
 from gridstorm.diagnosis.curves import Curves
 from gridstorm.diagnosis.finding import HEALTHY
@@ -275,27 +275,31 @@ def main() -> None:
     """Train, judge, and print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", nargs="?", type=Path)
+    parser.add_argument("--seeds", type=int, default=SEEDS[0], help="the first of twenty")
     parser.add_argument("--looked-at", action="store_true", help="the seeds by which rules were set")
     parser.add_argument("--misses", action="store_true", help="list what was not found")
+    parser.add_argument("--worlds", nargs="+", help="these alone")
     parser.add_argument("--no-cures", action="store_true", help="do not train the remedies")
     asked = parser.parse_args()
     folder = asked.folder or Path(tempfile.mkdtemp())
-    seeds = LOOKED_AT if asked.looked_at else SEEDS
+    seeds = LOOKED_AT if asked.looked_at else range(asked.seeds, asked.seeds + len(SEEDS))
     started = time.perf_counter()
-    runs = trained([(cell, seeds) for cell in cells()], folder)
+    wanted = [cell for cell in cells() if not asked.worlds or cell.world in asked.worlds]
+    runs = trained([(cell, seeds) for cell in wanted], folder)
     sys.stderr.write(f"trained in {time.perf_counter() - started:.0f} s, in {folder}\n")
-    parts = {"worlds that were looked at": lambda cell: cell.world != SET_ASIDE,
-             "the world that was set aside": lambda cell: cell.world == SET_ASIDE}  # fmt: skip
+    parts = {"worlds that were looked at": lambda cell: cell.world not in (SET_ASIDE, *FILES),
+             "the world that was set aside": lambda cell: cell.world == SET_ASIDE,
+             "files of one's own": lambda cell: cell.world in FILES}  # fmt: skip
     for title, is_counted in parts.items():
-        if not (asked.looked_at and "aside" in title):
-            tallies = tallied(runs, is_counted)
+        tallies = tallied(runs, is_counted)
+        if tallies and not (asked.looked_at and "aside" in title):
             print(f"{title}, seeds {seeds[0]} to {seeds[-1]}:\n{confusion(tallies)}\n")
             if asked.misses:
                 print("\n".join(miss for tally in tallies.values() for miss in tally.misses), "\n")
     print(speed(runs, folder), "\n")
     if not asked.no_cures:
         few = {cell: {seed: its[seed] for seed in seeds[:CURED] if seed in its} for cell, its in runs.items()}
-        results = cured(few, parts["worlds that were looked at"], folder / "cures")
+        results = cured(few, lambda cell: cell.world != SET_ASIDE, folder / "cures")
         rows = [(kind, str(tried), str(healed)) for kind, (tried, healed, _) in results.items()]
         print(table([("remedy of", "tried", "cured"), *rows], right=[1, 2]))
         if asked.misses:

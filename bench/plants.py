@@ -13,6 +13,10 @@ def _data(name: str, batch_size: int = 64) -> Keys:
     return {"data": f"bench.world.{name}", "data.batch_size": batch_size}
 
 
+def _of_files(name: str) -> Keys:
+    return {"data": f"bench.own_world.{name}", "data.batch_size": 64}
+
+
 def _mlp(width: int, depth: int) -> Keys:
     return {"model": "mlp", "model.width": width, "model.depth": depth}
 
@@ -34,12 +38,18 @@ WORLDS: dict[str, Keys] = {
     "friedman": _data("Friedman") | _mlp(32, 2) | _trained(0.005, 25) | MSE,
     "cancer": _data("BreastCancer", 32) | _mlp(16, 1) | _trained(0.005, 12),
     "rings": _data("Rings") | _mlp(32, 2) | _trained(0.01, 25),
+    "rows": _of_files("Customers") | {"model": "tabular", "model.width": 32} | _trained(0.003, 10),
+    "pictures": _of_files("Pictures") | {"model": "resnet", "model.width": 8, "model.blocks": 1} | _trained(0.01, 8),
+    "reviews": _of_files("Reviews")
+    | {"model": "text_cnn", "model.width": 32, "model.embedding": 16}
+    | _trained(0.003, 10),
 }
 TEXT: Keys = {
     "data": "python_text", "model": "transformer", "model.width": 32, "model.depth": 1, "data.context": 32,
     "trainer.limit_train_batches": 150, "trainer.limit_val_batches": 30,
 } | _trained(0.003, 4)  # fmt: skip
 SET_ASIDE = "rings"  # not looked at while rules were set
+FILES = ("rows", "pictures", "reviews")  # nor were these
 
 # Other ways to train a world well.
 HEALTHY: dict[str, Keys] = {
@@ -51,7 +61,7 @@ HEALTHY: dict[str, Keys] = {
 }
 # How many epochs each takes at a constant rate, which comes to no rest by itself.
 STEADY_EPOCHS = {"digits": 12, "images": 16, "wine": 24, "moons": 24, "clusters": 24, "diabetes": 20, "friedman": 30,
-                 "cancer": 18, "rings": 24}  # fmt: skip
+                 "cancer": 18, "rings": 24, "rows": 10, "pictures": 12, "reviews": 12}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -101,29 +111,34 @@ ALL = "digits wine moons clusters diabetes friedman cancer rings"
 LARGE = "digits moons clusters diabetes friedman cancer rings"  # the others are learned by heart in a few steps
 CLASSES = "digits wine moons clusters cancer rings"
 REGRESSIONS = "diabetes friedman"
+OF_FILES = " ".join(FILES)
 
 # For each kind what is changed, and in which worlds.
 PLANTS: dict[str, list[tuple[Keys, str]]] = {
     "not_finite": [
         ({**CONSTANT, "optimizer": "sgd", "optimizer.lr": 1e25}, CLASSES + " images"),
         ({**CONSTANT, "optimizer": "sgd", "optimizer.lr": 1e3}, REGRESSIONS),
+        ({**CONSTANT, "optimizer": "sgd", "optimizer.lr": 1e25}, OF_FILES),
     ],
     "diverged": [
         ({**CONSTANT, "optimizer.lr": 10.0}, ALL),
         ({**CONSTANT, "optimizer": "sgd", "optimizer.lr": 20.0}, CLASSES),
+        ({**CONSTANT, "optimizer.lr": 10.0}, OF_FILES),
     ],
     "oscillating": [
         ({**CONSTANT, "optimizer.lr": 0.3, "trainer.max_epochs": 25}, LARGE),
         ({**CONSTANT, "optimizer.lr": 0.1, "trainer.max_epochs": 25}, "digits clusters friedman moons rings"),
         ({**CONSTANT, "optimizer": "rmsprop", "optimizer.lr": 0.1, "trainer.max_epochs": 25}, LARGE),
+        ({**CONSTANT, "optimizer.lr": 0.3, "trainer.max_epochs": 15}, OF_FILES),
     ],
     "never_learned": [
-        ({"data.labels": "shuffled"}, ALL + " images"),
+        ({"data.labels": "shuffled"}, ALL + " images " + OF_FILES),
         ({**CONSTANT, "optimizer.lr": 1e-8}, ALL),
     ],
     "too_slow": [
         ({**CONSTANT, "optimizer.lr": 3e-5}, ALL),
         ({**CONSTANT, "optimizer": "sgd", "optimizer.lr": 2e-4}, ALL),
+        ({**CONSTANT, "optimizer.lr": 1e-5}, OF_FILES),
     ],
     "still_improving": [
         ({**CONSTANT, "optimizer.lr": 0.001, "trainer.max_epochs": 5}, "digits wine moons cancer rings"),
@@ -138,6 +153,7 @@ PLANTS: dict[str, list[tuple[Keys, str]]] = {
           "trainer.max_epochs": 60}, "moons clusters diabetes friedman rings"),
         ({**CONSTANT, "model": "mlp", "model.width": 128, "model.depth": 2, "trainer.max_epochs": 60},
          "moons clusters diabetes cancer"),
+        ({**CONSTANT, "data.samples": 150, "trainer.max_epochs": 60}, "rows reviews"),
     ],
     "underfitting": [
         ({"model": "mlp", "model.width": 1, "model.depth": 1, "trainer.max_epochs": 40},
@@ -152,7 +168,7 @@ PLANTS: dict[str, list[tuple[Keys, str]]] = {
     "rising_train_loss": [
         ({"scheduler": "exponential", "scheduler.gamma": 1.35, "optimizer.lr": 0.001, "trainer.max_epochs": 24}, ALL),
     ],
-    "periodic": [({"data.order": "sorted"}, ALL + " images")],
+    "periodic": [({"data.order": "sorted"}, ALL + " images " + OF_FILES)],
     "vanishing_gradients": [
         ({**DEEP, "model.depth": 8, "model.activation": "sigmoid", "model.scale": 0.5}, ALL),
         ({**DEEP, "model.depth": 10, "model.activation": "relu", "model.scale": 0.1}, ALL),
@@ -166,7 +182,8 @@ PLANTS: dict[str, list[tuple[Keys, str]]] = {
         ({**DEEP, "model.bias": -3.0, "model.depth": 3}, ALL),
     ],
     "over_clipped": [
-        ({"optimizer": "sgd", "optimizer.lr": 0.02, "trainer.gradient_clip_val": 0.001}, ALL + " images"),
+        ({"optimizer": "sgd", "optimizer.lr": 0.02, "trainer.gradient_clip_val": 0.001},
+         ALL + " images " + OF_FILES),
     ],
     "lr_at_stability_edge": [
         ({**CONSTANT, "optimizer": "sgd", "optimizer.lr": 1.0}, "digits clusters moons wine cancer rings"),

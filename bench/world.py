@@ -8,14 +8,40 @@ import torch
 from sklearn import datasets
 from torch import Tensor, nn
 
-from gridstorm.data import TensorData
-from gridstorm.data._batches import Batches
-from gridstorm.data._memory import Part
+from gridstorm.data import Batches, InMemory, Part, TensorData
 from gridstorm.model import ACTIVATIONS, Activation
 
 
-class Planted(TensorData):
-    """A data set that can be spoiled: other labels, no shuffling, few samples, or a validation part that leaked."""
+class Spoiled(InMemory):
+    """Data that can be spoiled: other labels, no shuffling, few samples, or a validation part that leaked."""
+
+    labels: Literal["true", "shuffled"] = "true"
+    order: Literal["shuffled", "sorted"] = "shuffled"
+    copies = 0
+    samples: int | None = None
+
+    def read(self) -> dict[Part, tuple[Tensor, Tensor]]:
+        """The parts, spoiled."""
+        parts = super().read()
+        x, y = parts["train"]
+        if self.samples:
+            x, y = x[: self.samples], y[: self.samples]
+        if self.labels == "shuffled":
+            y = y[torch.randperm(len(y), generator=torch.Generator().manual_seed(self.split_seed))]
+        for _ in range(self.copies):
+            x, y = torch.cat([x, parts["val"][0]]), torch.cat([y, parts["val"][1]])
+        if self.order == "sorted":
+            ranked = y.flatten().argsort(stable=True)
+            x, y = x[ranked], y[ranked]
+        return {**parts, "train": (x, y)}
+
+    def train_dataloader(self) -> Batches:
+        """The training batches, in the same order in each epoch where they are sorted."""
+        return self.batches("train", shuffle=self.order == "shuffled")
+
+
+class Planted(Spoiled, TensorData):
+    """Arrays that can be spoiled."""
 
     task: ClassVar[str] = "classification"
     inputs: ClassVar[str] = "table"
@@ -43,25 +69,6 @@ class Planted(TensorData):
         """
         super().__init__(batch_size, seed, split_seed)
         self.labels, self.order, self.copies, self.samples = labels, order, copies, samples
-
-    def read(self) -> dict[Part, tuple[Tensor, Tensor]]:
-        """The parts, spoiled."""
-        parts = super().read()
-        x, y = parts["train"]
-        if self.samples:
-            x, y = x[: self.samples], y[: self.samples]
-        if self.labels == "shuffled":
-            y = y[torch.randperm(len(y), generator=torch.Generator().manual_seed(self.split_seed))]
-        for _ in range(self.copies):
-            x, y = torch.cat([x, parts["val"][0]]), torch.cat([y, parts["val"][1]])
-        if self.order == "sorted":
-            ranked = y.flatten().argsort(stable=True)
-            x, y = x[ranked], y[ranked]
-        return {**parts, "train": (x, y)}
-
-    def train_dataloader(self) -> Batches:
-        """The training batches, in the same order in each epoch where they are sorted."""
-        return self.batches("train", shuffle=self.order == "shuffled")
 
 
 def _table(x: Any, y: Any) -> tuple[Tensor, Tensor]:
