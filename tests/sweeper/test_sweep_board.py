@@ -19,7 +19,7 @@ from gridstorm.config.value import label
 from gridstorm.objects.warning import quiet
 from gridstorm.record.run import RunRecord
 from gridstorm.record.trial import Trial, TrialRun
-from gridstorm.report.page import address, page, pattern, write_board
+from gridstorm.report.board import address, page, pattern, write_board
 from gridstorm.run.run import train
 from tensorboard_server import Server, tensorboard
 

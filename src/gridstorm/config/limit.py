@@ -25,6 +25,8 @@ TYPES = {
     "init_from": "str | None",
     "freeze": "list[str]",
     "explain": "bool",
+    "note": "str | None",
+    "tags": "list[str]",
     "lint": "dict",
     "lint.ignore": "list[str]",
     "logger": "dict | None",
@@ -50,6 +52,8 @@ TYPES = {
     "sweep.trim": "bool",
     "sweep.stale": "Literal['keep', 'retrain'] | None",
     "sweep.dry_run": "bool",
+    "sweep.scientific": "list[str]",
+    "sweep.nuisance": "list[str]",
     "sweep.fuse": "Literal['auto', 'off'] | int",
 }
 NAMES = {"name": "Write output_dir=DIRECTORY name=NAME.", "sweep.name": "Write output_dir=DIRECTORY sweep.name=NAME."}
@@ -58,6 +62,10 @@ LONGEST = 100  # bytes of the name of a directory that is made of values
 WEIGHTS = ("checkpoints/best.ckpt", "checkpoints/last.ckpt")  # of a run, the first that is there
 ADDED = (
     "sweep.max_runs",
+    "sweep.scientific",
+    "sweep.nuisance",
+    "note",
+    "tags",
     "monitor_later",
     "metric",
     "task",

@@ -157,10 +157,10 @@ def refuse_what_is_no_sweep(directory: Path) -> None:
     """
     if not directory.is_dir():
         return
-    manifest = _manifest(directory)
-    refuse_unknown_format(directory / MANIFEST, manifest)
+    content = manifest(directory)
+    refuse_unknown_format(directory / MANIFEST, content)
     others = [file.name for file in directory.iterdir() if file.name != LOCK and not file.name.startswith(TEMPORARY)]
-    if others and "trials" not in manifest and not read(directory):
+    if others and "trials" not in content and not read(directory):
         fact = f"The directory is no sweep's, and holds other things, such as {min(others)}."
         raise UserError([Problem(str(directory), fact, "Give another sweep.name or output_dir.")])
 
@@ -177,13 +177,13 @@ def refuse_folders(directory: Path) -> None:
         raise UserError([Problem(str(directory / name), fact, remedy) for name in names])
 
 
-def _manifest(directory: Path) -> dict[str, Any]:
-    """Return what sweep.json holds; nothing where there is none, or none that is ours."""
+def manifest(directory: Path) -> dict[str, Any]:
+    """Return what a sweep's sweep.json holds; nothing where there is none, or none that is ours."""
     try:
-        manifest = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
+        content = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return manifest if isinstance(manifest, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def clear_all(directory: Path) -> None:
@@ -242,7 +242,7 @@ def trials_in(directory: Path) -> list[Trial]:
     Raises:
         UserError: It is no sweep's, or one of its records is damaged.
     """
-    if "trials" not in _manifest(directory):
+    if "trials" not in manifest(directory):
         raise UserError([Problem(str(directory), "There is no sweep in this directory.", "Name that of a sweep.")])
     aside: list[str] = []
     runs, trials = read(directory, aside), dict[int, Trial]()

@@ -10,8 +10,8 @@ from typing import Any
 
 from gridstorm.config import number
 from gridstorm.record import PRESET, TABLE, Trial, ranked, write_whole
+from gridstorm.report.board import address, write_board
 from gridstorm.report.leaderboard import best, cause, causes, leaderboard, name, swept, warnings_told
-from gridstorm.report.page import address, write_board
 from gridstorm.target import command
 
 FIGURES = ("score", "best_epoch", "epochs", "seconds", "parameters")

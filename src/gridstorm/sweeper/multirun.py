@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from gridstorm.command import Axis, Composition
 from gridstorm.config import seconds
-from gridstorm.error import Problem, UserError, say
+from gridstorm.error import Problem, UserError, did_you_mean, say
 from gridstorm.launcher import Launcher, uses_gpu
 from gridstorm.lint import Draft, Span, advise
 from gridstorm.record import SweepRecord, Trial, state, to_go
@@ -146,6 +146,9 @@ def train(plan: Plan, strategy: Strategy, queue: TrialQueue, history: SweepRecor
         "command": command(shlex.join(["-m", *plan.texts])),
         "monitor": monitor,
         "mode": mode,
+        "scientific": plan.settings.get("scientific") or [],
+        "nuisance": plan.settings.get("nuisance") or [],
+        "log": [key for axis in plan.axes if axis.log for key in axis.keys],
         "keys": [key for axis in plan.axes for key in axis.keys],
         "sampler": plan.values["sampler"]["_target_"],
         "total": queue.total,
@@ -206,10 +209,26 @@ def refuse_what_is_ignored(plan: Plan) -> None:
     if is_grid(plan):
         fact, remedy = "A grid has as many trials as points, and draws nothing.", "Leave it out, or choose sampler=tpe."
         problems += [Problem(by_key[key], fact, remedy) for key in OF_SAMPLERS if key in by_key]
+    problems += roles(plan)
     if plan.settings["trim"] and not plan.settings["budget"]:
         problems.append(Problem("sweep.trim=true", "There is no budget to trim to.", "Add sweep.budget=30m."))
     if problems:
         raise UserError(problems)
+
+
+def roles(plan: Plan) -> list[Problem]:
+    """Return what is wrong with the keys that are named as scientific or nuisance."""
+    swept = [key for axis in plan.axes for key in axis.keys]
+    named = {role: plan.settings.get(role) or [] for role in ("scientific", "nuisance")}
+    problems = [
+        Problem(f"sweep.{role}=[{key}]", "It is not swept.", did_you_mean(key, swept))
+        for role, keys in named.items()
+        for key in keys
+        if key not in swept
+    ]
+    both = [key for key in named["scientific"] if key in named["nuisance"]]
+    fact, remedy = "It cannot be asked about and tuned at once.", "Name it in one of the two."
+    return problems + [Problem(f"sweep.nuisance=[{key}]", fact, remedy) for key in both]
 
 
 def refuse_too_many(plan: Plan) -> None:

@@ -1,0 +1,23 @@
+"""Statistics that no library has: ties, a drawn surface, the expected best, the error of a rank correlation."""
+
+from gridstorm.statistics.correlation import Correlation, rank_correlation
+from gridstorm.statistics.expected_best import Band, expected_best
+from gridstorm.statistics.quadratic import falls_at_end
+from gridstorm.statistics.subset import critical, subset, within
+from gridstorm.statistics.surface import Points, Surface, chosen, credible, fenced
+
+__all__ = [
+    "Band",
+    "Correlation",
+    "Points",
+    "Surface",
+    "chosen",
+    "credible",
+    "critical",
+    "expected_best",
+    "falls_at_end",
+    "fenced",
+    "rank_correlation",
+    "subset",
+    "within",
+]
