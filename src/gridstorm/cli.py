@@ -13,6 +13,10 @@ from gridstorm.error import Problem, UserError, did_you_mean, exit_on_error, say
 from gridstorm.target import entered, project_at
 
 TRAIN = "train"
+COMMANDS = (
+    "new", "rerun", "report", "ls", "compare", "confirm", "rm", "mv", "board", "diagnose", "predict", "evaluate",
+    "baseline", "export", "generate", "lesson", "lessons",
+)  # fmt: skip
 
 
 def main(function: Callable[..., Any] | None = None) -> None:
@@ -43,6 +47,8 @@ def gridstorm(arguments: Sequence[str] | None = None) -> int:
     asked = [*(sys.argv[1:] if arguments is None else arguments)]
     if asked[:1] == [TRAIN] or asked[:1] == ["-sc"]:
         return train(asked)
+    from gridstorm.archive import add_commands
+
     parser, names = argparse.ArgumentParser("gridstorm", description="Train, and ask about what was trained."), []
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     commands.add_parser(
@@ -59,6 +65,7 @@ def gridstorm(arguments: Sequence[str] | None = None) -> int:
     judge.add_argument("--json", action="store_true", help="for other tools")
     judge.set_defaults(function=lambda namespace: diagnose(namespace.paths, namespace.json))
     _of_models(commands)
+    add_commands(commands)
     one = commands.add_parser("lesson", help="show a sentence about hyperparameters: its runs, their curves, a verdict")
     one.add_argument("names", nargs="+", metavar="name", help="gridstorm lessons --list has the names")
     every = commands.add_parser("lessons", help="show all of them, in a few minutes")
@@ -114,7 +121,7 @@ def train(asked: Sequence[str]) -> int:
     line = os.environ.get("COMP_LINE", "").split(" ", 2)
     if asked[0] == "-sc" and len(line) > 1 and "query=bash" in asked:
         if line[1] != TRAIN or len(line) == 2:
-            print(f"{TRAIN} new rerun diagnose predict evaluate baseline export generate lesson lessons")
+            print(" ".join((TRAIN, *COMMANDS)))
             return 0
         os.environ["COMP_LINE"] = " ".join([line[0], *line[2:]])
     carry_out(Door(typed, Path.cwd(), trained), asked[asked[0] == TRAIN :])

@@ -7,8 +7,8 @@ import pytest
 
 from gridstorm.cli import gridstorm
 from gridstorm.lesson.lessons import LESSONS, NotSeenError
-from gridstorm.lesson.plot import HEIGHT, plot
 from gridstorm.lesson.trained import Trained
+from gridstorm.report.plot import HEIGHT, plot
 from house import CONF, telling
 
 PRESETS = CONF / "experiment" / "lesson"

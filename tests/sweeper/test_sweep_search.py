@@ -145,3 +145,9 @@ def test_seeds_of_a_configuration_that_is_cut_short_are_not_trained(sweep: Sweep
         if run.name.endswith("s=0"):
             other = run.name.replace("s=0", "s=1")
             assert (other in trained) == (result(run)["status"] == "done"), run.name
+
+
+def test_a_first_run_that_diverges_under_a_pruner_is_trained_once_and_the_sweep_ends(sweep: Sweep) -> None:
+    given = ("optimizer=sgd", "optimizer.lr=0.01,1e25", "trainer.max_epochs=2", "sweep.repeats=2", "pruner=median")
+    done = sweep(*given, "trainer.limit_train_batches=20")
+    assert sorted(result(run)["status"] for run in done.runs) == ["diverged", "diverged", "done", "done"]

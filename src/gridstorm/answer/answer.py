@@ -89,6 +89,13 @@ class Answer:
                  self._enough())  # fmt: skip
         return [sentence for part in parts for sentence in part]
 
+    def in_short(self) -> list[str]:
+        """Return the first sentences of the answer: the best, the tie, what was asked, the edges."""
+        if self.best is None:
+            return [_nothing(self.study)]
+        parts = (self._best(), self._tie(), self._roles(), self._edges())
+        return [sentence for part in parts for sentence in part]
+
     def _best(self) -> Iterator[str]:
         assert self.best
         count = len(self.best.losses)
@@ -97,7 +104,8 @@ class Answer:
         if ends := self.contest.interval:
             low, high = sorted(self.study.sign * end for end in ends)
             likely = f"; 95 % interval {number(low)} to {number(high)}"
-        yield f"Best: {self.best.name}, with {self.study.monitor} {self.score(self.best.loss)}{mean}{likely}."
+        named = f"Best: {self.best.name}, with " if self.best.values else "All of them: "
+        yield f"{named}{self.study.monitor} {self.score(self.best.loss)}{mean}{likely}."
 
     def _tie(self) -> Iterator[str]:
         assert self.best

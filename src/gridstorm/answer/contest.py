@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridstorm.answer.study import Setting, Study
+from gridstorm.record import half_width
 from gridstorm.statistics import Surface, chosen, credible, fenced, subset, within
 
 Floats = NDArray[np.float64]
@@ -98,6 +99,9 @@ class Contest:
             return None
         from scipy.special import stdtrit
 
+        if len(self.settings) == 1:
+            half = half_width([*self.settings[0].losses.values()])
+            return self.settings[0].loss - half, self.settings[0].loss + half
         deviation, freedom = within(self.study.matrix)
         if not freedom:
             return None

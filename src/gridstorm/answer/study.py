@@ -159,7 +159,7 @@ class Study:
         if "log" in self.about and (key.name in self.about["log"] or len(key.levels) > LISTED):
             return key.name in self.about["log"]
         plain, log = ([one.place(level) for level in key.levels] for one in (key, replace(key, is_log=True)))
-        return abs(float(np.median(log)) - 0.5) < abs(float(np.median(plain)) - 0.5)
+        return abs(float(np.median(log)) - 0.5) <= abs(float(np.median(plain)) - 0.5)
 
     @cached_property
     def numbers(self) -> list[Key]:

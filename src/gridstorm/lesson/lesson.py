@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from gridstorm.error import Problem, UserError, did_you_mean, say
 from gridstorm.lesson.lessons import LESSONS, NotSeenError
-from gridstorm.lesson.plot import plot
 from gridstorm.lesson.trained import Trained, trained
 from gridstorm.library import sweep
+from gridstorm.report import plot
 
 FOLDER = "outputs/lessons"
 

@@ -25,10 +25,10 @@ AVERAGED = "checkpoints/averaged.ckpt"  # what stochastic weight averaging makes
 PROFILE = "profile"  # how the files of a profiler end
 PARENT = "checkpoints/parent.ckpt"  # what a run that trains longer begins from
 # Of a sweep.
-TABLE, PRESET = "results.csv", "best.yaml"
+TABLE, PRESET, PAGE = "results.csv", "best.yaml", "report.html"
 # Of both.
 LOCK = ".lock"
-OF_SWEEPS = (MANIFEST, TABLE, PRESET, LOCK)
+OF_SWEEPS = (MANIFEST, TABLE, PRESET, PAGE, LOCK)
 OF_RUNS = (
     CONFIG, ORIGIN, ENVIRONMENT, DIFFERENCE, POINTS, STEPS, LAYERS, RESULT, ERROR, OUTPUT, STOP, LOCK, CHECKPOINTS,
     LAST, BEST, PARENT, AVERAGED, LOGGERS, FINDINGS, FITTED, COLUMNS,

@@ -127,6 +127,8 @@ class RunRecord:
             "trial": trial,
             "overrides": config.overrides,
             "choices": config.choices,
+            "note": config.values.get("note"),
+            "tags": config.values.get("tags") or [],
             "origins": config.origins,
             "written": config.written,
         }

@@ -4,15 +4,18 @@ from typing import TYPE_CHECKING, Any
 
 from gridstorm.report.difference import curves_differ, defaults_differ, environments_differ
 from gridstorm.report.leaderboard import best, merged, swept
+from gridstorm.report.plot import plot
 from gridstorm.report.progress import Display
 from gridstorm.report.report import report, results
 from gridstorm.report.table import table
 
 if TYPE_CHECKING:
     from gridstorm.report.picture import confusion_matrix, gallery, scatter
+    from gridstorm.report.study import answer_of, told, write_report
 
 __all__ = [
     "Display",
+    "answer_of",
     "best",
     "confusion_matrix",
     "curves_differ",
@@ -20,11 +23,14 @@ __all__ = [
     "environments_differ",
     "gallery",
     "merged",
+    "plot",
     "report",
     "results",
     "scatter",
     "swept",
     "table",
+    "told",
+    "write_report",
 ]
 
 
@@ -34,4 +40,8 @@ def __getattr__(name: str) -> Any:
         from gridstorm.report import picture
 
         return getattr(picture, name)
+    if name in ("answer_of", "told", "write_report"):
+        from gridstorm.report import study
+
+        return getattr(study, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

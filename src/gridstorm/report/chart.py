@@ -44,7 +44,9 @@ class Scale:
         if self.is_log:
             first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
             tens = [10.0**power for power in range(first, last + 1, max(1, math.ceil((last - first) / most)))]
-            inside = [ten for ten in tens if self.low * 0.999 <= ten <= self.high * 1.001]
+            factors = (1, 2, 5) if last - first < 3 else (1,)
+            values = [ten * factor for ten in tens for factor in factors]
+            inside = [value for value in values if self.low * 0.999 <= value <= self.high * 1.001]
             return [(value, tick(value)) for value in (inside if len(inside) > 1 else (self.low, self.high))]
         span = (self.high - self.low) or 1.0
         rough = span / most

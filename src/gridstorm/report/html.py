@@ -98,7 +98,7 @@ class Page:
     def _pictures(self) -> Iterator[str]:
         panels, study = self.panels, self.answer.study
         hidden = panels.hidden
-        lost = f" {hidden} settings that are much worse lie at the edge of the pictures." if hidden else ""
+        lost = f" What is much worse lies at the edge of the pictures: {hidden} of them." if hidden else ""
         label = '<label id="switch"><input type="checkbox" id="hide"> hide what failed or was pruned</label>'
         yield f'<h2>What each key does</h2><p class="soft">Lines: the best at each value.{lost}</p>{label}'
         keys = sorted(study.keys, key=lambda key: self._rank(key.name))

@@ -26,12 +26,13 @@ from gridstorm.report.chart import (
     frame,
     key_scale,
     path,
-    tick,
     title,
 )
+from gridstorm.statistics import fenced
 
 Floats = NDArray[np.float64]
 CLIPPED = 0.97  # quantile of the scores, above which a mark lies at the edge of the picture
+DECADE = 10  # ratio of the largest and the smallest score, from which they are drawn by their logarithms
 DRAWN = 2000  # settings that have marks; of more the best half, and some of the others
 CELLS = 11  # of a map, along each key
 UNSURE = 0.5  # deviation of the surface in those of the scores, above which a cell of the map counts as not known
@@ -58,23 +59,27 @@ class Panels:
         return [*first, *study.compared[DRAWN // 2 :: step][: DRAWN // 2], *others[:DRAWN]]
 
     @cached_property
-    def scale(self) -> tuple[float, float]:
-        """The smallest and the largest score that is drawn: some of the worst lie at the edge."""
+    def ends(self) -> tuple[float, float]:
+        """The smallest and the largest score that is drawn: those far out lie at the edge."""
         sign = self.answer.study.sign
         losses = np.array([one.loss for one in self.answer.study.compared])
-        ends = sorted((sign * float(losses.min()), sign * float(np.quantile(losses, CLIPPED))))
-        pad = (ends[1] - ends[0]) * 0.05 or abs(ends[0]) * 0.05 or 0.5
-        return ends[0] - pad, ends[1] + pad
+        worst = min(float(np.quantile(losses, CLIPPED)), float(fenced(losses).max()))
+        low, high = sorted((sign * float(losses.min()), sign * max(worst, float(losses.min()))))
+        if low > 0 and high / low > DECADE:
+            return low / 1.1, high * 1.1
+        pad = (high - low) * 0.05 or abs(low) * 0.05 or 0.5
+        return low - pad, high + pad
 
     @property
     def hidden(self) -> int:
         """How many settings lie at the edge of the pictures, since they are much worse."""
-        low, high = self.scale
+        low, high = self.ends
         scores = [self.answer.study.sign * one.loss for one in self.answer.study.compared]
         return sum(not low <= score <= high for score in scores)
 
-    def _y(self, bottom: float) -> tuple[Scale, list[tuple[float, str]]]:
-        scale = Scale(*self.scale, bottom, TOP)
+    def _y(self, bottom: float, top: float = TOP) -> Ticked:
+        low, high = self.ends
+        scale = Scale(low, high, bottom, top, is_log=low > 0 and high / low > DECADE)
         return scale, scale.ticks()
 
     def isolation(self, key: Key) -> str:
@@ -146,7 +151,7 @@ class Panels:
         """Return the best score after each trial; of random draws, what the best of as many is expected to be."""
         study, sign = self.answer.study, self.answer.study.sign
         ordered = sorted(study.compared, key=lambda one: one.number)
-        if len(ordered) < 2:
+        if len(ordered) < 2 or study.sampler == "grid":  # whose order means nothing
             return ""
         running = np.minimum.accumulate([one.loss for one in ordered])
         x = Scale(1, len(ordered), LEFT, WIDTH - RIGHT)
@@ -191,8 +196,8 @@ class Panels:
         order = [*found.shares] if found else [key.name for key in study.keys]
         keys = sorted(study.keys, key=lambda key: order.index(key.name))[:AXES]
         top, bottom = TOP + 22, TALL - 14
-        scales = [key_scale(key, bottom, top) for key in keys]
-        scales.append((Scale(*self.scale, bottom, top), [(end, tick(end)) for end in self.scale]))
+        scales: list[Ticked] = [key_scale(key, bottom, top) for key in keys]
+        scales.append(self._y(bottom, top))
         places = np.linspace(60, WIDE - 70, len(scales)).tolist()
         lines = []
         for number, one in reversed([*enumerate(self.settings)]):

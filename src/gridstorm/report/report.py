@@ -4,12 +4,12 @@ import csv
 import io
 import json
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gridstorm.config import number
-from gridstorm.record import PRESET, TABLE, Trial, ranked, write_whole
+from gridstorm.record import PRESET, TABLE, Trial, manifest, ranked, write_whole
 from gridstorm.report.board import address, write_board
 from gridstorm.report.leaderboard import best, cause, causes, leaderboard, name, swept, warnings_told
 from gridstorm.target import command
@@ -17,7 +17,9 @@ from gridstorm.target import command
 FIGURES = ("score", "best_epoch", "epochs", "seconds", "parameters")
 
 
-def report(directory: Path, trials: Sequence[Trial], monitor: str, mode: str) -> str:
+def report(
+    directory: Path, trials: Sequence[Trial], monitor: str, mode: str, about: Mapping[str, Any] | None = None
+) -> str:
     """Write results.csv, best.yaml and the page on TensorBoard, and return what is to be said at the end of a sweep.
 
     Args:
@@ -25,16 +27,20 @@ def report(directory: Path, trials: Sequence[Trial], monitor: str, mode: str) ->
         trials: Its trials.
         monitor: The name of the score.
         mode: Whether it is better when it is smaller (`min`) or larger (`max`).
+        about: What its manifest says, where that is not written yet.
     """
+    from gridstorm.answer import Answer, Study  # which loads NumPy and SciPy
     from gridstorm.command import again  # which loads Hydra, and a worker does without
 
     written = write_results(directory, trials, mode)
     file = write_best(directory, trials, monitor, mode)
     write_board(directory, trials, monitor, mode)
     failed, alerts = causes(trials), warnings_told(trials)
+    answer = Answer(Study.of(trials, monitor, mode, {**manifest(directory), **(about or {})}), str(directory))
     last = [f"again   {command(again(file))}"] if file else []
     parts = [
         leaderboard(trials, monitor, mode),
+        *(["\n".join(answer.in_short())] if file else []),
         *(["What went wrong:\n" + failed] if failed else []),
         *(["What was warned of:\n" + alerts] if alerts else []),
         *([] if file else ["No trial came to its end with a score, so there is no best.yaml."]),
@@ -42,6 +48,8 @@ def report(directory: Path, trials: Sequence[Trial], monitor: str, mode: str) ->
             [
                 f"table   {written}",
                 *last,
+                *([f"next    {answer.next.command}", f"        {answer.next.why}"] if file else []),
+                f"report  gridstorm report {shlex.quote(str(directory))}",
                 f"look    tensorboard --logdir {shlex.quote(str(directory.parent))}",
                 f"        {address(directory)}",
             ]

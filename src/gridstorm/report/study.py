@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from gridstorm.answer import Answer, Study, content, early
-from gridstorm.config import brief, leaves
 from gridstorm.error import Problem, UserError
-from gridstorm.record import Trial, manifest, trials_in, write_whole
+from gridstorm.record import PAGE, Trial, manifest, trials_in, write_whole
 from gridstorm.report.html import Page
 from gridstorm.report.leaderboard import leaderboard
 
-FILE = "report.html"
+OUTSIDE = ("seed", "output_dir", "name", "sweep", "note", "tags", "launcher", "sampler", "pruner", "threads")
 
 
 def answer_of(directories: Sequence[Path]) -> tuple[Answer, list[Trial]]:
@@ -60,7 +59,7 @@ def write_report(directories: Sequence[Path], out: Path | None = None, as_json: 
     answer, trials = answer_of(directories)
     if as_json:
         return json.dumps(content(answer))
-    file = out or (directories[0] if len(directories) == 1 else Path()) / FILE
+    file = out or (directories[0] if len(directories) == 1 else Path()) / PAGE
     name = ", ".join(directory.resolve().name for directory in directories)
     page = str(Page(answer, name, differing(trials)))
     try:
@@ -78,14 +77,8 @@ def write_report(directories: Sequence[Path], out: Path | None = None, as_json: 
 
 
 def differing(trials: Sequence[Trial]) -> dict[str, str]:
-    """Return what was set in all runs and is no default, by key, without what was swept."""
-    found: list[dict[str, str]] = []
-    for trial in trials:
-        config = trial.runs[0].config
-        values = dict(leaves(config.values))
-        given = {key for key, origin in config.origins.items() if origin != "default" and key in values}
-        chosen = {key: choice for key, choice in config.choices.items() if key in config.origins and key not in values}
-        found.append({**{key: brief(values[key]) for key in given - {*trial.point}}, **chosen})
-    hidden = ("seed", "output_dir", "name", "sweep", "note", "tags")
-    return {key: value for key, value in sorted(found[0].items() if found else ())
-            if key.partition(".")[0] not in hidden and all(one.get(key) == value for one in found)}  # fmt: skip
+    """Return what was set in all runs, by key, without what was swept and what changes no number."""
+    asked = [{*trial.runs[0].config.overrides} for trial in trials]
+    common = sorted(set.intersection(*asked)) if asked else []
+    pairs = (text.lstrip("+").partition("=")[::2] for text in common if "=" in text)
+    return {key: value for key, value in pairs if key.partition(".")[0] not in OUTSIDE}

@@ -143,6 +143,8 @@ def train(plan: Plan, strategy: Strategy, queue: TrialQueue, history: SweepRecor
     say(f"{state(queue.trials, queue.total)}  ->  {history.directory}")
     about = {
         "name": history.directory.name,
+        "note": plan.values.get("note"),
+        "tags": plan.values.get("tags") or [],
         "command": command(shlex.join(["-m", *plan.texts])),
         "monitor": monitor,
         "mode": mode,
@@ -164,7 +166,7 @@ def train(plan: Plan, strategy: Strategy, queue: TrialQueue, history: SweepRecor
     )
     with Display(queue.total, preflight.launcher.places, monitor, mode) as display:
         status = engine.run(display)
-    say(f"\n{report(history.directory, queue.trials, monitor, mode)}")
+    say(f"\n{report(history.directory, queue.trials, monitor, mode, about)}")
     if status > 1:
         say("Stopped. The same command goes on.")
     return status

@@ -89,8 +89,8 @@ class TrialQueue:
         """Take up that a run is over."""
         if trial.over:
             self._conclude(trial)
-        elif self.prunes and run is trial.runs[0]:
-            self._enqueue(trial)
+        elif self.prunes and run is trial.runs[0]:  # however it ended: one that failed is not tried for ever
+            self.runs.extend((trial, other) for other in trial.runs[1:] if to_go(other, self.prunes))
 
     def _conclude(self, trial: Trial) -> None:
         """Take up what came out of a trial."""
