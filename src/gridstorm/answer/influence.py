@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from gridstorm.answer.contest import Contest
-from gridstorm.answer.study import Key, Setting, Study
+from gridstorm.answer.study import MISSING, Key, Setting, Study
 from gridstorm.statistics import Points, credible, falls_at_end
 
 LEVEL = 0.99  # with which the keys that may be first are named
 LEARNING = ("tpe", "gp", "cmaes")  # samplers that see little of the space beside its good part
 CLOSE = 0.4  # of the first key's share, from which another one may be the first where a sampler learned
+STEPS = 12  # of a number of which more values were drawn
 LINE = 21  # places along a key at which the surface is looked at
 FALLING = 0.8  # probability of the surface that the best is at the end, from which that is said
 NEAR = 0.1  # share of a key's range from its end that counts as the end, where values are drawn
@@ -161,16 +162,10 @@ class Profile:
 
 def profile(study: Study, key: Key, settings: Sequence[Setting] | None = None) -> Profile:
     """Return the best setting at each value of a key."""
-    best: dict[Any, Setting] = {}
+    best: dict[int, Setting] = {}
     for one in settings if settings is not None else study.compared:
-        value = one.values.get(key.name)
-        cell = math.floor(key.place(value) * 11.999) if key.is_number and len(key.levels) > 12 else repr(value)
+        many = key.is_number and len(key.levels) > STEPS
+        cell = math.floor(key.place(one.values[key.name]) * (STEPS - 0.001)) if many else key.index(one)
         if cell not in best or one.loss < best[cell].loss:
             best[cell] = one
-    ordered = sorted(best.values(), key=lambda one: _order(key, one))
-    return Profile(key, tuple((one.values.get(key.name), one) for one in ordered))
-
-
-def _order(key: Key, one: Setting) -> float:
-    value = one.values.get(key.name)
-    return key.place(value) if key.is_number else float([repr(level) for level in key.levels].index(repr(value)))
+    return Profile(key, tuple((best[cell].values.get(key.name, MISSING), best[cell]) for cell in sorted(best)))

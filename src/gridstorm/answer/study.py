@@ -49,6 +49,10 @@ class Key:
         low, high, value = (math.log(x) if self.is_log else float(x) for x in (self.levels[0], self.levels[-1], value))
         return (value - low) / (high - low) if high > low else 0.5
 
+    def index(self, setting: "Setting") -> int:
+        """Return which of the levels a setting has, from 0 on."""
+        return [brief(level) for level in self.levels].index(brief(setting.values.get(self.name, MISSING)))
+
     def at(self, place: float) -> float:
         """Return the number at a place; below 0 and above 1 it goes on."""
         low, high = (math.log(x) if self.is_log else float(x) for x in (self.levels[0], self.levels[-1]))
@@ -170,7 +174,7 @@ class Study:
         """Return where settings are in the space."""
         names = [key for key in self.keys if not key.is_number]
         places = [[key.place(one.values[key.name]) for key in self.numbers] for one in settings]
-        levels = [[_place(key.levels, one.values.get(key.name, MISSING)) for key in names] for one in settings]
+        levels = [[key.index(one) for key in names] for one in settings]
         size = len(settings)
         return Points(
             np.array(places, float).reshape(size, len(self.numbers)),
@@ -207,7 +211,3 @@ def _levels(values: Sequence[Any]) -> tuple[Any, ...]:
     different = [*{brief(value): value for value in values}.values()]
     is_number = all(isinstance(value, int | float) and not isinstance(value, bool) for value in different)
     return tuple(sorted(different) if is_number else different)
-
-
-def _place(levels: Sequence[Any], value: Any) -> int:
-    return [brief(level) for level in levels].index(brief(value))

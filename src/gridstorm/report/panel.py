@@ -216,8 +216,7 @@ class Panels:
 
 def _value(key: Key, one: Setting) -> float:
     """Return a setting's value of a key as a number: of categories their place."""
-    value = one.values.get(key.name, "-")
-    return float(value) if key.is_number else float([repr(level) for level in key.levels].index(repr(value)))
+    return float(one.values[key.name]) if key.is_number else float(key.index(one))
 
 
 def _axis(number: int, x: float, name: str, ticked: Ticked, ends: tuple[float, float]) -> str:
