@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "stand_in"))
-from gridstorm.answer import Contest, edges, importance
+from gridstorm.answer import Contest
+from gridstorm.answer.influence import edges, importance
 from gridstorm.report import table
 from world import simulated
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from gridstorm.answer import Answer, Contest, Setting, Study, edges, importance
+from gridstorm.answer import Answer, Contest, Setting, Study
+from gridstorm.answer.influence import edges, importance
 from gridstorm.record import Status
 from house import ALL
 from world import simulated

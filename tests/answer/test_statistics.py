@@ -8,13 +8,13 @@ from gridstorm.statistics import (
     Points,
     Surface,
     credible,
-    critical,
     expected_best,
     falls_at_end,
     fenced,
     rank_correlation,
     subset,
 )
+from gridstorm.statistics.subset import critical
 
 
 @pytest.mark.parametrize(

@@ -97,8 +97,13 @@ def verdict(again: Answer, sign: int) -> str:
     if len(tie) > 1:
         cheap = again.cheapest or again.best
         words = f"Adopt {cheap.name}: with new seeds {len(tie)} are as good as each other, and it is the cheapest."
-    else:
+    elif len(study.compared) > 1:
         cheap, words = again.best, f"Adopt {again.best.name}: with new seeds no other is as good."
+    else:
+        cheap = again.best
+        words = (
+            f"Adopt {cheap.name} if {number(sign * cheap.loss)} is good enough: that is what it reaches with new seeds."
+        )
     return "\n".join([told, "", words, tested(cheap)])
 
 

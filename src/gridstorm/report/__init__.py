@@ -11,7 +11,7 @@ from gridstorm.report.table import table
 
 if TYPE_CHECKING:
     from gridstorm.report.picture import confusion_matrix, gallery, scatter
-    from gridstorm.report.study import answer_of, told, write_report
+    from gridstorm.report.study import answer_of, write_report
 
 __all__ = [
     "Display",
@@ -29,7 +29,6 @@ __all__ = [
     "scatter",
     "swept",
     "table",
-    "told",
     "write_report",
 ]
 
@@ -40,7 +39,7 @@ def __getattr__(name: str) -> Any:
         from gridstorm.report import picture
 
         return getattr(picture, name)
-    if name in ("answer_of", "told", "write_report"):
+    if name in ("answer_of", "write_report"):
         from gridstorm.report import study
 
         return getattr(study, name)

@@ -3,7 +3,7 @@
 from gridstorm.statistics.correlation import Correlation, rank_correlation
 from gridstorm.statistics.expected_best import Band, expected_best
 from gridstorm.statistics.quadratic import falls_at_end
-from gridstorm.statistics.subset import critical, subset, within
+from gridstorm.statistics.subset import subset, within
 from gridstorm.statistics.surface import Points, Surface, chosen, credible, fenced
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "Surface",
     "chosen",
     "credible",
-    "critical",
     "expected_best",
     "falls_at_end",
     "fenced",

@@ -10,7 +10,6 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, solve_triangular
 
 Floats = NDArray[np.float64]
 STEPS, WARM_UP, KEPT = 900, 300, 30  # of the chain: all, those that set its stride, and the states that are kept
@@ -115,11 +114,10 @@ class Surface:
 
     def draws(self, points: Points, per: int, rng: np.random.Generator) -> Floats:
         """Return drawn scores without noise at points, `per` for each state: [states * per, N]."""
-        near, across, apart = (
-            self.points.distances(self.points),
-            points.distances(self.points),
-            points.distances(points),
-        )
+        from scipy.linalg import cho_factor, cho_solve
+
+        near, apart = self.points.distances(self.points), points.distances(points)
+        across = points.distances(self.points)
         found = []
         for state in self.states:
             noise = np.exp(2 * state[-1]) / self.counts
@@ -158,12 +156,14 @@ class _Likelihood:
     freedom: int
 
     def log(self, state: Floats) -> float:
+        from scipy.linalg import solve_triangular
+
         means = np.array([PRIORS["scale"][0]] * (len(state) - 2) + [PRIORS["amplitude"][0], PRIORS["noise"][0]])
         prior = -0.5 * float(((state - means) ** 2).sum())  # all deviations are 1
         noise = float(np.exp(2 * state[-1]))
         try:
             root = np.linalg.cholesky(_kernel(self.distances, state) + np.diag(noise / self.counts))
-        except LinAlgError:
+        except np.linalg.LinAlgError:
             return -np.inf
         white = solve_triangular(root, self.z, lower=True, check_finite=False)
         repeated = -self.freedom * state[-1] - self.squares / (2 * noise)
