@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gridstorm.answer.study import Setting, Study
 from gridstorm.record import half_width
-from gridstorm.statistics import Surface, chosen, credible, fenced, subset, within
+from gridstorm.statistics import MOST, Surface, chosen, credible, fenced, subset, within
 
 Floats = NDArray[np.float64]
 CLIPPED = 0.9  # quantile of the losses, above which they count as that
@@ -45,21 +45,25 @@ class Contest:
         The worst tenth counts as the best of it: how bad the bad ones are must not set the noise of the good ones.
         """
         losses = np.array([one.loss for one in self.settings])
-        return self._through(np.minimum(losses, np.quantile(losses, CLIPPED))) if len(losses) else None
+        return self._through(np.minimum(losses, np.quantile(losses, CLIPPED)), self.rows) if len(losses) else None
 
     @cached_property
     def whole(self) -> Surface | None:
         """What is believed of the whole space, in which bad settings count, too; those far out count as the fence."""
-        return self._through(fenced(np.array([one.loss for one in self.settings]))) if self.settings else None
+        if not self.settings:
+            return None
+        count = len(self.settings)
+        rows = np.sort(self.rng.choice(count, min(count, MOST), replace=False))  # all parts of the space alike
+        return self._through(fenced(np.array([one.loss for one in self.settings])), rows)
 
-    def _through(self, losses: Floats) -> Surface | None:
+    def _through(self, losses: Floats, rows: NDArray[np.int64]) -> Surface | None:
         if len(losses) < FEWEST or not self.study.keys or losses.std() == 0:
             return None
-        some = [self.settings[row] for row in self.rows]
+        some = [self.settings[row] for row in rows]
         counts = np.array([float(len(one.losses)) for one in some])
         _, deviation, freedom = subset(self.study.matrix) if self.study.is_repeated else (None, 0.0, 0)
         repeated = (deviation**2 * freedom, freedom)
-        return Surface.draw(self.study.points(some), losses[self.rows], counts, self.rng, repeated)
+        return Surface.draw(self.study.points(some), losses[rows], counts, self.rng, repeated)
 
     @cached_property
     def draws(self) -> Floats:

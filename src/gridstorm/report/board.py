@@ -5,17 +5,27 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from gridstorm.config import number
 from gridstorm.record import Trial
 from gridstorm.report.leaderboard import COLUMNS, best, causes, cells, name, swept, tried
 
+if TYPE_CHECKING:
+    from gridstorm.answer import Answer
+    from gridstorm.record import EventFile
+
+PICTURES = 8  # of keys
 PAGES = ("custom_scalars", "text")  # which open empty beside more than 40 runs, if nothing says which
 
 
-def write_board(directory: Path, trials: Sequence[Trial], monitor: str, mode: str) -> None:
+def write_board(
+    directory: Path, trials: Sequence[Trial], monitor: str, mode: str, answer: "Answer | None" = None
+) -> None:
     """Write the page anew: an event file in the sweep's directory, in place of the one before.
+
+    With an answer its sentences are a text of their own, and what each key does is a picture.
 
     Args:
         directory: That of the sweep.
@@ -28,8 +38,22 @@ def write_board(directory: Path, trials: Sequence[Trial], monitor: str, mode: st
     before = written_by_us(directory)
     with EventFile(directory) as file:
         file.text("leaderboard", page(directory.resolve().name, trials, monitor, mode))
+        if answer and answer.best:
+            lines = [*map(_plain, answer.in_short()), f"Next: {_plain(answer.next.why)} `{answer.next.command}`"]
+            file.text("answer", "\n\n".join(lines))
+            _draw(file, answer)
     for old in before:
         old.unlink(missing_ok=True)
+
+
+def _draw(file: "EventFile", answer: "Answer") -> None:
+    """Write what each key does as pictures."""
+    from gridstorm.report.panel import Panels
+    from gridstorm.report.picture import isolation
+
+    panels = Panels(answer)
+    for key in answer.study.keys[:PICTURES]:
+        file.image(f"by/{key.name}", isolation(panels.marks(key)))
 
 
 def address(directory: Path) -> str:

@@ -1,5 +1,6 @@
 """The pictures of a report: what each key does, how the curves went, and every setting at once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -37,6 +38,25 @@ DRAWN = 2000  # settings that have marks; of more the best half, and some of the
 CELLS = 11  # of a map, along each key
 UNSURE = 0.5  # deviation of the surface in those of the scores, above which a cell of the map counts as not known
 AXES = 8  # of the parallel coordinates
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Where settings are drawn, in units of a picture.
+
+    Args:
+        heading: What is shown.
+        places: Of each setting.
+        best: The line of the best at each value.
+        x: The scale of the key.
+        y: That of the score.
+    """
+
+    heading: str
+    places: Sequence[tuple[float, float]]
+    best: Sequence[tuple[float, float]]
+    x: Ticked
+    y: Ticked
 
 
 @dataclass(frozen=True)
@@ -82,22 +102,29 @@ class Panels:
         scale = Scale(low, high, bottom, top, is_log=low > 0 and high / low > DECADE)
         return scale, scale.ticks()
 
-    def isolation(self, key: Key) -> str:
-        """Return the scores by a key, with the best that was reached at each value over all others."""
-        sign, monitor = self.answer.study.sign, self.answer.study.monitor
+    def marks(self, key: Key) -> "Marks":
+        """Return where each setting is drawn by a key and by its score, and the best at each value over all others."""
+        sign = self.answer.study.sign
         x, y = key_scale(key, LEFT, WIDTH - RIGHT), self._y(HEIGHT - BOTTOM)
         rng = np.random.default_rng(1)
         spread = 0 if len(key.levels) > 12 else 14
-        marks = []
-        for number, one in reversed([*enumerate(self.settings)]):  # the best one is drawn last, on top
-            place = x[0].at(_value(key, one)) + (rng.random() - 0.5) * spread
-            good = id(one) in self._compared
-            kind = "p b" if number == 0 else "p"
-            marks.append(dot(place, y[0].at(sign * one.loss), number, kind) if good else cross(place, TOP + 4, number))
+        places = []
+        for one in self.settings:
+            height = y[0].at(sign * one.loss) if id(one) in self._compared else TOP + 4
+            places.append((x[0].at(_value(key, one)) + (rng.random() - 0.5) * spread, height))
         best = [(x[0].at(_value(key, one)), y[0].at(sign * one.loss)) for _, one in
                 profile(self.answer.study, key).best]  # fmt: skip
-        body = title(f"{monitor} by {key.name}") + frame(x, y, key.name, HEIGHT - BOTTOM) + path(best, "l")
-        return figure(body + "".join(marks), f"{monitor} by {key.name}: the best at each value, and every setting")
+        return Marks(f"{self.answer.study.monitor} by {key.name}", places, best, x, y)
+
+    def isolation(self, key: Key) -> str:
+        """Return the scores by a key, with the best that was reached at each value over all others."""
+        marks = self.marks(key)
+        drawn = []
+        for number, (left, top) in reversed([*enumerate(marks.places)]):  # the best one is drawn last, on top
+            good = id(self.settings[number]) in self._compared
+            drawn.append(dot(left, top, number, "p b" if number == 0 else "p") if good else cross(left, top, number))
+        body = title(marks.heading) + frame(marks.x, marks.y, key.name, HEIGHT - BOTTOM) + path(marks.best, "l")
+        return figure(body + "".join(drawn), f"{marks.heading}: the best at each value, and every setting")
 
     @cached_property
     def _compared(self) -> set[int]:

@@ -6,11 +6,14 @@ import math
 import unicodedata
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+
+from gridstorm.report.panel import Marks
 
 Pixels = NDArray[np.uint8]
 Colour = tuple[int, ...]
@@ -104,6 +107,27 @@ def scatter(true: NDArray[np.floating[Any]], predicted: NDArray[np.floating[Any]
     drawn = finite[:: math.ceil(len(finite) / DRAWN_DOTS)]
     for across, up in side * (drawn - ticks[0]) / (ticks[-1] - ticks[0]):
         canvas.dot((left + across, HEADING + side - up), 4, (*RIGHT, 110))
+    return canvas.pixels()
+
+
+def isolation(marks: Marks) -> Pixels:
+    """Draw the scores of settings by a key, with the best at each value over all others, as the report does."""
+    scale = 2
+    (x, across), (y, up) = marks.x, marks.y
+    left, right, bottom = (scale * value for value in (x.start, x.end, y.start))
+    canvas = _Canvas(scale * 410, scale * 250)
+    canvas.text((scale * 10, scale * 12), marks.heading, anchor="lm")
+    for value, label in up:
+        height = scale * y.at(value)
+        canvas.line((left, height), (right, height), LINE)
+        canvas.text((left - 8, height), label, anchor="rm", colour=MUTED)
+    for value, label in across:
+        canvas.text((scale * x.at(value), bottom + 16), label, colour=MUTED)
+    canvas.line((left, bottom), (right, bottom), MUTED)
+    for (x0, y0), (x1, y1) in pairwise(marks.best):
+        canvas.line((scale * x0, scale * y0), (scale * x1, scale * y1), RIGHT)
+    for number, (place, height) in reversed([*enumerate(marks.places)]):
+        canvas.dot((scale * place, scale * height), 7 if number == 0 else 5, WRONG if number == 0 else (*RIGHT, 110))
     return canvas.pixels()
 
 

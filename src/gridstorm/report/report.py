@@ -34,9 +34,9 @@ def report(
 
     written = write_results(directory, trials, mode)
     file = write_best(directory, trials, monitor, mode)
-    write_board(directory, trials, monitor, mode)
     failed, alerts = causes(trials), warnings_told(trials)
     answer = Answer(Study.of(trials, monitor, mode, {**manifest(directory), **(about or {})}), str(directory))
+    write_board(directory, trials, monitor, mode, answer)
     last = [f"again   {command(again(file))}"] if file else []
     parts = [
         leaderboard(trials, monitor, mode),
