@@ -54,7 +54,7 @@ def test_what_is_said_is_so_as_often_as_it_says(kind: str, options: dict[str, An
 def test_the_best_is_named_with_its_interval_and_who_ties_with_it() -> None:
     answer = made([1.0, 1.1, 0.9], [1.05, 1.1, 0.95], [3.0, 3.1, 2.9])
     best, tie, *_ = answer.sentences()
-    assert best.startswith("Best: optimizer.lr=1, with val/loss 1, the mean of 3 seeds; 95 % interval ")
+    assert best.startswith("Best: optimizer.lr=1, with val/loss 1, the mean of 3 seeds; without its luck ")
     assert tie.startswith("1 other setting of 3 may be as good: optimizer.lr=10 (95 % sure")
     assert answer.next.command == "gridstorm confirm outputs/rates best=2 repeats=5"
 
@@ -68,7 +68,9 @@ def test_one_seed_and_few_settings_tell_nothing_of_a_tie() -> None:
 def test_scores_that_are_better_when_larger_are_told_as_they_are() -> None:
     settings = [Setting({"a": place}, {0: -0.9 - place / 100, 1: -0.91 - place / 100}) for place in range(3)]
     answer = Answer(Study(settings, "val/accuracy", "max"), "x")
-    assert answer.sentences()[0].startswith("Best: a=2, with val/accuracy 0.925, the mean of 2 seeds; 95 % interval 0.")
+    assert answer.sentences()[0].startswith(
+        "Best: a=2, with val/accuracy 0.925, the mean of 2 seeds; without its luck 0."
+    )
 
 
 def test_an_edge_is_a_fact_and_the_next_values_go_beyond_it() -> None:

@@ -4,7 +4,7 @@ from gridstorm.answer.answer import Answer, content
 from gridstorm.answer.contest import Contest
 from gridstorm.answer.effort import curves, early, time_spent
 from gridstorm.answer.influence import profile
-from gridstorm.answer.study import Key, Setting, Study
+from gridstorm.answer.study import Key, Setting, Study, short
 
 __all__ = [
     "Answer",
@@ -16,5 +16,6 @@ __all__ = [
     "curves",
     "early",
     "profile",
+    "short",
     "time_spent",
 ]

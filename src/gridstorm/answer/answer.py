@@ -103,7 +103,7 @@ class Answer:
         likely = ""
         if ends := self.contest.interval:
             low, high = sorted(self.study.sign * end for end in ends)
-            likely = f"; 95 % interval {number(low)} to {number(high)}"
+            likely = f"; without its luck {number(low)} to {number(high)} (95 %)"
         named = f"Best: {self.best.name}, with " if self.best.values else "All of them: "
         yield f"{named}{self.study.monitor} {self.score(self.best.loss)}{mean}{likely}."
 

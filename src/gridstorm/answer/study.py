@@ -20,6 +20,11 @@ SEED = "seed"
 MISSING = "-"  # the value of a key that a setting has not, as with model.depth of a model without depth
 
 
+def short(value: Any) -> str:
+    """Return a value as a sentence names it: a number with four digits."""
+    return brief(float(f"{value:.4g}")) if isinstance(value, float) else brief(value)
+
+
 @dataclass(frozen=True)
 class Key:
     """A key that varies.
@@ -34,7 +39,7 @@ class Key:
     levels: tuple[Any, ...]
     is_log: bool = False
 
-    @property
+    @cached_property
     def is_number(self) -> bool:
         """Whether it has an order and distances."""
         return all(isinstance(level, int | float) and not isinstance(level, bool) for level in self.levels)
@@ -61,7 +66,7 @@ class Key:
 
     def written(self, value: Any) -> str:
         """Return a value as it is shown."""
-        return MISSING if value is MISSING else brief(value)
+        return MISSING if value is MISSING else short(value)
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ class Setting:
     @property
     def name(self) -> str:
         """Its values in a line."""
-        return ", ".join(f"{key}={brief(value)}" for key, value in self.values.items()) or "as it is"
+        return ", ".join(f"{key}={short(value)}" for key, value in self.values.items()) or "as it is"
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from gridstorm.answer import Answer, Setting, early, time_spent
-from gridstorm.config import brief
+from gridstorm.answer import Answer, Setting, early, short, time_spent
 from gridstorm.report.chart import escaped
 from gridstorm.report.panel import Panels
 
@@ -162,7 +161,7 @@ class Page:
         header = "".join(f"<th>{escaped(name)}" for name in (*keys, self.answer.study.monitor, "seeds", "status"))
         rows = []
         for one in settings:
-            cells = [brief(one.values.get(name, "-")) for name in keys]
+            cells = [short(one.values.get(name, "-")) for name in keys]
             cells += [self.answer.score(one.loss) if one.losses else "-", str(len(one.losses)), str(one.status)]
             kind = ' class="bad"' if one.status.is_bad else ""
             body = "".join(f"<td>{escaped(cell)}" for cell in cells)
