@@ -90,8 +90,8 @@ WRONG = {
     "model._target_=gridstorm.model.mlp.MPL": "There is no such class. Did you mean 'gridstorm.model.mlp.MLP'?",
     "trainer._target_=null": "A target is the dotted path of a class. Give one, such as torch.optim.AdamW.",
     # not resolved
-    "optimizer.lr=${elsewhere}": (
-        "It cannot be resolved: Interpolation key 'elsewhere' not found. Name what is there, or give a value."
+    "optimizer.lr=${xyz}": (
+        "It cannot be resolved: Interpolation key 'xyz' not found. Name what is there, or give a value."
     ),
     "model.width=${data.batch_sizes}": (
         "It cannot be resolved: Interpolation key 'data.batch_sizes' not found. Did you mean 'data.batch_size'?"
@@ -138,11 +138,9 @@ def test_what_is_right_is_accepted(override: str) -> None:
 
 
 def test_everything_is_said_at_once() -> None:
-    said = found(
-        "optimizer.lr=abc", "model.dropout=1.5", "foo=1", "monitor=val/acc", "model.width=${elsewhere}", "seed=x"
-    )
+    said = found("optimizer.lr=abc", "model.dropout=1.5", "foo=1", "monitor=val/acc", "model.width=${xyz}", "seed=x")
     assert sorted(names(said)) == [
-        "foo=1", "model.dropout=1.5", "model.width=${elsewhere}", "monitor=val/acc", "optimizer.lr=abc", "seed=x",
+        "foo=1", "model.dropout=1.5", "model.width=${xyz}", "monitor=val/acc", "optimizer.lr=abc", "seed=x",
     ]  # fmt: skip
 
 
@@ -278,7 +276,7 @@ def test_a_record_is_checked_without_its_choices() -> None:
     )
 
 
-GARBAGE: list[Any] = [None, 3, -1, "x", "", "???", "${elsewhere}", [], [1], {}, {"a": None}, True, float("nan")]
+GARBAGE: list[Any] = [None, 3, -1, "x", "", "???", "${xyz}", [], [1], {}, {"a": None}, True, float("nan")]
 
 
 @pytest.mark.parametrize("garbage", GARBAGE)
