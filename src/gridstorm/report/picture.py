@@ -7,13 +7,14 @@ import unicodedata
 from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from gridstorm.report.panel import Marks
+if TYPE_CHECKING:
+    from gridstorm.report.panel import Marks
 
 Pixels = NDArray[np.uint8]
 Colour = tuple[int, ...]
