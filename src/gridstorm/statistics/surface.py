@@ -10,6 +10,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 Floats = NDArray[np.float64]
 STEPS, WARM_UP, KEPT = 900, 300, 30  # of the chain: all, those that set its stride, and the states that are kept
@@ -105,7 +106,9 @@ class Surface:
         mean, unit = float(scores.mean()), float(scores.std()) or 1.0
         z = (scores - mean) / unit
         model = _Likelihood(points.distances(points), z, counts, within[0] / unit**2, within[1])
-        return cls(points, z, counts, model.states(rng), mean, unit)
+        with threadpool_limits(1):  # of matrices this small threads take longer than one
+            states = model.states(rng)
+        return cls(points, z, counts, states, mean, unit)
 
     @property
     def noise(self) -> Floats:
@@ -114,6 +117,10 @@ class Surface:
 
     def draws(self, points: Points, per: int, rng: np.random.Generator) -> Floats:
         """Return drawn scores without noise at points, `per` for each state: [states * per, N]."""
+        with threadpool_limits(1):
+            return self._draws(points, per, rng)
+
+    def _draws(self, points: Points, per: int, rng: np.random.Generator) -> Floats:
         from scipy.linalg import cho_factor, cho_solve
 
         near, apart = self.points.distances(self.points), points.distances(points)
