@@ -19,7 +19,8 @@ from gridstorm.archive.entry import moment
 from gridstorm.archive.listing import listed
 from gridstorm.archive.removal import move, removals, remove
 from gridstorm.error import UserError
-from gridstorm.record import hold, manifest
+from gridstorm.record import manifest
+from gridstorm.record.file import hold
 from house import ROOT
 
 Typed = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -144,6 +145,7 @@ def test_the_best_is_trained_again_with_new_seeds_and_tested(kept: Path, typed: 
     assert "2 settings with 2 new seeds each" in done.stdout and "seed=2" in done.stdout, done.stderr
     assert "Adopt optimizer.lr=" in done.stdout and "On the test set: loss " in done.stdout, done.stdout
     about = manifest(kept / "outputs/rates-confirmed")
+    assert "~callbacks.progress_bar" in about["command"]  # which the sweep was trained without
     assert {run["seed"] for trial in about["trials"] for run in trial["runs"]} == {2, 3}
     remove(removals([kept / "outputs/rates-confirmed"], failed=False, checkpoints=False))
     assert not (kept / "outputs/rates-confirmed").exists()

@@ -94,6 +94,13 @@ def test_a_table_lists_images_with_their_labels_and_parts(tmp_path: Path) -> Non
     assert [len(data.parts[part][1]) for part in ("train", "val", "test")] == [30, 15, 15]
 
 
+def test_an_image_that_is_listed_twice_counts_twice(tmp_path: Path) -> None:
+    folders(tmp_path / "images")
+    files = [str(file.relative_to(tmp_path)) for file in sorted((tmp_path / "images").glob("*/*.png"))] * 2
+    pl.DataFrame({"path": files, "label": [Path(file).parent.name for file in files]}).write_csv(tmp_path / "a.csv")
+    assert sum(len(y) for _, y in made(tmp_path / "a.csv").parts.values()) == 4 * COUNT
+
+
 def test_broken_images_are_named_and_counted_and_the_others_trained_with(tmp_path: Path) -> None:
     place = folders(tmp_path)
     (place / "lying" / "broken.png").write_bytes(b"no image at all")

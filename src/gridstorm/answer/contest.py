@@ -56,12 +56,18 @@ class Contest:
         rows = np.sort(self.rng.choice(count, min(count, MOST), replace=False))  # all parts of the space alike
         return self._through(fenced(np.array([one.loss for one in self.settings])), rows)
 
+    @cached_property
+    def repeats(self) -> tuple[NDArray[np.bool_], float, int] | None:
+        """Gupta's subset with the deviation of a run and its freedom; None where seeds tell no noise."""
+        found = subset(self.study.matrix) if self.study.is_repeated else None
+        return found if found and found[2] else None
+
     def _through(self, losses: Floats, rows: NDArray[np.int64]) -> Surface | None:
         if len(losses) < FEWEST or not self.study.keys or losses.std() == 0:
             return None
         some = [self.settings[row] for row in rows]
         counts = np.array([float(len(one.losses)) for one in some])
-        _, deviation, freedom = subset(self.study.matrix) if self.study.is_repeated else (None, 0.0, 0)
+        _, deviation, freedom = self.repeats or (None, 0.0, 0)
         repeated = (deviation**2 * freedom, freedom)
         return Surface.draw(self.study.points(some), losses[rows], counts, self.rng, repeated)
 
@@ -80,9 +86,8 @@ class Contest:
         """
         if len(self.settings) < 2:
             return [*self.settings]
-        if self.study.is_repeated and subset(self.study.matrix)[2] > 0:
-            inside = subset(self.study.matrix)[0]
-            return [one for one, tied in zip(self.settings, inside, strict=True) if tied]
+        if self.repeats:
+            return [one for one, tied in zip(self.settings, self.repeats[0], strict=True) if tied]
         if self.surface is None:
             return None
         probabilities = np.bincount(self.draws.argmin(1), minlength=len(self.rows)) / len(self.draws)
@@ -122,7 +127,7 @@ class Contest:
     @property
     def how(self) -> str:
         """By which rule the tie was found, in words."""
-        if self.study.is_repeated:
+        if self.repeats:
             return "95 % sure, seeds compared in pairs"
         return "99 % sure by a model of the scores, since each was trained once"
 

@@ -14,7 +14,6 @@ from gridstorm.statistics import Band, Correlation, expected_best, rank_correlat
 
 DRAWN = ("random",)  # samplers whose trials are independent of each other
 PARTS = (1 / 8, 1 / 4, 1 / 2)  # of the epochs, after which the order is compared with the last one
-TRUSTED = 0.5  # lower end of a rank correlation, from which a pruner can go by it
 SURELY = 0.01  # probability that failures fall so by chance, over all splits, below which the split is named
 
 
@@ -23,13 +22,11 @@ class Enough:
     """What more trials would bring.
 
     Args:
-        trials: How many there were.
         more: The chance that as many again hold a new best one.
         within: The best one is, with 95 %, among this share of all that random draws can find.
         losses: Their losses.
     """
 
-    trials: int
     more: float
     within: float
     losses: NDArray[np.float64]
@@ -50,7 +47,7 @@ def enough(study: Study) -> Enough | None:
     if study.sampler not in DRAWN or study.pruned or len(losses) < 2:
         return None
     count = len(losses) + len(study.failed)
-    return Enough(count, 0.5, 1 - 0.05 ** (1 / count), losses)
+    return Enough(0.5, 1 - 0.05 ** (1 / count), losses)
 
 
 def curves(setting: Setting) -> list[list[tuple[int, float]]]:
@@ -88,13 +85,11 @@ class Failing:
     """A part of the space in which runs failed.
 
     Args:
-        key: The key that tells it.
         values: Where it is, in words: `optimizer.lr of 1 or more`.
         failed: How many settings failed there.
         count: Of how many.
     """
 
-    key: str
     values: str
     failed: int
     count: int
@@ -108,33 +103,29 @@ def failing(study: Study) -> Failing | None:
     whole = [one for one in study.settings if one.status.is_finished]
     splits = [split for key in study.keys for split in _splits(key, whole)]
     best: tuple[float, Failing] | None = None
-    for key, words, inside in splits:
+    for words, inside in splits:
         failed = sum(id(one) in bad for one in inside)
         table = [[failed, len(inside) - failed], [len(bad) - failed, len(whole) - len(inside) - len(bad) + failed]]
         chance = float(fisher_exact(table, "greater").pvalue)
         if best is None or chance < best[0]:
-            best = chance, Failing(key, words, failed, len(inside))
+            best = chance, Failing(words, failed, len(inside))
     return best[1] if best and best[0] * len(splits) < SURELY else None
 
 
-def _splits(key: Key, settings: Sequence[Setting]) -> list[tuple[str, str, list[Setting]]]:
+def _splits(key: Key, settings: Sequence[Setting]) -> list[tuple[str, list[Setting]]]:
     """Return the parts that a key can cut off: upper or lower ends of numbers, single categories."""
     if not key.is_number:
         return [
-            (
-                key.name,
-                f"{key.name}={key.written(level)}",
-                [one for one in settings if one.values.get(key.name) == level],
-            )
-            for level in key.levels
+            (f"{key.name}={key.written(level)}", [one for one in settings if key.index(one) == place])
+            for place, level in enumerate(key.levels)
         ]
     step = max(1, len(key.levels) // 20)
     found = []
     for level in key.levels[step::step]:
         inside = [one for one in settings if one.values[key.name] >= level]
-        found.append((key.name, f"{key.name} of {key.written(level)} or more", inside))
+        found.append((f"{key.name} of {key.written(level)} or more", inside))
         others = [one for one in settings if one.values[key.name] < level]
-        found.append((key.name, f"{key.name} below {key.written(level)}", others))
+        found.append((f"{key.name} below {key.written(level)}", others))
     return found
 
 

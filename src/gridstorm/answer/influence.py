@@ -1,14 +1,13 @@
 """What each key does: which one matters most, and whether the best value is at an edge of what was tried."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from gridstorm.answer.contest import Contest
-from gridstorm.answer.study import MISSING, Key, Setting, Study
+from gridstorm.answer.study import Key, Setting, Study
 from gridstorm.statistics import Points, credible, falls_at_end
 
 LEVEL = 0.99  # with which the keys that may be first are named
@@ -92,7 +91,8 @@ def edges(contest: Contest) -> list[Edge]:
         where = key.place(value)
         drawn = len(key.levels) > len(contest.settings) / 2 and len(key.levels) > 5
         near = NEAR if drawn else 0.0
-        cliff = _cliff(contest.study, key, value)
+        # Of drawn values the next one was tried once, and says nothing of its neighborhood.
+        cliff = None if drawn else _cliff(contest.study, key, value)
         if where <= near or where >= 1 - near or cliff is not None:
             is_top = where >= 0.5
             if not is_top and key.levels[0] == 0:
@@ -147,25 +147,11 @@ def _is_falling(contest: Contest, place: int, is_top: bool) -> bool:
     return share > FALLING
 
 
-@dataclass(frozen=True)
-class Profile:
-    """The best that was reached at each value of a key, over all others.
-
-    Args:
-        key: The key.
-        best: The best setting at each value, by value; of drawn numbers in twelve steps.
-    """
-
-    key: Key
-    best: tuple[tuple[Any, Setting], ...]
-
-
-def profile(study: Study, key: Key, settings: Sequence[Setting] | None = None) -> Profile:
-    """Return the best setting at each value of a key."""
+def profile(study: Study, key: Key) -> list[Setting]:
+    """Return the best setting at each value of a key over all others, by value; of drawn numbers in twelve steps."""
     best: dict[int, Setting] = {}
-    for one in settings if settings is not None else study.compared:
-        many = key.is_number and len(key.levels) > STEPS
+    many = key.is_number and len(key.levels) > STEPS
+    for one in study.compared:  # the best one is the first of its cell
         cell = math.floor(key.place(one.values[key.name]) * (STEPS - 0.001)) if many else key.index(one)
-        if cell not in best or one.loss < best[cell].loss:
-            best[cell] = one
-    return Profile(key, tuple((best[cell].values.get(key.name, MISSING), best[cell]) for cell in sorted(best)))
+        best.setdefault(cell, one)
+    return [best[cell] for cell in sorted(best)]

@@ -66,7 +66,7 @@ def overrides_of(answer: Answer, directory: Path, settings: Sequence[Setting], r
     words = shlex.split(str(about.get("command") or ""))
     swept = {*about.get("keys", ()), "seed"}
     searched = ("sampler", "pruner", "sweep", "launcher")
-    given = [word for word in words[words.index("-m") + 1 :] if "=" in word] if "-m" in words else []
+    given = [word for word in words[words.index("-m") + 1 :] if "=" in word or word[0] == "~"] if "-m" in words else []
     fixed = [
         word
         for word in given

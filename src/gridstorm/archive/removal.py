@@ -15,12 +15,13 @@ from gridstorm.record import (
     OF_SWEEPS,
     RunRecord,
     Status,
-    hold,
+    is_held,
     is_run,
     manifest,
     records,
     trials_in,
     write_whole,
+    written_by_us,
 )
 from gridstorm.report import best, report
 
@@ -71,7 +72,7 @@ def removals(paths: Sequence[Path], failed: bool, checkpoints: bool) -> list[Rem
         UserError: A path is no record of ours, is a link, or a process works in it.
     """
     found = [removal for path in paths for removal in _of(path, failed, checkpoints)]
-    if busy := [one.directory for one in found if _is_busy(one.directory)]:
+    if busy := [one.directory for one in found if is_held(one.directory / LOCK)]:
         raise UserError([Problem(str(place), "A process works in it.", "Wait until it is over.") for place in busy])
     return [one for one in found if one.files]
 
@@ -106,7 +107,7 @@ def _whole(directory: Path) -> Removal:
     """Return all of a run or a sweep that is ours; what a link leads to is not."""
     names = OF_RUNS if is_run(directory) else OF_SWEEPS
     of_us = [directory / name for name in names]
-    of_us += [file for file in directory.glob("events.out.tfevents.*") if file.name.endswith(".gridstorm")]
+    of_us += written_by_us(directory)
     of_us += [*(directory / CHECKPOINTS).glob("*.ckpt")] if not (directory / CHECKPOINTS).is_symlink() else []
     files = [file for file in dict.fromkeys(of_us) if file.is_file() and not file.is_symlink()]
     others = [file for file in directory.rglob("*") if file.is_file() and file not in files]
@@ -124,16 +125,6 @@ def _checkpoints(path: Path) -> Iterator[Removal]:
             if run.record and run.status.is_finished:
                 files = [file for file in (run.record.directory / CHECKPOINTS).glob("*.ckpt") if not file.is_symlink()]
                 yield Removal(run.record.directory, files)
-
-
-def _is_busy(directory: Path) -> bool:
-    lock = directory / LOCK
-    if not is_file(lock):
-        return False
-    opened = hold(lock)
-    if opened:
-        opened.close()
-    return opened is None
 
 
 def remove(found: Sequence[Removal]) -> str:
@@ -156,7 +147,7 @@ def move(source: Path, name: str) -> str:
     """
     if not is_run(source) and "trials" not in manifest(source):
         raise UserError([Problem(str(source), "There is no run and no sweep.", "gridstorm ls names what there is.")])
-    if source.is_symlink() or _is_busy(source):
+    if source.is_symlink() or is_held(source / LOCK):
         fact = "It is a link." if source.is_symlink() else "A process works in it."
         raise UserError([Problem(str(source), fact, "Name the directory, once nothing works in it.")])
     target = source.resolve().parent / Path(name).name

@@ -105,12 +105,12 @@ class Images(InMemory):
             raise ValueError(
                 f"data.path={self.path}: Training has no class {unknown[0]!r}. Add images of it, or drop it."
             )
-        known = {file: numbers[label] for file, label in some}
-        read = self._pictures([*known])
-        if not len(read):
-            fact = f"Of a part's images none can be read ({self.broken[-1]})." if known else "A part has no image."
+        x, good, broken = pixels_of([file for file, _ in some], self.size, self.mode)
+        self.broken += broken
+        if not len(x):
+            fact = f"Of a part's images none can be read ({broken[0]})." if broken else "A part has no image."
             raise ValueError(f"data.path={self.path}: {fact} Give more.")
-        return read.pixels, torch.tensor([known[file] for file in read.files])
+        return x, torch.tensor([numbers[some[place][1]] for place in good])
 
     def prepare(self, parts: dict[Part, tuple[Tensor, Tensor]]) -> dict[Part, tuple[Tensor, Tensor]]:
         """The same parts; each channel's mean and deviation are taken of training."""

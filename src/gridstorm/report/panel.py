@@ -112,8 +112,7 @@ class Panels:
         for one in self.settings:
             height = y[0].at(sign * one.loss) if id(one) in self._compared else TOP + 4
             places.append((x[0].at(_value(key, one)) + (rng.random() - 0.5) * spread, height))
-        best = [(x[0].at(_value(key, one)), y[0].at(sign * one.loss)) for _, one in
-                profile(self.answer.study, key).best]  # fmt: skip
+        best = [(x[0].at(_value(key, one)), y[0].at(sign * one.loss)) for one in profile(self.answer.study, key)]
         return Marks(f"{self.answer.study.monitor} by {key.name}", places, best, x, y)
 
     def isolation(self, key: Key) -> str:
