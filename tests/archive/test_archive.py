@@ -88,6 +88,13 @@ def test_the_best_come_first_and_what_failed_is_found(kept: Path) -> None:
     assert listed(kept / "outputs", since="2999-01-01") == f"Nothing in {kept / 'outputs'} is so."
 
 
+@pytest.mark.parametrize("content", ['{"trials": 5}', '{"trials": [{"x": 1}]}', '{"trials": [], "tags": 3}'])
+def test_a_sweep_whose_manifest_is_damaged_is_listed_as_that(tmp_path: Path, content: str) -> None:
+    (tmp_path / "cut").mkdir()
+    (tmp_path / "cut" / "sweep.json").write_text(content)
+    assert "damaged" in listed(tmp_path) and "sweep.json is not as we write it" in listed(tmp_path)
+
+
 def test_times_are_read_as_people_say_them() -> None:
     now = datetime(2026, 11, 28, 15)
     assert moment("yesterday", now) == datetime(2026, 11, 27).timestamp()

@@ -85,8 +85,8 @@ def entry_of(directory: Path) -> Entry | None:
             return _of_run(RunRecord(directory))
         about = manifest(directory)
         return _of_sweep(directory, about) if "trials" in about else None
-    except UserError as refusal:
-        words = refusal.problems[0].fact
+    except (UserError, KeyError, TypeError, AttributeError) as error:  # of what someone else wrote, or cut short
+        words = error.problems[0].fact if isinstance(error, UserError) else f"Its {MANIFEST} is not as we write it."
         return Entry(directory, "run" if is_run(directory) else "sweep", "damaged", True, "", "min", None, "-",
                      directory.stat().st_mtime, words)  # fmt: skip
 
@@ -101,7 +101,7 @@ def _of_run(record: RunRecord) -> Entry:
     return Entry(
         record.directory, "run", str(status), status.is_bad, monitor, mode,
         result.score if result else None, health, file.stat().st_mtime, str(origin.get("note") or ""),
-        origin.get("tags") or (), dict(origin.get("choices") or {}),
+        [*map(str, origin.get("tags") or ())], dict(origin.get("choices") or {}),
     )  # fmt: skip
 
 
@@ -118,7 +118,7 @@ def _of_sweep(directory: Path, about: dict[str, Any]) -> Entry:
         directory, "sweep", ", ".join(f"{count} {status}" for status, count in counts.items()) or "empty",
         bool(counts[Status.FAILED] or counts[Status.DIVERGED]), str(about.get("monitor", "")), mode,
         best["score"] if best else None, run.health if run and best else "-", (directory / MANIFEST).stat().st_mtime,
-        str(about.get("note") or ""), about.get("tags") or (), run.choices if run else {},
+        str(about.get("note") or ""), [*map(str, about.get("tags") or ())], run.choices if run else {},
     )  # fmt: skip
 
 
