@@ -150,3 +150,18 @@ def test_random_draws_say_what_more_of_them_would_bring() -> None:
     ]
     assert told and "50%" in told[0] and "7.2%" in told[0]
     assert not [one for one in Answer(simulated("tpe", 1).study, "x").sentences() if one.startswith("As many")]
+
+
+def test_a_value_that_always_failed_sets_no_scale_and_a_key_without_another_one_is_no_axis() -> None:
+    settings = [
+        Setting({"optimizer.lr": lr, "model.width": width, "data": name}, {} if bad else {0: lr, 1: lr + 0.01},
+                status=Status.DIVERGED if bad else Status.DONE)
+        for lr in (1e-3, 1e-2, 1e-1, 1e25) for width in (8, 8000) for name in ("a", "b", "c")
+        if (bad := lr > 1 or width > 8 or name == "b") or True
+    ]  # fmt: skip
+    study = Study(settings, "val/loss", "min")
+    assert [key.name for key in study.keys] == ["optimizer.lr", "model.width", "data"]
+    assert {key.name: key.levels for key in study.axes} == {"optimizer.lr": (1e-3, 1e-2, 1e-1), "data": ("a", "c")}
+    assert study.axes[0].is_log
+    points = study.points(study.compared)
+    assert sorted({*points.numbers[:, 0]}) == pytest.approx([0, 0.5, 1]) and {*points.names[:, 0]} == {0, 1}

@@ -148,6 +148,15 @@ def test_what_varies_stands_first_among_the_hyperparameters(server: Server) -> N
     assert {"optimizer", "optimizer.lr"} <= {info["name"] for info in infos if info.get("differs")}
     differs = [bool(info.get("differs")) for info in infos]
     assert differs == sorted(differs, reverse=True)
+    names = [info["name"] for info in infos if info.get("differs")]
+    swept = {key for point in POINTS for key in point}
+    assert {*names[: len({*names} & swept)]} <= swept  # what only follows from the optimizer comes after them
+    assert "· optimizer.momentum" in {info["name"] for info in infos}
+
+
+def test_a_list_is_shown_as_legible_text(server: Server) -> None:
+    group = server.session_groups()["01-adam,lr=0.01/my grid (1)"]
+    assert group["hparams"]["· optimizer.betas"] == "0.9, 0.999"
 
 
 def test_the_status_of_every_run_is_the_true_one(server: Server) -> None:

@@ -14,6 +14,7 @@ from gridstorm.statistics import MOST, Surface, chosen, credible, fenced, subset
 Floats = NDArray[np.float64]
 CLIPPED = 0.9  # quantile of the losses, above which they count as that
 FEWEST = 8  # settings, with fewer of which nothing is said of the surface between them
+TAIL = 0.02  # of the draws on each side of a score's interval: a little wide, since a model is a little too sure
 PER_STATE = 100  # draws of the surface for each state of its chain
 
 
@@ -63,7 +64,7 @@ class Contest:
         return found if found and found[2] else None
 
     def _through(self, losses: Floats, rows: NDArray[np.int64]) -> Surface | None:
-        if len(losses) < FEWEST or not self.study.keys or losses.std() == 0:
+        if len(losses) < FEWEST or not self.study.axes or losses.std() == 0:
             return None
         some = [self.settings[row] for row in rows]
         counts = np.array([float(len(one.losses)) for one in some])
@@ -102,7 +103,7 @@ class Contest:
         """
         if self.surface is not None:
             best = int(np.flatnonzero(self.rows == 0)[0])  # the settings are in the order of their means
-            low, high = np.quantile(self.draws[:, best], [0.025, 0.975])
+            low, high = np.quantile(self.draws[:, best], [TAIL, 1 - TAIL])
             return float(low), float(high)
         if not self.settings or len(self.settings[0].losses) < 2:
             return None

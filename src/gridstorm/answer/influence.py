@@ -12,7 +12,7 @@ from gridstorm.statistics import Points, credible, falls_at_end
 
 LEVEL = 0.99  # with which the keys that may be first are named
 LEARNING = ("tpe", "gp", "cmaes")  # samplers that see little of the space beside its good part
-CLOSE = 0.4  # of the first key's share, from which another one may be the first where a sampler learned
+CLOSE = 0.2  # of the first key's share, from which another one may be the first where a sampler learned
 STEPS = 12  # of a number of which more values were drawn
 LINE = 21  # places along a key at which the surface is looked at
 FALLING = 0.8  # probability of the surface that the best is at the end, from which that is said
@@ -34,7 +34,7 @@ class Importance:
 
 def importance(contest: Contest) -> Importance | None:
     """Return how much each key decides; None where there are too few settings, or one key alone."""
-    keys = [key.name for key in contest.study.keys]
+    keys = [key.name for key in contest.study.axes]
     if contest.whole is None or len(keys) < 2:
         return None
     drawn = contest.whole.importances(contest.rng)
@@ -86,7 +86,7 @@ def edges(contest: Contest) -> list[Edge]:
     if not contest.settings:
         return []
     found = []
-    for place, key in enumerate(contest.study.numbers):
+    for key in contest.study.numbers:
         value = contest.settings[0].values[key.name]
         where = key.place(value)
         drawn = len(key.levels) > len(contest.settings) / 2 and len(key.levels) > 5
@@ -97,7 +97,7 @@ def edges(contest: Contest) -> list[Edge]:
             is_top = where >= 0.5
             if not is_top and key.levels[0] == 0:
                 continue  # below none there is nothing, as with dropout
-            falling = cliff is None and _is_falling(contest, place, is_top)
+            falling = cliff is None and _is_falling(contest, key, is_top)
             others = () if cliff is not None else beyond(key, value, is_top)
             found.append(Edge(key, value, is_top, falling, cliff, others))
     return found
@@ -129,13 +129,15 @@ def _cliff(study: Study, key: Key, value: Any) -> Any:
     return None
 
 
-def _is_falling(contest: Contest, place: int, is_top: bool) -> bool:
+def _is_falling(contest: Contest, key: Key, is_top: bool) -> bool:
     """Tell whether the scores still get better at the end: both the surface and a quadratic must say so.
 
     Each of the two alone is right in two of three cases, in what `bench.answer` makes up; together they hardly err.
     """
-    if contest.surface is None or contest.whole is None:
+    names = [axis.name for axis in contest.study.axes]
+    if contest.surface is None or contest.whole is None or key.name not in names:
         return False
+    place = names.index(key.name)
     losses = np.array([one.loss for one in contest.settings])
     if not falls_at_end(contest.study.points(contest.settings), losses, place, is_top):
         return False

@@ -154,7 +154,7 @@ class Study:
         """The keys that vary, numbers first, as points have them."""
         names = dict.fromkeys(key for one in self.settings for key in one.values)
         found = [Key(name, _levels([one.values.get(name, MISSING) for one in self.settings])) for name in names]
-        varying = [replace(key, is_log=self._is_log(key)) for key in found if len(key.levels) > 1]
+        varying = [replace(key, is_log=self._is_log(self._scored(key))) for key in found if len(key.levels) > 1]
         return sorted(varying, key=lambda key: not key.is_number)
 
     def _is_log(self, key: Key) -> bool:
@@ -170,20 +170,28 @@ class Study:
         plain, log = ([one.place(level) for level in key.levels] for one in (key, replace(key, is_log=True)))
         return abs(float(np.median(log)) - 0.5) <= abs(float(np.median(plain)) - 0.5)
 
+    def _scored(self, key: Key) -> Key:
+        """Return a key with the values that have a score: a rate of 1e25, which always failed, sets no scale."""
+        return replace(key, levels=_levels([one.values.get(key.name, MISSING) for one in self.compared]) or key.levels)
+
     @cached_property
     def numbers(self) -> list[Key]:
         """The keys that are numbers."""
         return [key for key in self.keys if key.is_number]
 
+    @cached_property
+    def axes(self) -> list[Key]:
+        """The keys as points have them, numbers first: those of which several values have a score, and these alone."""
+        return [axis for key in self.keys if len((axis := self._scored(key)).levels) > 1]
+
     def points(self, settings: Sequence[Setting]) -> Points:
         """Return where settings are in the space."""
-        names = [key for key in self.keys if not key.is_number]
-        places = [[key.place(one.values[key.name]) for key in self.numbers] for one in settings]
+        numbers, names = ([key for key in self.axes if key.is_number is kind] for kind in (True, False))
+        places = [[key.place(one.values[key.name]) for key in numbers] for one in settings]
         levels = [[key.index(one) for key in names] for one in settings]
         size = len(settings)
         return Points(
-            np.array(places, float).reshape(size, len(self.numbers)),
-            np.array(levels, int).reshape(size, len(names)),
+            np.array(places, float).reshape(size, len(numbers)), np.array(levels, int).reshape(size, len(names))
         )
 
     @cached_property

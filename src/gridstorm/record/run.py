@@ -308,9 +308,9 @@ class RunRecord:
         from gridstorm.record.tensorboard import hyperparameters, markdown
 
         config, origin = self.config, self.origin
-        trial = (origin.get("trial") or {}).get("name", self.directory.name)  # runs of one trial are one row
-        group = f"{trial}/{self.directory.parent.resolve().name}"  # its first 13 characters are shown
-        self.events.hparams(hyperparameters(config.recipe, config.choices), group, environment["started"])
+        trial = {"name": self.directory.name, "values": ()} | (origin.get("trial") or {})  # its runs are one row
+        group = f"{trial['name']}/{self.directory.parent.resolve().name}"  # its first 13 characters are shown
+        self.events.hparams(hyperparameters(config, trial["values"]), group, environment["started"])
         text = markdown((self.directory / CONFIG).read_text(), "yaml")
         self.events.text("config", f"{markdown(origin.get('command', ''), 'sh')}\n\n{text}")
         names = METRICS.get(environment.get("task") or task_of(config.values) or "", {})

@@ -11,10 +11,10 @@ import re
 import socket
 import struct
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import google_crc32c
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
@@ -23,13 +23,14 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_STRING
 
-from gridstorm.config import leaves
+from gridstorm.config import RunConfig, brief, leaves
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 
+AFTER = "· "  # stands before the name of what follows from a swept choice, and after all letters in the alphabet
 FLUSH_SECONDS = 5.0
 _BUFFER_BYTES = 1 << 16
 OURS = ".gridstorm"  # ends the name of each file of ours: those of others are never taken away
@@ -211,11 +212,18 @@ def _checksum(data: bytes) -> bytes:
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
-def hyperparameters(recipe: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, bool | int | float | str]:
-    """Return a recipe as TensorBoard's table shows it: choices by name, single values by key, without the seeds."""
-    shown = {key: value for key, value in recipe.items() if key not in ("seed", "monitor", "mode")}
+def hyperparameters(config: RunConfig, swept: Collection[str] = ()) -> dict[str, bool | int | float | str]:
+    """Return a recipe as TensorBoard's table shows it: choices by name, single values by key, without the seeds.
+
+    What merely follows from a swept choice, as `model.depth` does from `model`, is marked with `AFTER`: TensorBoard
+    shows first what differs, by the alphabet.
+    """
+    shown = {key: value for key, value in config.recipe.items() if key not in ("seed", "monitor", "mode")}
     hidden = ("seed", "_target_", "_partial_")
     values = {key: value for key, value in leaves(shown) if key.rpartition(".")[2] not in hidden}
     single = {key: value for key, value in values.items() if isinstance(value, bool | int | float | str)}
-    groups = {group: choices[group] for group in shown if group in choices and group not in ("trainer", "callbacks")}
-    return {**groups, **single, **{key: str(value) for key, value in values.items() if isinstance(value, list)}}
+    named = [group for group in shown if group in config.choices and group not in ("trainer", "callbacks")]
+    groups = {group: config.choices[group] for group in named}
+    texts = {key: ", ".join(map(brief, value)) for key, value in values.items() if isinstance(value, list)}
+    return {AFTER * (key not in swept and key.partition(".")[0] in swept) + key: value
+            for key, value in {**groups, **single, **texts}.items()}  # fmt: skip

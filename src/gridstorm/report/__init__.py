@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from gridstorm.report.board import time_series
 from gridstorm.report.difference import curves_differ, defaults_differ, environments_differ
 from gridstorm.report.leaderboard import best, merged, swept
 from gridstorm.report.plot import plot
@@ -29,6 +30,7 @@ __all__ = [
     "scatter",
     "swept",
     "table",
+    "time_series",
     "write_report",
 ]
 

@@ -94,16 +94,29 @@ def _plain(text: str) -> str:
 def _links(sweep: str, trial: Trial, monitor: str) -> str:
     """Return links to the pages of TensorBoard that show a trial's runs and no others.
 
-    The names of pages and of their parameters are TensorBoard 2.21's: its older pages read `#PAGE&regexInput=`, time
-    series `?runFilter=&pinnedCards=`.
+    Its older pages read `#PAGE&regexInput=`.
     """
     shown = pattern(sweep, [run.record.directory.name for run in trial.runs if run.record])
-    pinned = quote(
-        json.dumps([{"plugin": "scalars", "tag": tag} for tag in dict.fromkeys((monitor, "train/loss"))]), ""
-    )
-    links = [f"[curves](?runFilter={quote(shown, '')}&pinnedCards={pinned}#timeseries)"]
+    links = [f"[curves]({time_series(monitor, shown)})"]
     links += [f"[{kind.replace('_', ' ')}](#{kind}&regexInput={quote(shown, '')})" for kind in PAGES]
     return " ".join([_plain(name(trial)), *links])
+
+
+def time_series(monitor: str, runs: str | None = None, color: str | None = None) -> str:
+    """Return the part of an address that opens TensorBoard's time series: the score and the loss pinned, not smoothed.
+
+    The names of the parameters are those of TensorBoard 2.21.
+
+    Args:
+        monitor: The name of the score.
+        runs: A regular expression of the runs that are shown; otherwise all are.
+        color: One whose group gives runs the same color.
+    """
+    tags = dict.fromkeys((monitor, "train/loss"))
+    told = {"pinnedCards": json.dumps([{"plugin": "scalars", "tag": tag} for tag in tags]), "smoothing": "0",
+            "runFilter": runs, "runColorGroup": color and f"regex:{color}"}  # fmt: skip
+    words = "&".join(f"{name}={quote(value, '')}" for name, value in told.items() if value)
+    return f"?{words}#timeseries"
 
 
 def pattern(sweep: str, names: Sequence[str]) -> str:

@@ -3,8 +3,11 @@
 import html
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
+
+import numpy as np
 
 from gridstorm.answer import Key
 
@@ -12,6 +15,9 @@ WIDTH, HEIGHT = 400, 250
 WIDE, TALL = 820, 320
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 28, 38
 LETTERS = 9  # of a tick's label, which a longer one is cut to
+FEW = 6  # values of a key, of which each has a label
+PAD = 0.04  # share of an axis beside its first and its last value
+CROWDED = 0.1  # share of an axis, below which the labels of two values would lie on each other
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,7 @@ class Scale:
         start: In units of the picture.
         end: Likewise.
         is_log: Whether it counts by the logarithm.
+        levels: Values that lie evenly, whatever their distances; none for distances that count.
     """
 
     low: float
@@ -31,9 +38,13 @@ class Scale:
     start: float
     end: float
     is_log: bool = False
+    levels: tuple[float, ...] = ()
 
     def at(self, value: float) -> float:
         """Return where a value is drawn."""
+        if self.levels:
+            share = float(np.interp(value, self.levels, np.linspace(PAD, 1 - PAD, len(self.levels))))
+            return self.start + share * (self.end - self.start)
         low, high = (math.log(self.low), math.log(self.high)) if self.is_log else (self.low, self.high)
         inside = min(max(value, self.low), self.high)
         share = ((math.log(inside) if self.is_log else inside) - low) / (high - low) if high > low else 0.5
@@ -71,14 +82,21 @@ def escaped(text: Any) -> str:
 
 
 def key_scale(key: Key, start: float, end: float) -> tuple[Scale, list[tuple[float, str]]]:
-    """Return the scale of a key's values and its ticks; categories are at 0, 1, 2 and so on."""
+    """Return the scale of a key's values and its ticks; categories are at 0, 1, 2 and so on.
+
+    A few numbers whose labels would lie on each other lie evenly.
+    """
     if key.is_number:
         low, high = float(key.levels[0]), float(key.levels[-1])
-        pad = 0.0 if key.is_log else (high - low) * 0.04
+        pad = 0.0 if key.is_log else (high - low) * PAD
         scale = Scale(low / 1.08 if key.is_log else low - pad, high * 1.08 if key.is_log else high + pad,
                       start, end, key.is_log)  # fmt: skip
-        few = len(key.levels) <= 6
-        return scale, [(float(level), tick(level)) for level in key.levels] if few else scale.ticks()
+        if len(key.levels) > FEW:
+            return scale, scale.ticks()
+        places = [key.place(level) for level in key.levels]
+        if any(after - before < CROWDED for before, after in pairwise(places)):
+            scale = replace(scale, levels=tuple(map(float, key.levels)))
+        return scale, [(float(level), tick(level)) for level in key.levels]
     names = [key.written(level) for level in key.levels]
     labels = [name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…" for name in names]
     return Scale(-0.5, len(names) - 0.5, start, end), [(float(n), label) for n, label in enumerate(labels)]

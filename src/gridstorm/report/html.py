@@ -79,7 +79,9 @@ class Page:
         told = ", ".join(f"{count} {status}" for status, count in counts.items())
         best = "smaller" if study.mode == "min" else "larger"
         score = f"A score is a run's best {study.monitor} over its epochs ({best} is better), the mean over its seeds."
-        return f'<p class="soft">{escaped(score)} {len(study.settings)} settings: {escaped(told)}.</p>'
+        tags = " ".join(f"#{tag}" for tag in study.about.get("tags") or ())
+        purpose = f"<p>{escaped(' '.join(filter(None, (study.about.get('note'), tags))))}</p>"
+        return f'{purpose}<p class="soft">{escaped(score)} {len(study.settings)} settings: {escaped(told)}.</p>'
 
     def _tie(self) -> Iterator[str]:
         tie = self.answer.contest.tie
@@ -100,17 +102,17 @@ class Page:
         lost = f" What is much worse lies at the edge of the pictures: {hidden} of them." if hidden else ""
         label = '<label id="switch"><input type="checkbox" id="hide"> hide what failed or was pruned</label>'
         yield f'<h2>What each key does</h2><p class="soft">Lines: the best at each value.{lost}</p>{label}'
-        keys = sorted(study.keys, key=lambda key: self._rank(key.name))
-        pictures = [*(panels.isolation(key) for key in keys), panels.importance(), panels.map(), panels.best_so_far()]
+        pictures = [
+            *(panels.isolation(key) for key in panels.keys),
+            panels.importance(),
+            panels.map(),
+            panels.best_so_far(),
+        ]
         yield f'<div class="grid">{"".join(pictures)}</div>'
         if curves := panels.curves():
             yield f"<h2>How they went</h2>{curves}"
         if len(study.keys) > 1:
             yield f"<h2>All of it</h2>{panels.parallel()}"
-
-    def _rank(self, name: str) -> int:
-        found = self.answer.importance
-        return [*found.shares].index(name) if found else 0
 
     def _early(self) -> Iterator[str]:
         found = early(self.answer.study)

@@ -47,6 +47,7 @@ class Marks:
     Args:
         heading: What is shown.
         places: Of each setting.
+        good: Whether it is compared; what failed or was pruned lies at the top.
         best: The line of the best at each value.
         x: The scale of the key.
         y: That of the score.
@@ -54,6 +55,7 @@ class Marks:
 
     heading: str
     places: Sequence[tuple[float, float]]
+    good: Sequence[bool]
     best: Sequence[tuple[float, float]]
     x: Ticked
     y: Ticked
@@ -77,6 +79,13 @@ class Panels:
         step = max(1, len(study.compared) // (DRAWN // 2))
         first = study.compared[: DRAWN // 2]
         return [*first, *study.compared[DRAWN // 2 :: step][: DRAWN // 2], *others[:DRAWN]]
+
+    @cached_property
+    def keys(self) -> list[Key]:
+        """The keys that vary, what decides most first; last those of which one value alone has a score."""
+        order = [*self.answer.importance.shares] if self.answer.importance else []
+        names = [key.name for key in self.answer.study.keys]
+        return sorted(self.answer.study.keys, key=lambda key: [*order, *names].index(key.name))
 
     @cached_property
     def ends(self) -> tuple[float, float]:
@@ -108,20 +117,20 @@ class Panels:
         x, y = key_scale(key, LEFT, WIDTH - RIGHT), self._y(HEIGHT - BOTTOM)
         rng = np.random.default_rng(1)
         spread = 0 if len(key.levels) > 12 else 14
-        places = []
-        for one in self.settings:
-            height = y[0].at(sign * one.loss) if id(one) in self._compared else TOP + 4
+        places, good = [], [id(one) in self._compared for one in self.settings]
+        for one, compared in zip(self.settings, good, strict=True):
+            height = y[0].at(sign * one.loss) if compared else TOP + 4
             places.append((x[0].at(_value(key, one)) + (rng.random() - 0.5) * spread, height))
         best = [(x[0].at(_value(key, one)), y[0].at(sign * one.loss)) for one in profile(self.answer.study, key)]
-        return Marks(f"{self.answer.study.monitor} by {key.name}", places, best, x, y)
+        return Marks(f"{self.answer.study.monitor} by {key.name}", places, good, best, x, y)
 
     def isolation(self, key: Key) -> str:
         """Return the scores by a key, with the best that was reached at each value over all others."""
         marks = self.marks(key)
         drawn = []
         for number, (left, top) in reversed([*enumerate(marks.places)]):  # the best one is drawn last, on top
-            good = id(self.settings[number]) in self._compared
-            drawn.append(dot(left, top, number, "p b" if number == 0 else "p") if good else cross(left, top, number))
+            kind = "p b" if number == 0 else "p"
+            drawn.append(dot(left, top, number, kind) if marks.good[number] else cross(left, top, number))
         body = title(marks.heading) + frame(marks.x, marks.y, key.name, HEIGHT - BOTTOM) + path(marks.best, "l")
         return figure(body + "".join(drawn), f"{marks.heading}: the best at each value, and every setting")
 
@@ -144,10 +153,11 @@ class Panels:
         Where it is not known well the cells are empty.
         """
         surface, found, study = self.answer.contest.surface, self.answer.importance, self.answer.study
-        names = [name for name in found.shares if any(key.name == name for key in study.numbers)] if found else []
+        numbers = [key.name for key in study.axes if key.is_number]
+        names = [name for name in found.shares if name in numbers] if found else []
         if surface is None or len(names) < 2 or self.answer.best is None:
             return ""
-        one, other = ([key.name for key in study.numbers].index(name) for name in names[:2])
+        one, other = (numbers.index(name) for name in names[:2])
         places = np.linspace(0, 1, CELLS)
         center = study.points([self.answer.best])
         rows = np.zeros(CELLS * CELLS, int)
@@ -155,17 +165,19 @@ class Panels:
         points.numbers[:, one], points.numbers[:, other] = np.tile(places, CELLS), np.repeat(places, CELLS)
         draws = surface.draws(points, 4, self.answer.contest.rng)
         means, unsure = draws.mean(0), draws.std(0) > UNSURE * surface.unit
-        return self._cells(study.numbers[one], study.numbers[other], means, unsure)
+        return self._cells(study.axes[one], study.axes[other], means, unsure)
 
     def _cells(self, one: Key, other: Key, means: Floats, unsure: NDArray[np.bool_]) -> str:
         (x, across), (y, up) = key_scale(one, LEFT, WIDTH - RIGHT), key_scale(other, HEIGHT - BOTTOM, TOP)
-        width, height = (WIDTH - RIGHT - LEFT) / CELLS, (HEIGHT - BOTTOM - TOP) / CELLS
+        borders = np.clip((np.arange(CELLS + 1) - 0.5) / (CELLS - 1), 0, 1).tolist()
+        lefts, bottoms = [x.at(one.at(place)) for place in borders], [y.at(other.at(place)) for place in borders]
         low, high = float(means.min()), float(np.quantile(means, 0.9))
         cells = []
         for number, (mean, blank) in enumerate(zip(means, unsure, strict=True)):
-            left, top = LEFT + number % CELLS * width, HEIGHT - BOTTOM - (number // CELLS + 1) * height
+            row, column = divmod(number, CELLS)
+            width, height = lefts[column + 1] - lefts[column] + 0.3, bottoms[row] - bottoms[row + 1] + 0.3
             shade = 0.08 + 0.8 * (1 - min(1.0, (float(mean) - low) / (high - low or 1)))
-            place = f'x="{left:.1f}" y="{top:.1f}" width="{width + 0.3:.1f}" height="{height + 0.3:.1f}"'
+            place = f'x="{lefts[column]:.1f}" y="{bottoms[row + 1]:.1f}" width="{width:.1f}" height="{height:.1f}"'
             cells.append("" if blank else f'<rect class="cell" {place} fill-opacity="{shade:.2f}"/>')
         marks = [dot(x.at(_value(one, each)), y.at(_value(other, each)), number, "p b" if number == 0 else "p o")
                  for number, each in reversed([*enumerate(self.settings)]) if id(each) in self._compared]  # fmt: skip
@@ -217,10 +229,8 @@ class Panels:
         return figure(body, "training curves", WIDE, TALL, "wide")
 
     def parallel(self) -> str:
-        """Return every setting as a line over its values, which are axes; dragging along one chooses."""
-        study, found = self.answer.study, self.answer.importance
-        order = [*found.shares] if found else [key.name for key in study.keys]
-        keys = sorted(study.keys, key=lambda key: order.index(key.name))[:AXES]
+        """Return every setting with a score as a line over its values, which are axes; dragging along one chooses."""
+        study, keys = self.answer.study, self.keys[:AXES]
         top, bottom = TOP + 22, TALL - 14
         scales: list[Ticked] = [key_scale(key, bottom, top) for key in keys]
         scales.append(self._y(bottom, top))
@@ -236,8 +246,8 @@ class Panels:
         names = [*(key.name for key in keys), study.monitor]
         axes = [_axis(number, place, name, ticked, (top, bottom))
                 for number, (place, name, ticked) in enumerate(zip(places, names, scales, strict=True))]  # fmt: skip
-        body = title("Every setting: drag along an axis to choose") + "".join(lines) + "".join(axes)
-        return figure(body, "parallel coordinates of all settings", WIDE, TALL, "wide")
+        body = title("Every setting that has a score: drag along an axis to choose") + "".join(lines) + "".join(axes)
+        return figure(body, "parallel coordinates of the settings that have a score", WIDE, TALL, "wide")
 
 
 def _value(key: Key, one: Setting) -> float:

@@ -113,22 +113,23 @@ def scatter(true: NDArray[np.floating[Any]], predicted: NDArray[np.floating[Any]
 
 def isolation(marks: Marks) -> Pixels:
     """Draw the scores of settings by a key, with the best at each value over all others, as the report does."""
-    scale = 2
     (x, across), (y, up) = marks.x, marks.y
-    left, right, bottom = (scale * value for value in (x.start, x.end, y.start))
-    canvas = _Canvas(scale * 410, scale * 250)
-    canvas.text((scale * 10, scale * 12), marks.heading, anchor="lm")
+    canvas = _Canvas(410, 250)
+    canvas.text((10, 12), marks.heading, anchor="lm")
     for value, label in up:
-        height = scale * y.at(value)
-        canvas.line((left, height), (right, height), LINE)
-        canvas.text((left - 8, height), label, anchor="rm", colour=MUTED)
+        canvas.line((x.start, y.at(value)), (x.end, y.at(value)), LINE)
+        canvas.text((x.start - 6, y.at(value)), label, anchor="rm", colour=MUTED)
     for value, label in across:
-        canvas.text((scale * x.at(value), bottom + 16), label, colour=MUTED)
-    canvas.line((left, bottom), (right, bottom), MUTED)
-    for (x0, y0), (x1, y1) in pairwise(marks.best):
-        canvas.line((scale * x0, scale * y0), (scale * x1, scale * y1), RIGHT)
-    for number, (place, height) in reversed([*enumerate(marks.places)]):
-        canvas.dot((scale * place, scale * height), 7 if number == 0 else 5, WRONG if number == 0 else (*RIGHT, 110))
+        canvas.text((x.at(value), y.start + 14), label, colour=MUTED)
+    canvas.line((x.start, y.start), (x.end, y.start), MUTED)
+    for one, other in pairwise(marks.best):
+        canvas.line(one, other, RIGHT, 2)
+    for number, ((left, top), good) in reversed([*enumerate(zip(marks.places, marks.good, strict=True))]):
+        if good:
+            canvas.dot((left, top), 4 if number == 0 else 3, WRONG if number == 0 else (*RIGHT, 110))
+        else:
+            canvas.line((left - 3, top - 3), (left + 3, top + 3), MUTED)
+            canvas.line((left - 3, top + 3), (left + 3, top - 3), MUTED)
     return canvas.pixels()
 
 
@@ -161,8 +162,8 @@ class _Canvas:
         corner = (round(x - 2 * size), round(y - length + start))
         self._image.paste(colour, corner, strip.transpose(Image.Transpose.ROTATE_90))
 
-    def line(self, start: tuple[float, float], end: tuple[float, float], colour: Colour) -> None:
-        self._draw.line([2 * value for value in (*start, *end)], fill=colour, width=2)
+    def line(self, start: tuple[float, float], end: tuple[float, float], colour: Colour, width: int = 1) -> None:
+        self._draw.line([2 * value for value in (*start, *end)], fill=colour, width=2 * width)
 
     def dot(self, centre: tuple[float, float], radius: float, colour: Colour) -> None:
         self._draw.circle([2 * value for value in centre], 2 * radius, fill=colour)
