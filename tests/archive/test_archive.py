@@ -172,6 +172,18 @@ def test_what_is_removed_is_listed_first_and_nothing_of_others_goes(kept: Path, 
     assert [file.name for file in (kept / "outputs/alone").iterdir()] == ["notes.txt"]
 
 
+def test_a_sweep_of_another_configuration_is_confirmed_by_the_command_that_is_told(kept: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(kept / "outputs/rates", tmp_path / "other")
+    about = json.loads((copied / "sweep.json").read_text())
+    words = shlex.split(about["command"])
+    words.insert(words.index("-m"), "--config-name=mine")
+    (copied / "sweep.json").write_text(json.dumps(about | {"command": shlex.join(words)}))
+    done = call(kept, sys.executable, "-m", "gridstorm", "confirm", str(copied), "best=1", "repeats=2")
+    assert done.returncode == 2 and "--config-name=mine" in done.stderr, done.stderr
+    told = shlex.split(done.stderr.partition("Type it: ")[2].rstrip(".\n"))
+    assert told[2:4] == ["--config-name=mine", "-m"] and {"optimizer.lr=0.1", "sweep.name=other-confirmed"} <= {*told}
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

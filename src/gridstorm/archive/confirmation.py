@@ -29,6 +29,7 @@ def confirm(directory: Path, words: Sequence[str]) -> int:
     answer, _ = answer_of([directory])
     settings = _chosen(answer, directory, asked["best"])
     overrides = overrides_of(answer, directory, settings, asked["repeats"])
+    _refuse_other_configurations(answer, overrides)
     from gridstorm.library import sweep
 
     say(f"{len(settings)} settings with {asked['repeats']} new seeds each: {shlex.join(overrides)}")
@@ -36,6 +37,19 @@ def confirm(directory: Path, words: Sequence[str]) -> int:
     again, _ = answer_of([swept.directory])
     say(verdict(again, answer.study.sign))
     return 0
+
+
+def _refuse_other_configurations(answer: Answer, overrides: Sequence[str]) -> None:
+    """Refuse a sweep of a configuration that is none of the project's own: it is composed where it was."""
+    words = shlex.split(str(answer.study.about.get("command") or ""))
+    if flags := [word for word in words if word.startswith(("--config", "-cn", "-cp", "-cd"))]:
+        start = [word for word in words if not _is_override(word)]
+        fact = "The sweep was trained with it, and confirm composes the project's own configuration alone."
+        raise UserError([Problem(flags[0], fact, f"Type it: {shlex.join([*start, *overrides])}")])
+
+
+def _is_override(word: str) -> bool:
+    return word[:1] == "~" or ("=" in word and word[:1] != "-")
 
 
 def _asked(words: Sequence[str]) -> dict[str, int]:
@@ -66,7 +80,7 @@ def overrides_of(answer: Answer, directory: Path, settings: Sequence[Setting], r
     words = shlex.split(str(about.get("command") or ""))
     swept = {*about.get("keys", ()), "seed"}
     searched = ("sampler", "pruner", "sweep", "launcher")
-    given = [word for word in words[words.index("-m") + 1 :] if "=" in word or word[0] == "~"] if "-m" in words else []
+    given = [word for word in words if _is_override(word)]
     fixed = [
         word
         for word in given

@@ -68,7 +68,7 @@ def write_report(directories: Sequence[Path], out: Path | None = None, as_json: 
         fact = f"It cannot be written ({error.strerror or error})."
         raise UserError([Problem(str(file), fact, "Name another place with --out FILE.")]) from error
     study = answer.study
-    parts = [told(answer), leaderboard(trials, study.monitor, study.mode)]
+    parts = [told(answer), *([leaderboard(trials, study.monitor, study.mode)] if trials else [])]
     if found := early(study):
         words = [f"after epoch {epoch} of {last}: {one.value:.2f} ({one.low:.2f} to {one.high:.2f})"
                  for epoch, last, one in found]  # fmt: skip
