@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gridstorm.config import brief
-from gridstorm.record import Status, Trial, TrialRun
+from gridstorm.record import Status, Trial, TrialRun, half_width
 from gridstorm.statistics import Points
 
 Floats = NDArray[np.float64]
@@ -91,6 +91,11 @@ class Setting:
     def loss(self) -> float:
         """The mean of its losses, infinity where there is none."""
         return sum(self.losses.values()) / len(self.losses) if self.losses else math.inf
+
+    @property
+    def half(self) -> float:
+        """Half of the 95 % interval of its mean over seeds, 0 of one seed."""
+        return half_width([*self.losses.values()]) if len(self.losses) > 1 else 0.0
 
     @property
     def name(self) -> str:

@@ -101,7 +101,8 @@ class Page:
         hidden = panels.hidden
         lost = f" What is much worse lies at the edge of the pictures: {hidden} of them." if hidden else ""
         label = '<label id="switch"><input type="checkbox" id="hide"> hide what failed or was pruned</label>'
-        yield f'<h2>What each key does</h2><p class="soft">Lines: the best at each value.{lost}</p>{label}'
+        seeds = " Upright: the 95 % interval of its mean over seeds." if study.is_repeated else ""
+        yield f'<h2>What each key does</h2><p class="soft">Lines: the best at each value.{seeds}{lost}</p>{label}'
         pictures = [
             *(panels.isolation(key) for key in panels.keys),
             panels.importance(),
@@ -164,7 +165,12 @@ class Page:
         rows = []
         for one in settings:
             cells = [short(one.values.get(name, "-")) for name in keys]
-            cells += [self.answer.score(one.loss) if one.losses else "-", str(len(one.losses)), str(one.status)]
+            spread = f" ± {one.half:.2g}" if one.half else ""
+            cells += [
+                self.answer.score(one.loss) + spread if one.losses else "-",
+                str(len(one.losses)),
+                str(one.status),
+            ]
             kind = ' class="bad"' if one.status.is_bad else ""
             body = "".join(f"<td>{escaped(cell)}" for cell in cells)
             rows.append(f'<tr data-t="{numbers.get(id(one), -1)}" tabindex="0"{kind}>{body}</tr>')

@@ -49,6 +49,7 @@ class Marks:
         places: Of each setting.
         good: Whether it is compared; what failed or was pruned lies at the top.
         best: The line of the best at each value.
+        spans: The 95 % interval of each of these over its seeds: where, and its ends.
         x: The scale of the key.
         y: That of the score.
     """
@@ -57,6 +58,7 @@ class Marks:
     places: Sequence[tuple[float, float]]
     good: Sequence[bool]
     best: Sequence[tuple[float, float]]
+    spans: Sequence[tuple[float, float, float]]
     x: Ticked
     y: Ticked
 
@@ -121,8 +123,11 @@ class Panels:
         for one, compared in zip(self.settings, good, strict=True):
             height = y[0].at(sign * one.loss) if compared else TOP + 4
             places.append((x[0].at(_value(key, one)) + (rng.random() - 0.5) * spread, height))
-        best = [(x[0].at(_value(key, one)), y[0].at(sign * one.loss)) for one in profile(self.answer.study, key)]
-        return Marks(f"{self.answer.study.monitor} by {key.name}", places, good, best, x, y)
+        leading = profile(self.answer.study, key)
+        best = [(x[0].at(_value(key, one)), y[0].at(sign * one.loss)) for one in leading]
+        spans = [(left, y[0].at(sign * one.loss - one.half), y[0].at(sign * one.loss + one.half))
+                 for (left, _), one in zip(best, leading, strict=True) if one.half]  # fmt: skip
+        return Marks(f"{self.answer.study.monitor} by {key.name}", places, good, best, spans, x, y)
 
     def isolation(self, key: Key) -> str:
         """Return the scores by a key, with the best that was reached at each value over all others."""
@@ -132,6 +137,7 @@ class Panels:
             kind = "p b" if number == 0 else "p"
             drawn.append(dot(left, top, number, kind) if marks.good[number] else cross(left, top, number))
         body = title(marks.heading) + frame(marks.x, marks.y, key.name, HEIGHT - BOTTOM) + path(marks.best, "l")
+        body += "".join(path([(left, low), (left, high)], "w") for left, low, high in marks.spans)
         return figure(body + "".join(drawn), f"{marks.heading}: the best at each value, and every setting")
 
     @cached_property

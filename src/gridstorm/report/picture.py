@@ -124,6 +124,8 @@ def isolation(marks: Marks) -> Pixels:
     canvas.line((x.start, y.start), (x.end, y.start), MUTED)
     for one, other in pairwise(marks.best):
         canvas.line(one, other, RIGHT, 2)
+    for left, low, high in marks.spans:
+        canvas.line((left, low), (left, high), INK)
     for number, ((left, top), good) in reversed([*enumerate(zip(marks.places, marks.good, strict=True))]):
         if good:
             canvas.dot((left, top), 4 if number == 0 else 3, WRONG if number == 0 else (*RIGHT, 110))
