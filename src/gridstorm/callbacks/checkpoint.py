@@ -22,13 +22,16 @@ class Checkpoint(LightningCheckpoint):
     name of the same file.
     """
 
-    def __init__(self, monitor: str, mode: Literal["min", "max"], every_n_steps: int | None = None) -> None:
+    def __init__(
+        self, monitor: str, mode: Literal["min", "max"], every_n_steps: int | None = None, every: int | None = None
+    ) -> None:
         """Take the metric that decides which state is the best, and whether it is better when smaller (`min`).
 
+        With `every` the state after each so many epochs is kept as `epoch-EPOCH.ckpt`: a branch can begin there.
         With `every_n_steps` `last.ckpt` is saved within an epoch too; a ValueError where the training's loader has no
         `state_dict`, from which it could go on there.
         """
-        self.monitor, self.mode, self.every_n_steps = monitor, mode, every_n_steps
+        self.monitor, self.mode, self.every_n_steps, self.every = monitor, mode, every_n_steps, every
         self.best_score: float | None = None
         self._kept: dict[str, Any] | None = None  # the best state, where it is not written yet
         self._before: list[Any] = []  # the states of the loaders, after the batch before
@@ -84,8 +87,12 @@ class Checkpoint(LightningCheckpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save the state; of a run that trains with many others, whose `due` says so, only once in a while."""
         better = self._is_better(float(trainer.callback_metrics.get(self.monitor, math.nan)))
-        if getattr(trainer, "due", True):
+        keeps = bool(self.every) and (trainer.current_epoch + 1) % (self.every or 1) == 0
+        if getattr(trainer, "due", True) or keeps:
             self._write(trainer, better)
+            if keeps and trainer.is_global_zero:
+                folder = self._directory(trainer)
+                _link(folder / "last.ckpt", folder / f"epoch-{trainer.current_epoch + 1}.ckpt")
         elif better:
             self._kept = trainer.snapshot()  # type: ignore[attr-defined]
 

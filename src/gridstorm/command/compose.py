@@ -35,6 +35,7 @@ from gridstorm.config import (
     told_once,
 )
 from gridstorm.error import Problem, UserError
+from gridstorm.record import parent_of
 from gridstorm.target import shown
 
 
@@ -175,8 +176,23 @@ def _run(plain: dict[str, Any], config: DictConfig, hydra: DictConfig) -> RunCon
         if group in plain:
             named = (plain[group] or {}).items()
             plain[group] = {name: node for name, node in named if node is not None}  # null is Hydra's "off"
+    if plain.get("branch"):
+        plain["parent"] = _parent(plain)
     chosen = {group: choice for group, choice in _choices(hydra).items() if group in plain or group not in OF_MODULES}
     return RunConfig(plain, _given(hydra), chosen, _origins(plain, config, hydra), interpolated(config))
+
+
+def _parent(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a branch begins from.
+
+    Raises:
+        UserError: It is not there, or nothing is left to be trained.
+    """
+    parent, epochs = parent_of(str(plain["branch"])), plain["trainer"].get("max_epochs")
+    if isinstance(epochs, int) and 0 <= epochs <= parent["epoch"]:
+        fact = f"The branch begins after epoch {parent['epoch']}, and nothing is left to be trained."
+        raise UserError([Problem(f"trainer.max_epochs={epochs}", fact, "Give more, or begin from an earlier epoch.")])
+    return parent
 
 
 @contextmanager

@@ -5,12 +5,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from gridstorm.command.hydra import as_text
 from gridstorm.command.parse import read, read_all
-from gridstorm.command.preset import ENDING, PRESETS
+from gridstorm.command.preset import ENDING, PRESETS, preset
 from gridstorm.config import leaves, original
 
 LAST = f"{PRESETS}@_global_"  # the group by another key, which can be added to the end
@@ -121,8 +120,8 @@ def _preset(folders: Sequence[Path], name: str) -> tuple[set[str], dict[str, str
     """Return the keys that a preset sets and what it chooses for groups, those that it stands on included."""
     inside = [folder / PRESETS / f"{name.removesuffix(ENDING)}{ENDING}" for folder in folders]
     files = [Path(name), *inside] if name.endswith(ENDING) else inside
-    text = next((file.read_text() for file in files if file.is_file()), "")
-    content = loaded if isinstance(loaded := yaml.safe_load(text), dict) else {}
+    there: Any = next((preset(str(file)).config for file in files if file.is_file()), None)
+    content: Any = OmegaConf.to_container(there, resolve=False) if isinstance(there, DictConfig) else {}
     keys, groups = {key for key, _ in leaves({**content, "defaults": None})}, dict[str, str | None]()
     for entry in content.get("defaults") or []:
         group, choice = next(iter(entry.items())) if isinstance(entry, dict) else (PRESETS, entry)

@@ -34,10 +34,11 @@ from gridstorm.command.hydra import (
 )  # fmt: skip
 from gridstorm.command.origin import folders, presets_last
 from gridstorm.command.parse import read
-from gridstorm.command.preset import ENDING, PRESETS, problem
+from gridstorm.command.preset import ENDING, PRESETS, on_parent, parent_in, problem
 from gridstorm.command.suggestion import misplaced_key
 from gridstorm.config import GROUPS, LISTS, NOT_A_SWEEP, OF_SWEEPS, as_written, leaves
-from gridstorm.error import Problem, did_you_mean, printable
+from gridstorm.error import Problem, UserError, did_you_mean, printable
+from gridstorm.record import RunRecord
 from gridstorm.target import command, shown
 
 PARAMS = "sweep.params"
@@ -107,7 +108,8 @@ class Overrides:
         texts = sorted(self.texts, key=lambda text: SEARCHED not in text)  # where to look comes before what is there
         parsed = [override for text in texts if (override := self._parsed(text))]
         groups = [override for override in parsed if override.is_hydra_override() or self._is_group(override)]
-        config = self._composed([_first(override) for override in groups if self._is_chosen(override)])
+        chosen = [_first(override) for override in groups if self._is_chosen(override)]
+        config = on_parent(self._parent(), chosen, self._composed)
         if config is None:
             return None
         for override in parsed:
@@ -129,6 +131,14 @@ class Overrides:
                 yield config
             if not isinstance(first, dict):
                 OmegaConf.update(config, override.key_or_group, first)
+
+    def _parent(self) -> RunRecord | None:
+        """Return the run that a branch begins from, whose configuration is its preset; another one takes its place."""
+        try:
+            return parent_in(self.texts)
+        except UserError as refusal:
+            self.problems += refusal.problems
+            return None
 
     def options(self, group: str, kind: ObjectType = ObjectType.CONFIG) -> list[str]:
         """Return the choices of a group, or with `ObjectType.GROUP` the groups in it."""

@@ -10,7 +10,7 @@ from hydra.errors import HydraException
 
 from gridstorm.command.hydra import as_text
 
-PATHS = ("resume", "output_dir", "name", "sweep.name", "sweep.from", "experiment")
+PATHS = ("resume", "branch", "output_dir", "name", "sweep.name", "sweep.from", "experiment")
 
 
 def read(text: str, loader: ConfigLoader | None = None) -> Override | None:

@@ -6,6 +6,7 @@ on the command line; it cannot reach Hydra's own node, which names code to be ru
 
 import re
 import shlex
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,17 @@ from omegaconf import DictConfig, OmegaConf
 
 from gridstorm.command.class_choice import OF_CLASSES
 from gridstorm.command.hydra import FileConfigSource, as_text
+from gridstorm.command.parse import read
 from gridstorm.command.source import Unlisted, register
-from gridstorm.config import GROUPS, OF_SWEEPS, RunConfig, is_file, unreadable_yaml
+from gridstorm.config import CONFIG, GROUPS, OF_SWEEPS, RunConfig, is_file, unreadable_yaml
 from gridstorm.error import closest
+from gridstorm.record import RunRecord, is_run, run_of
 from gridstorm.target import shown
 
 NODE = r"\$\{[\w.@/-]+\}"  # an interpolation of another key, and no resolver
 PRESETS = "experiment"
 ENDING = ".yaml"  # a value of the group that ends so is a path, not the name of a choice
+BEGUN = ("parent", "horizon")  # of a run that goes on from another one, which its own command says
 REMEDY = "Name one that a sweep wrote, such as outputs/NAME/best.yaml."
 
 
@@ -42,7 +46,7 @@ class Presets(Unlisted, FileConfigSource):
         """
         if wrong := problem(_path(config_path)):
             raise ConfigLoadError(wrong[0])
-        return super().load_config(_path(config_path))
+        return preset(_path(config_path))
 
     def is_config(self, config_path: str) -> bool:
         """Tell whether there is a file at a path of the group."""
@@ -58,6 +62,46 @@ def _path(config_path: str) -> str:
     return config_path.removeprefix(f"{PRESETS}/")
 
 
+def preset(path: str) -> ConfigResult:
+    """Return the preset in a file; the `config.yaml` of a run is one, too: what it was trained with."""
+    file = Path(path)
+    if file.name != CONFIG or not is_run(file.parent):
+        return FileConfigSource("gridstorm", "file://").load_config(path)
+    defaults, content = as_preset(RunRecord(file.parent).config)
+    whole = OmegaConf.create({"defaults": defaults, **content})
+    return ConfigResult(provider="gridstorm", path="preset://", config=whole, header={"package": "_global_"})
+
+
+def parent_in(texts: Sequence[str]) -> RunRecord | None:
+    """Return the run from which a command line's branch begins, None where another preset stands in its place.
+
+    Raises:
+        UserError: There is none.
+    """
+    keys = {text.lstrip("+").partition("=")[0]: text for text in texts}
+    branch = read(keys["branch"]) if "branch" in keys and PRESETS not in keys else None
+    named = branch.value() if branch and not branch.is_sweep_override() else None
+    return run_of(str(named)) if named is not None else None
+
+
+def on_parent(
+    parent: RunRecord | None, texts: list[str], compose: Callable[[list[str]], DictConfig | None]
+) -> DictConfig | None:
+    """Return what choices compose to on what a parent was trained with, if there is one.
+
+    Where another choice than the parent's is made, nothing of the parent's is left in its section.
+    """
+    if parent is None:
+        return compose(texts)
+    config = compose([f"{PRESETS}={quoted(parent.directory / CONFIG)}", *texts])
+    chosen = [text.partition("=")[::2] for text in texts]
+    others = [group for group, choice in chosen if parent.config.choices.get(group, choice) != choice]
+    if config is not None and others and (plain := compose(texts)) is not None:
+        for group in others:
+            OmegaConf.update(config, group, plain[group], merge=False)
+    return config
+
+
 def problem(path: str) -> tuple[str, str] | None:
     """Return why a file is no preset that may be used, in a sentence of fact and one of remedy; None if it is one."""
     if Path(path).exists() and (unreadable := unreadable_yaml(Path(path))):
@@ -68,7 +112,7 @@ def problem(path: str) -> tuple[str, str] | None:
         close = closest(path, beside)
         return "There is no such file.", f"Did you mean {close[0]!r}?" if close else REMEDY
     try:
-        result = FileConfigSource("gridstorm", "file://").load_config(path)
+        result = preset(path)
     except Exception as error:  # of many kinds: no text, no YAML, no section
         return f"It cannot be read ({str(error).splitlines()[0].rstrip('.')}).", REMEDY
     if result.header.get("package") != "_global_" or not isinstance(result.config, DictConfig):
@@ -103,12 +147,13 @@ def again(file: Path) -> str:
 
 def pasted(key: str, path: Path) -> str:
     """Return `key=path` as it can be pasted into a shell, quoted where Hydra or the shell needs that."""
-    return shlex.quote(f"{key}={as_text(_quoted(str(path)))}")
+    return shlex.quote(f"{key}={quoted(path)}")
 
 
-def _quoted(path: str) -> str | QuotedString:
+def quoted(path: Path) -> str:
     """Return a path as Hydra reads it as one value: in quotes where it has more than letters, digits and `/._-`."""
-    return path if re.fullmatch(r"[A-Za-z0-9_/.+=-]+", path) else QuotedString(path, Quote.double)
+    text = str(path)
+    return text if re.fullmatch(r"[A-Za-z0-9_/.+=-]+", text) else as_text(QuotedString(text, Quote.double))
 
 
 def as_preset(config: RunConfig) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -118,7 +163,9 @@ def as_preset(config: RunConfig) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     chosen, and it stands here as a whole.
     """
     lacking = {re.split("[.=]", text[1:])[0] for text in config.overrides if text.startswith("~")}
-    values = config.recipe
+    values = {key: value for key, value in config.recipe.items() if key not in BEGUN}
+    if config.values.get("branch"):
+        values["branch"] = config.values["branch"]
     values["callbacks"] = config.values["callbacks"] if "callbacks" in lacking else values["callbacks"]
     groups = [group for group in GROUPS if group in config.choices and group not in (*OF_SWEEPS, PRESETS)]
     defaults = [{f"override /{group}": None if group in lacking else config.choices[group]} for group in groups]

@@ -200,6 +200,9 @@ def _places(plain: Mapping[str, Any]) -> Iterator[Problem]:
     if plain.get("horizon") == "stretch" and not (resume or plain.get("parent")):
         remedy = "Write resume=RUN trainer.max_epochs=N horizon=stretch."
         yield Problem("horizon=stretch", "It is of a run that is trained longer than it was.", remedy)
+    if resume and plain.get("branch"):
+        fact = "A run goes on as it was, or begins as a branch of another one."
+        yield Problem("branch", fact, "Leave out resume= or branch=.")
     if isinstance(resume, str) and not is_file(Path(resume, CONFIG)):
         remedy = "Name the directory that a run printed at its end."
         yield Problem(f"resume={resume}", "There is no run in this directory.", remedy)

@@ -20,6 +20,7 @@ TYPES = {
     "name": "str | None",
     "output_dir": "str",
     "resume": "str | None",
+    "branch": "str | None",
     "horizon": "Literal['keep', 'stretch']",
     "parent": "dict | None",
     "init_from": "str | None",
@@ -71,6 +72,7 @@ ADDED = (
     "task",
     "horizon",
     "parent",
+    "branch",
     "init_from",
     "freeze",
     "lint",
@@ -149,6 +151,7 @@ ANY = Range(0.1, low=-math.inf)  # any finite number: for keys without a range o
 
 # By the key's last name: a name means the same thing wherever it stands.
 RANGES = {
+    "every": Range(1, low=1),
     "lr": Range(0.001, above=True),
     "max_lr": Range(0.01, above=True),
     "weight_decay": Range(0.01),

@@ -15,7 +15,7 @@ from gridstorm.fusion.stack import Stack, copied, fast
 from gridstorm.module import CheckpointWriter, Meter, Module, Recorder, call_callbacks, load_callbacks
 from gridstorm.objects import loaded
 from gridstorm.record import RunRecord
-from gridstorm.run import conclude, curve_for
+from gridstorm.run import adopt, conclude, curve_for, is_parents
 from gridstorm.target import build
 
 
@@ -122,15 +122,20 @@ class Member:
         configured = self.module.configured(stack.groups(number), **flags)
         self.optimizer: Optimizer = configured["optimizer"]
         self.told = configured["lr_scheduler"]
-        self.scheduler = self.told["scheduler"]
-        self.lr_scheduler_configs = [LRSchedulerConfig(self.scheduler)]
+        self._use(self.told["scheduler"])
         # The group's optimizer takes the steps, which the scheduler would miss.
         self.optimizer._opt_called = True
         self.alone = {name: self.module.make_optimizer.keywords.get(name) for name in flags}  # type: ignore[attr-defined]
         if self.saved:
+            if is_parents(self.saved, self.config):
+                self._use(*adopt(self.saved, self.config, self.module, [self], [self.scheduler]))
             self.optimizer.load_state_dict(stack.to_row_state(self.saved["optimizer_states"][0], flags))
             self.scheduler.load_state_dict(self.saved["lr_schedulers"][0])
             self.saved = {}
+
+    def _use(self, scheduler: Any) -> None:
+        self.scheduler = self.told["scheduler"] = scheduler
+        self.lr_scheduler_configs = [LRSchedulerConfig(scheduler)]
 
     @property
     def optimizers(self) -> list[Any]:

@@ -27,7 +27,7 @@ from gridstorm.module.metric import (
     refuse_a_wrong_direction,
 )
 from gridstorm.module.module import Module
-from gridstorm.module.optimizer import counts_steps, learning_rates, unmatched
+from gridstorm.module.optimizer import counts_steps, estimated_steps, learning_rates, stretched, unmatched
 
 __all__ = [
     "HOOKS",
@@ -46,6 +46,7 @@ __all__ = [
     "can_stop_early",
     "counts_steps",
     "direction",
+    "estimated_steps",
     "forward_loss",
     "hooks",
     "is_plain",
@@ -56,5 +57,6 @@ __all__ = [
     "picked",
     "refuse_a_wrong_direction",
     "restart_loader",
+    "stretched",
     "unmatched",
 ]

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from gridstorm.record.branch import begin, parent_of, run_of, states
 from gridstorm.record.environment import code, environment, uncommitted
 from gridstorm.record.file import (
     AVERAGED,
@@ -91,6 +92,7 @@ __all__ = [
     "SweepRecord",
     "Trial",
     "TrialRun",
+    "begin",
     "best_name",
     "code",
     "create",
@@ -107,11 +109,14 @@ __all__ = [
     "manifest",
     "markdown",
     "no_link",
+    "parent_of",
     "ranked",
     "read",
     "records",
     "reopen",
+    "run_of",
     "state",
+    "states",
     "steps",
     "to_go",
     "trials_in",

@@ -23,7 +23,8 @@ FITTED, COLUMNS = "fitted.json", "columns.skops"  # what was fitted to the train
 CHECKPOINTS, LAST, BEST = "checkpoints", "checkpoints/last.ckpt", "checkpoints/best.ckpt"
 AVERAGED = "checkpoints/averaged.ckpt"  # what stochastic weight averaging makes of a run, at its end
 PROFILE = "profile"  # how the files of a profiler end
-PARENT = "checkpoints/parent.ckpt"  # what a run that trains longer begins from
+PARENT = "checkpoints/parent.ckpt"  # what a run that trains longer, or a branch, begins from
+KEPT = "epoch-{}.ckpt"  # the state after an epoch, beside these, where the checkpoint callback keeps it
 # Of a sweep.
 TABLE, PRESET, PAGE = "results.csv", "best.yaml", "report.html"
 # Of both.

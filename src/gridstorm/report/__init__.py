@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from gridstorm.report.board import time_series
-from gridstorm.report.difference import curves_differ, defaults_differ, environments_differ
+from gridstorm.report.difference import curves_differ, defaults_differ, environments_differ, recipes_differ
 from gridstorm.report.leaderboard import best, merged, swept
 from gridstorm.report.plot import plot
 from gridstorm.report.progress import Display
@@ -25,6 +25,7 @@ __all__ = [
     "gallery",
     "merged",
     "plot",
+    "recipes_differ",
     "report",
     "results",
     "scatter",

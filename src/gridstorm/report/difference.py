@@ -29,6 +29,14 @@ def defaults_differ(first: RunConfig, second: RunConfig) -> list[str]:
     return [f"{key} was {shown(before[key])}, and is {shown(now[key])}" for key in other if key not in told]
 
 
+def recipes_differ(first: RunConfig, second: RunConfig) -> list[str]:
+    """Return what is another value in the second of two recipes, `optimizer.lr 0.1 -> 0.01`."""
+    before, now = (dict(leaves({**config.recipe, "parent": None})) for config in (first, second))
+    keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
+    return [f"{key} {shown(before[key]) if key in before else 'none'} -> {shown(now[key]) if key in now else 'none'}"
+            for key in keys]  # fmt: skip
+
+
 def environments_differ(first: dict[str, Any], second: dict[str, Any]) -> Iterator[str]:
     """Yield what may be the cause of other numbers: code, data, device, machine, versions."""
     for key in ("commit", "data", "device", "host", "python", "cores"):

@@ -1,6 +1,7 @@
 """One run: build, train, test, record."""
 
 import gridstorm.module  # isort: skip  # first: it imports Lightning in less time
+from gridstorm.run.branch import adopt, is_parents
 from gridstorm.run.curve import curve_for, draw_on, drawn, epoch_seed
 from gridstorm.run.evaluation import write
 from gridstorm.run.layer import Layers
@@ -11,12 +12,14 @@ from gridstorm.run.run import begin, run, train, tried_out
 
 __all__ = [
     "Layers",
+    "adopt",
     "begin",
     "conclude",
     "curve_for",
     "draw_on",
     "drawn",
     "epoch_seed",
+    "is_parents",
     "rerun",
     "run",
     "threads",

@@ -20,6 +20,7 @@ from gridstorm.config import RunConfig
 from gridstorm.module import Module, learning_rates, restart_loader
 from gridstorm.objects import ends_an_epoch, is_plain
 from gridstorm.record import LayerFile, RunRecord, StepFile, best_name
+from gridstorm.run.branch import is_parents, of_callbacks
 from gridstorm.run.layer import Layers
 
 
@@ -49,6 +50,7 @@ class Curve(pl.Callback):
         seed: Of what each epoch draws.
         keep: Plain values that every checkpoint holds under `gridstorm`.
         after_score: Is told the score of each epoch that has one, before the checkpoint is written.
+        config: The run's, by which the state of another run is known that it begins from.
 
     Attributes:
         progress: Samples seen, seconds of training, the best score and its epoch: what resuming takes up.
@@ -67,9 +69,10 @@ class Curve(pl.Callback):
         seed: int = 0,
         keep: dict[str, Any] | None = None,
         after_score: Callable[[float], None] | None = None,
+        config: RunConfig | None = None,
     ) -> None:
         self.record, self.monitor, self.mode, self.seed = record, monitor, mode, seed
-        self.keep, self.after_score = keep or {}, after_score
+        self.keep, self.after_score, self.config = keep or {}, after_score, config
         self.progress: dict[str, Any] = {"samples": 0, "seconds": 0.0, "best_score": None, "best_epoch": None}
         self.step_info: dict[str, float] = {}
         self.why: str | None = None
@@ -247,6 +250,16 @@ class Curve(pl.Callback):
             tell(checkpoint["epoch"] + self._resumed)  # a loader that goes on within an epoch is begun before it begins
         self._drawn = checkpoint["gridstorm"].get("drawn")
         self.progress = dict(checkpoint["gridstorm"]["progress"])
+        if self.config and is_parents(checkpoint, self.config):
+            self._begin_branch(checkpoint, self.config)
+
+    def _begin_branch(self, checkpoint: dict[str, Any], config: RunConfig) -> None:
+        """Take up the best score whose weights are there: the parent's best may have come later."""
+        epoch = config.values["parent"]["best_epoch"]
+        scores = [row[self.monitor] for row in self.record.rows() if row["epoch"] == epoch and self.monitor in row]
+        score = float(torch.tensor(scores[-1])) if scores and self.record.best_checkpoint else None
+        self.progress |= {"best_score": score, "best_epoch": None if score is None else epoch}
+        of_callbacks(checkpoint, config, score)
 
     def is_point(self, trainer: pl.Trainer) -> bool:
         """Tell whether the current step is followed by a point of the curves."""
@@ -333,6 +346,7 @@ def curve_for(config: RunConfig, record: RunRecord, module: pl.LightningModule) 
         seed=values["seed"],
         keep={"config": values, "signature": config.signature},
         after_score=module.step_plateau if isinstance(module, Module) else None,
+        config=config,
     )
 
 

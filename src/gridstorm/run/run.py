@@ -40,6 +40,8 @@ from gridstorm.objects import (
     warned,
 )
 from gridstorm.record import AVERAGED, DIFFERENCE, ERROR, RunRecord, Status, environment, uncommitted
+from gridstorm.record import begin as begin_branch
+from gridstorm.run.branch import let_begin, refuse_misfit
 from gridstorm.run.curve import AfterEpoch, Curve, curve_for
 from gridstorm.run.evaluation import is_averaged, test
 from gridstorm.run.longer import longer
@@ -210,6 +212,7 @@ def _loggers(config: RunConfig, record: RunRecord) -> list[Logger]:
 
 def tried_out(config: RunConfig, module: pl.LightningModule, data: Any) -> list[str]:
     """Pass one batch, and refuse what cannot be trained; return the hyperparameters that no checkpoint will hold."""
+    refuse_misfit(config, module)
     if isinstance(module, Module):
         try_one_batch(config, module, data)
         return []
@@ -219,6 +222,7 @@ def tried_out(config: RunConfig, module: pl.LightningModule, data: Any) -> list[
 
 def attach(trainer: pl.Trainer, curve: Curve, module: pl.LightningModule) -> None:
     """Put the book of a run before the other callbacks, and for what logs by `self.log` before its checkpoints too."""
+    let_begin(trainer, curve.config, module)
     callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]  # the Trainer has it
     if not isinstance(module, Module):
         savers = [number for number, one in enumerate(callbacks) if isinstance(one, pl.callbacks.Checkpoint)]
@@ -234,6 +238,7 @@ def begin(config: RunConfig, record: RunRecord, trainer: pl.Trainer, data: Any, 
     """
     record.hold()
     try:
+        begin_branch(record)
         state = last_state(record)
         step = state["global_step"] if state else 0
         if reopen:

@@ -13,8 +13,8 @@ from gridstorm.data import InMemory
 from gridstorm.data.loaders import Loaders
 from gridstorm.error import MANY
 from gridstorm.objects import HIDDEN, fingerprint, match, num_parameters
-from gridstorm.record import latest
-from gridstorm.report import defaults_differ, table
+from gridstorm.record import RunRecord, is_run, latest
+from gridstorm.report import defaults_differ, recipes_differ, table
 from gridstorm.target import project, shown, shown_path, targets
 
 
@@ -31,6 +31,16 @@ def card(config: RunConfig, network: nn.Module, notes: Sequence[str] = ()) -> st
     total = num_parameters(network)
     learned = "Parameters: what training learns\n" + table([*rows, ("total", "", "", f"{total:,}")], right=(3,))
     return "\n".join([f"{set_by_you}\n\n{learned}", *(["", *notes] if notes else [])])
+
+
+def _branch(config: RunConfig) -> str:
+    """Return where a branch begins, and what is another one from there on."""
+    parent = config.values["parent"]
+    words = f"Branches off after epoch {parent['epoch']} of {parent['directory']}"
+    if not is_run(Path(parent["directory"])):
+        return words
+    changed = ", ".join(recipes_differ(RunRecord(Path(parent["directory"])).config, config))
+    return f"{words}: {changed or 'nothing is changed'}"
 
 
 def _horizon(config: RunConfig) -> str:
@@ -106,7 +116,10 @@ def notes(
         both = f"[default,{chosen.strip('[]')}]"
         lines.append(f"No checkpoint: callbacks={chosen} stands in the place of the default (both: callbacks={both})")
     if parent := config.values.get("parent"):
-        lines.append(f"Trains on from epoch {parent['epoch']} of {parent['directory']}{_horizon(config)}")
+        if config.values.get("branch"):
+            lines.append(_branch(config))
+        else:
+            lines.append(f"Trains on from epoch {parent['epoch']} of {parent['directory']}{_horizon(config)}")
     if source := config.values.get("init_from"):
         lines.append(f"First weights: of {source}, {match(source, network)}")
     if frozen := [name for name, parameter in network.named_parameters() if not parameter.requires_grad]:
@@ -126,6 +139,8 @@ def hyperparameters(config: RunConfig) -> list[tuple[str, str, str]]:
     """Return (key, value, origin) for each choice and for each value of the recipe."""
     rows = []
     for section, node in config.recipe.items():
+        if section == "parent":
+            continue  # told in a sentence
         if section in config.choices:
             origin = config.origins.get(f"{section}._target_", "default")
             rows.append((section, config.choices[section], origin))

@@ -22,7 +22,7 @@ from gridstorm.error import Problem, UserError
 from gridstorm.record import Trial, TrialRun
 from gridstorm.target import shown
 
-ONE = (*OF_SWEEPS, "output_dir", "monitor", "mode")  # what the sweep itself reads
+ONE = (*OF_SWEEPS, "branch", "output_dir", "monitor", "mode")  # what the sweep itself reads
 # What one run is asked, and -m starts many.
 OF_ONE_RUN = {
     "name": ("It names one run, and -m starts many.", "Write sweep.name=NAME."),

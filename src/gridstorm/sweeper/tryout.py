@@ -61,7 +61,7 @@ def time_run(config: RunConfig) -> dict[str, float]:
     [record], whole = _trained_briefly([config])
     around = whole - record["seconds"][-1]
     step = _epoch(record) / min(PILOT_STEPS, total)
-    epochs = int(config.values["trainer"]["max_epochs"] or 1)
+    epochs = int(config.values["trainer"]["max_epochs"] or 1) - (config.values.get("parent") or {}).get("epoch", 0)
     return {"step": step, "seconds": around + epochs * total * step, "bytes": record["bytes"]}
 
 
@@ -127,7 +127,8 @@ def _short(config: RunConfig, steps: int, val_steps: int | None) -> RunConfig:
     asked = trainer.get("limit_val_batches")
     if val_steps is not None and not (isinstance(asked, int) and asked < val_steps):
         trainer["limit_val_batches"] = val_steps
-    return replace(config, values={**config.values, "trainer": trainer, "name": None})
+    begun = {"branch": None, "parent": None}  # how long a step takes does not depend on where it begins
+    return replace(config, values={**config.values, **begun, "trainer": trainer, "name": None})
 
 
 def _epoch(tried: dict[str, Any]) -> float:
