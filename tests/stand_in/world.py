@@ -42,6 +42,7 @@ class World:
         self.pair = rng.choice(keys, 2, replace=False)
         self.twist = rng.uniform(-1, 1) * 0.5
         self.level = rng.choice(NOISE)
+        self.top = 1.0  # the largest value of the first key that has a score
         self.shift = rng.uniform(-0.15, 0.15, len(LEVELS)) if self.names else np.zeros(1)
         self.lift = rng.uniform(0, 1, len(LEVELS)) if self.names else np.zeros(1)
         sample, names = rng.random((2000, keys)), rng.integers(0, len(self.shift), 2000)
@@ -78,10 +79,11 @@ class World:
         """The key that explains most of the variance alone; the category is the last one."""
         rng = np.random.default_rng(0)
         x, names = rng.random((4000, self.keys)), rng.integers(0, len(self.shift), 4000)
+        x[:, 0] *= self.top
         effects = []
         for key in range(self.keys):
             means = []
-            for place in FINE[::10]:
+            for place in FINE[::10] * (self.top if key == 0 else 1):
                 moved = x.copy()
                 moved[:, key] = place
                 means.append(self.true(moved, names).mean())
@@ -139,6 +141,7 @@ def simulated(kind: str, seed: int, names: bool = False, failing: float = 0.0, m
         settings.append(
             Setting(values, scores, number=len(settings) + 1, status=Status.DIVERGED if bad else Status.DONE)
         )
+    world.top = float(x[x[:, 0] <= 1 - failing, 0].max()) if failing else 1.0
     study = Study(settings, "val/loss", mode, {"sampler": sampler, "log": []})
     order = [one.number - 1 for one in study.compared]
     return Simulated(study, world, world.true(x, levels)[order])

@@ -1,6 +1,7 @@
 """From curves to findings: the table of the rules."""
 
 import warnings
+from collections.abc import Collection
 
 import numpy as np
 
@@ -44,6 +45,13 @@ RULES: dict[Rule, tuple[str, ...]] = {
     saturated: (),
     leak: (),
 }  # fmt: skip
+
+
+def holding(curves: Curves, names: Collection[str]) -> str | None:
+    """Return the gravest of some rules that holds of curves, whatever explains it; None where none does."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return next((rule.__name__ for rule in RULES if rule.__name__ in names and rule(curves)), None)
 
 
 def diagnose(curves: Curves) -> list[Finding]:

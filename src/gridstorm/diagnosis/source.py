@@ -1,8 +1,9 @@
 """Where curves are read from: records of runs, CSV files, event files of TensorBoard, folders of any of them."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -72,15 +73,16 @@ def _read(place: Path) -> Curves | None:
     return of_csv(place) if place.suffix.lower() in TABLES else of_events(place)
 
 
-def of_record(record: RunRecord, result: Result | None = None) -> Curves | None:
+def of_record(record: RunRecord, result: Result | None = None, until: int | None = None) -> Curves | None:
     """Return the curves of a run; None where it has none yet.
 
     Args:
         record: Of the run.
         result: What came out, where the record does not say so yet.
+        until: The last epoch that is looked at, of a run that may have trained longer; None for all.
     """
     values, directory = record.config.values, record.directory
-    rows = record.rows()
+    rows = [row for row in record.rows() if until is None or row["epoch"] <= until]
     ends = {int(row["epoch"]): int(row["step"]) for row in rows}
     return curves_of(
         rows,
@@ -88,14 +90,16 @@ def of_record(record: RunRecord, result: Result | None = None) -> Curves | None:
         name=str(directory),
         monitor=str(values["monitor"]),
         mode=str(values["mode"]),
-        losses=[*_of_steps(directory, ends)],
-        layers=_of_layers(directory),
+        losses=[*_of_steps(directory, ends, until)],
+        layers=_of_layers(directory, until),
     )
 
 
-def _of_steps(directory: Path, ends: Mapping[int, int]) -> Iterator[tuple[int, int, float | None]]:
+def _of_steps(
+    directory: Path, ends: Mapping[int, int], until: int | None = None
+) -> Iterator[tuple[int, int, float | None]]:
     """Yield the losses in steps.jsonl; batches are counted as steps, which they are unless gradients are gathered."""
-    lines, batches = steps(directory), defaultdict[int, int](int)
+    lines, batches = [*_before(steps(directory), until)], defaultdict[int, int](int)
     for line in lines:
         batches[line["epoch"]] = max(batches[line["epoch"]], line["batch"] + len(line["losses"]))
     for line in lines:
@@ -106,8 +110,13 @@ def _of_steps(directory: Path, ends: Mapping[int, int]) -> Iterator[tuple[int, i
             yield first + max(1, round(number * share)), epoch, loss
 
 
-def _of_layers(directory: Path) -> LayerCurves:
-    names, lines = layers(directory)
+def _before(lines: Iterable[dict[str, Any]], until: int | None) -> Iterator[dict[str, Any]]:
+    return (line for line in lines if until is None or line["epoch"] <= until)
+
+
+def _of_layers(directory: Path, until: int | None = None) -> LayerCurves:
+    names, every = layers(directory)
+    lines = [*_before(every, until)]
     tables = (np.array([line[name] for line in lines], float) for name in ("grad", "update", "dead"))
     return LayerCurves(names, np.array([line["step"] for line in lines], float), *tables) if lines else LayerCurves()
 

@@ -129,7 +129,7 @@ def carry_out(plan: Plan, strategy: Strategy, trials: list[Trial], preflight: Pr
             queue: TrialQueue = search_queue(plan, strategy, n_trials, history, preflight)
         else:
             adopt(plan, history, trials, preflight)
-            queue = TrialQueue(trials, strategy.cutting, strategy.halving, settings["seed"])
+            queue = TrialQueue(trials, strategy.cutting, strategy.halving, strategy.judging, settings["seed"])
         queue.recall()
         return train(plan, strategy, queue, history, preflight)
     finally:
@@ -190,7 +190,7 @@ def search_queue(
 ) -> SearchQueue:
     """Return the queue of a sampler that learns, told what is known already."""
     assert strategy.study is not None
-    queue = SearchQueue(plan, strategy.study, n_trials, strategy.halving)
+    queue = SearchQueue(plan, strategy.study, n_trials, strategy.halving, strategy.judging)
     if plan.settings["from"]:
         queue.start_from(results_of(plan, Path(plan.settings["from"])))
     trials = queue.recalled(history)

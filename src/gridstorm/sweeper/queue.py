@@ -1,14 +1,17 @@
 """Which trial comes next: of a plan that stands, or of a sampler that learns from what came out."""
 
+import math
 import random
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gridstorm.config import Point
+from gridstorm.diagnosis import holding, of_record
 from gridstorm.error import UserError
 from gridstorm.pruner.asha import Asha
-from gridstorm.record import KnownRun, Status, SweepRecord, Trial, TrialRun, first_curve, to_go
+from gridstorm.pruner.diagnosis import Diagnosis
+from gridstorm.record import KnownRun, RunRecord, Status, SweepRecord, Trial, TrialRun, first_curve, to_go
 from gridstorm.sweeper.plan import Plan, checked
 from gridstorm.sweeper.study import Study
 
@@ -22,6 +25,7 @@ class TrialQueue:
         trials: In the order in which they are to be trained.
         cutting: What cuts runs short by their curves; None where nothing does.
         halving: What lets runs pause and go on; None where nothing does.
+        judging: What stops runs by what their curves say; None where nothing does.
         seed: Shuffles the order where runs are cut short: they are compared with those before them, which in a grid's
             order would be their neighbours.
     """
@@ -29,10 +33,15 @@ class TrialQueue:
     learns = False  # whether what comes next depends on what came out
 
     def __init__(
-        self, trials: Sequence[Trial], cutting: Study | None = None, halving: Asha | None = None, seed: int = 0
+        self,
+        trials: Sequence[Trial],
+        cutting: Study | None = None,
+        halving: Asha | None = None,
+        judging: Diagnosis | None = None,
+        seed: int = 0,
     ) -> None:
-        self.trials, self.cutting, self.rungs = [*trials], cutting, Rungs(halving)
-        self.prunes = cutting is not None or halving is not None
+        self.trials, self.cutting, self.rungs, self.judge = [*trials], cutting, Rungs(halving), Judge(judging)
+        self.prunes = cutting is not None or halving is not None or judging is not None
         order = random.Random(seed).sample(self.trials, len(self.trials)) if self.prunes else self.trials
         self.unstarted = deque(order)
         self.runs: deque[tuple[Trial, TrialRun]] = deque()
@@ -83,6 +92,8 @@ class TrialQueue:
 
     def report(self, trial: Trial, epoch: int, score: float | None) -> bool:
         """Take up a point of a trial's curve; return whether to cut the trial short."""
+        if self.judge.stops(trial, epoch, score):
+            return True
         return self.cutting is not None and self.cutting.report(self.numbers[trial.signature], epoch, score)
 
     def ended(self, trial: Trial, run: TrialRun) -> None:
@@ -95,6 +106,7 @@ class TrialQueue:
     def _conclude(self, trial: Trial) -> None:
         """Take up what came out of a trial."""
         self.rungs.note(trial)
+        self.judge.note(trial, trial.score)
         if self.cutting:
             self.cutting.conclude(self.numbers[trial.signature], trial.status, trial.score)
 
@@ -107,12 +119,15 @@ class SearchQueue(TrialQueue):
         study: The sampler.
         n_trials: How many trials there are to be.
         halving: What lets runs pause and go on; None where nothing does.
+        judging: What stops runs by what their curves say; None where nothing does.
     """
 
     learns = True
 
-    def __init__(self, plan: Plan, study: Study, n_trials: int, halving: Asha | None = None) -> None:
-        super().__init__([], study if study.cuts else None, halving)
+    def __init__(
+        self, plan: Plan, study: Study, n_trials: int, halving: Asha | None = None, judging: Diagnosis | None = None
+    ) -> None:
+        super().__init__([], study if study.cuts else None, halving, judging)
         self.plan, self.study, self.n_trials, self.before = plan, study, n_trials, 0
         self.seen: set[str] = set()  # points that were proposed
 
@@ -158,9 +173,11 @@ class SearchQueue(TrialQueue):
             state = trial.status if over else Status.RUNNING
             self.study.recall(number, trial.point, trial.attrs, state, trial.score, points)
             self.rungs.note(trial)
+            self.judge.note(trial, trial.score)
 
     def _conclude(self, trial: Trial) -> None:
         self.rungs.note(trial)
+        self.judge.note(trial, trial.score)
         if not self.rungs.holds(trial):
             self.study.conclude(self.numbers[trial.signature], trial.status, trial.score)
 
@@ -235,6 +252,37 @@ class Rungs:
             return None
         self.rule.go_on(*promotable)
         return promotable[0]
+
+
+class Judge:
+    """Which runs are beyond help, by what their curves say; without a rule, none is."""
+
+    def __init__(self, rule: Diagnosis | None) -> None:
+        self.rule = rule
+        self.best: dict[str, float] = {}  # the least loss of each trial so far, by signature
+
+    def note(self, trial: Trial, score: float | None) -> None:
+        """Take up a score of a trial."""
+        if self.rule is not None and score is not None:
+            loss = score if trial.runs[0].config.values["mode"] == "min" else -score
+            self.best[trial.signature] = min(loss, self.best.get(trial.signature, math.inf))
+
+    def stops(self, trial: Trial, epoch: int, score: float | None) -> bool:
+        """Take up a point of a trial's curve; tell whether its curves say that it is beyond help."""
+        self.note(trial, score)
+        run, own = trial.runs[0], self.best.get(trial.signature, math.inf)
+        if self.rule is None or run.record is None or epoch >= _max_epochs(run):
+            return False  # at its last epoch it ends anyway
+        if not any(loss < own for name, loss in self.best.items() if name != trial.signature):
+            return False  # it is the best one so far
+        return is_hopeless(run.record, self.rule, epoch)
+
+
+def is_hopeless(record: RunRecord, rule: Diagnosis, epochs: int) -> bool:
+    """Tell whether the curves of a run that has trained so many epochs say that it is beyond help."""
+    asked = rule.epochs(epochs)
+    curves = (of_record(record, until=until) for until in asked)
+    return bool(asked) and all(each is not None and holding(each, rule.findings) for each in curves)
 
 
 def _max_epochs(run: TrialRun) -> int:

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from gridstorm.pruner.asha import Asha
+from gridstorm.pruner.diagnosis import Diagnosis
 from gridstorm.sweeper.plan import Plan
 from gridstorm.sweeper.study import Study
 from gridstorm.target import build, find
 
 GRID = "gridstorm.sampler.grid.Grid"
-ASHA = "gridstorm.pruner.asha.Asha"
+ASHA, DIAGNOSIS = "gridstorm.pruner.asha.Asha", "gridstorm.pruner.diagnosis.Diagnosis"
 NO_PRUNER = "optuna.pruners.NopPruner"
 
 
@@ -20,11 +21,13 @@ class Strategy:
         is_grid: Whether every combination is trained; otherwise a sampler proposes points.
         study: What proposes points, or cuts runs short by their curves; None where nothing does.
         halving: What lets runs pause and go on; None where nothing does.
+        judging: What stops runs by what their curves say; None where nothing does.
     """
 
     is_grid: bool
     study: Study | None
     halving: Asha | None
+    judging: Diagnosis | None = None
 
     @property
     def learns(self) -> bool:
@@ -39,7 +42,7 @@ class Strategy:
     @property
     def prunes(self) -> bool:
         """Whether runs are cut short, or pause."""
-        return self.cutting is not None or self.halving is not None
+        return self.cutting is not None or self.halving is not None or self.judging is not None
 
 
 def strategy_for(plan: Plan) -> Strategy:
@@ -49,10 +52,12 @@ def strategy_for(plan: Plan) -> Strategy:
         UserError: The sampler or the pruner cannot be built, or the sampler cannot search this space.
     """
     grid = is_grid(plan)
-    halving: Asha | None = build(plan.values["pruner"]) if is_a(plan.values["pruner"]["_target_"], ASHA) else None
-    pruner = None if halving or is_a(plan.values["pruner"]["_target_"], NO_PRUNER) else plan.values["pruner"]
+    asked = plan.values["pruner"]
+    halving: Asha | None = build(asked) if is_a(asked["_target_"], ASHA) else None
+    judging: Diagnosis | None = build(asked) if is_a(asked["_target_"], DIAGNOSIS) else None
+    pruner = None if halving or judging or is_a(asked["_target_"], NO_PRUNER) else asked
     if grid and pruner is None:  # neither draws nor compares: Optuna is not loaded
-        return Strategy(grid, None, halving)
+        return Strategy(grid, None, halving, judging)
     study = Study(
         plan.axes,
         plan.choices,
@@ -62,7 +67,7 @@ def strategy_for(plan: Plan) -> Strategy:
         seed=plan.settings["seed"],
         max_epochs=int(plan.values["trainer"]["max_epochs"] or 1),
     )
-    return Strategy(grid, study, halving)
+    return Strategy(grid, study, halving, judging)
 
 
 def is_grid(plan: Plan) -> bool:

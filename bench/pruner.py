@@ -1,0 +1,122 @@
+"""What pruner=diagnosis saves, and whether it ever stops a trial that would have won: replayed on recorded sweeps.
+
+    python -m bench.pruner [--epochs 20] [--folder FOLDER]
+
+For each data set and model a sweep of learning rates is trained to its end without a pruner, half of them far too
+large. Then it is replayed: after each epoch the pruner is asked of each run, all of them being as old. The sweeps are
+kept in the folder, and trained once.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from gridstorm.pruner.diagnosis import Diagnosis
+from gridstorm.record import Trial, trials_in
+from gridstorm.report import table
+from gridstorm.sweeper.queue import is_hopeless
+
+ROOT = Path(__file__).parents[1]
+RATES = {"sgd": "0.001,0.01,0.03,0.1,0.3,1,3,10,30,100", "adam": "0.0003,0.001,0.003,0.01,0.03,0.3,1,3,10,100"}
+WORLDS = {
+    "digits": ("linear", "mlp", "cnn", "resnet"), "breast_cancer": ("linear", "mlp", "tabular"),
+    "diabetes": ("linear", "mlp", "tabular"), "python_text": ("transformer",),
+}  # fmt: skip
+EXTRA = {"diabetes": ["loss=mse"], "resnet": ["model.width=8", "trainer.limit_train_batches=10"],
+         "transformer": ["model.depth=1", "model.width=32", "model.heads=2", "data.context=32",
+                         "trainer.limit_train_batches=30", "trainer.limit_val_batches=10"]}  # fmt: skip
+
+
+@dataclass
+class Replayed:
+    """What came out of one sweep.
+
+    Args:
+        saved: Share of the seconds that are saved.
+        stopped: Trials that are stopped.
+        bad: Trials that end diverged, or worse than the best score by far.
+        best: Whether the best trial is stopped.
+    """
+
+    saved: float
+    stopped: int
+    bad: int
+    best: bool
+
+
+def swept(folder: Path, data: str, model: str, optimizer: str, epochs: int) -> list[Trial]:
+    """Train a sweep, or read it where it is there already."""
+    name = f"{data}-{model}-{optimizer}"
+    if not (folder / "outputs" / name / "results.csv").exists():
+        words = [
+            f"data={data}",
+            f"model={model}",
+            f"optimizer={optimizer}",
+            f"optimizer.lr={RATES[optimizer]}",
+            f"trainer.max_epochs={epochs}",
+            f"sweep.name={name}",
+            *EXTRA.get(data, []),
+            *EXTRA.get(model, []),
+        ]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+        subprocess.run([sys.executable, str(ROOT / "train.py"), "-m", *words], cwd=folder, env=environment,
+                       stdout=subprocess.DEVNULL, check=False)  # fmt: skip
+    return trials_in(folder / "outputs" / name)
+
+
+def replayed(trials: list[Trial], rule: Diagnosis, epochs: int) -> Replayed:
+    """Replay a sweep, all of whose runs are as old as each other."""
+    curves = {trial.number: {int(row["epoch"]): row.get("val/loss") for row in trial.runs[0].record.rows()}
+              for trial in trials if trial.runs[0].record}  # fmt: skip
+    ends, alive = dict[int, int](), {trial.number: trial for trial in trials if trial.runs[0].record}
+    best = dict[int, float]()
+    for epoch in range(1, epochs + 1):
+        for number in alive:
+            score = curves[number].get(epoch)
+            if isinstance(score, float) and score == score:
+                best[number] = min(score, best.get(number, float("inf")))
+        for number, trial in [*alive.items()]:
+            own, record = best.get(number, float("inf")), trial.runs[0].record
+            if record is None or epoch >= max(curves[number], default=0):
+                alive.pop(number)
+            elif any(loss < own for other, loss in best.items() if other != number) and is_hopeless(
+                record, rule, epoch
+            ):
+                ends[number] = epoch
+                alive.pop(number)
+    spent = {trial.number: (trial.runs[0].result.seconds or 0.0) for trial in trials if trial.runs[0].result}
+    saved = sum(spent[number] * (1 - epoch / max(curves[number])) for number, epoch in ends.items())
+    scores = {trial.number: trial.score for trial in trials if trial.score is not None}
+    first = min(scores, key=lambda number: scores[number])
+    bad = sum(scores.get(trial.number, float("inf")) > 3 * scores[first] for trial in trials)
+    return Replayed(saved / sum(spent.values()), len(ends), bad, first in ends)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--folder", type=Path, default=Path("/tmp/bench-pruner"))
+    asked = parser.parse_args()
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    rows, every = [], []
+    for data, models in WORLDS.items():
+        for model in models:
+            for optimizer in RATES:
+                found = replayed(swept(asked.folder, data, model, optimizer, asked.epochs), Diagnosis(), asked.epochs)
+                every.append(found)
+                rows.append((data, model, optimizer, str(found.bad), str(found.stopped), f"{found.saved:.0%}",
+                             "yes" if found.best else "no"))  # fmt: skip
+                sys.stderr.write(f"{rows[-1]}\n")
+    mean = sum(one.saved for one in every) / len(every)
+    rows.append(("all", "", "", str(sum(one.bad for one in every)), str(sum(one.stopped for one in every)),
+                 f"{mean:.0%}", str(sum(one.best for one in every))))  # fmt: skip
+    header = ("data", "model", "optimizer", "bad of 10", "stopped", "saved", "the best one stopped")
+    print(table([header, *rows], right=[3, 4, 5]))
+
+
+if __name__ == "__main__":
+    main()
