@@ -35,13 +35,15 @@ class Replayed:
     """What came out of one sweep.
 
     Args:
-        saved: Share of the seconds that are saved.
+        saved: Share of the seconds that are saved, where what is NaN has ended already without a pruner.
+        whole: Share that is saved of the seconds of all runs to their last epochs.
         stopped: Trials that are stopped.
         bad: Trials that end diverged, or worse than the best score by far.
         best: Whether the best trial is stopped.
     """
 
     saved: float
+    whole: float
     stopped: int
     bad: int
     best: bool
@@ -89,10 +91,21 @@ def replayed(trials: list[Trial], rule: Diagnosis, epochs: int) -> Replayed:
                 alive.pop(number)
     spent = {trial.number: (trial.runs[0].result.seconds or 0.0) for trial in trials if trial.runs[0].result}
     saved = sum(spent[number] * (1 - epoch / max(curves[number])) for number, epoch in ends.items())
+    each = [spent[number] / max(curves[number]) for number in spent if curves.get(number)]
+    whole = epochs * len(trials) * sum(each) / len(each)
     scores = {trial.number: trial.score for trial in trials if trial.score is not None}
     first = min(scores, key=lambda number: scores[number])
     bad = sum(scores.get(trial.number, float("inf")) > 3 * scores[first] for trial in trials)
-    return Replayed(saved / sum(spent.values()), len(ends), bad, first in ends)
+    return Replayed(
+        saved / sum(spent.values()), 1 - (sum(spent.values()) - saved) / whole, len(ends), bad, first in ends
+    )
+
+
+def row(found: list[Replayed]) -> tuple[str, ...]:
+    """Return the figures of some sweeps: counts are added, shares averaged."""
+    saved, whole = (sum(getattr(one, name) for one in found) / len(found) for name in ("saved", "whole"))
+    return (str(sum(one.bad for one in found)), str(sum(one.stopped for one in found)), f"{saved:.0%}", f"{whole:.0%}",
+            str(sum(one.best for one in found)))  # fmt: skip
 
 
 def main() -> None:
@@ -103,19 +116,14 @@ def main() -> None:
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
     rows, every = [], []
-    for data, models in WORLDS.items():
-        for model in models:
-            for optimizer in RATES:
-                found = replayed(swept(asked.folder, data, model, optimizer, asked.epochs), Diagnosis(), asked.epochs)
-                every.append(found)
-                rows.append((data, model, optimizer, str(found.bad), str(found.stopped), f"{found.saved:.0%}",
-                             "yes" if found.best else "no"))  # fmt: skip
-                sys.stderr.write(f"{rows[-1]}\n")
-    mean = sum(one.saved for one in every) / len(every)
-    rows.append(("all", "", "", str(sum(one.bad for one in every)), str(sum(one.stopped for one in every)),
-                 f"{mean:.0%}", str(sum(one.best for one in every))))  # fmt: skip
-    header = ("data", "model", "optimizer", "bad of 10", "stopped", "saved", "the best one stopped")
-    print(table([header, *rows], right=[3, 4, 5]))
+    for data, model, optimizer in ((a, b, c) for a, models in WORLDS.items() for b in models for c in RATES):
+        found = replayed(swept(asked.folder, data, model, optimizer, asked.epochs), Diagnosis(), asked.epochs)
+        every.append(found)
+        rows.append((data, model, optimizer, *row([found])))
+        sys.stderr.write(f"{rows[-1]}\n")
+    rows.append(("all", "", "", *row(every)))
+    header = ("data", "model", "optimizer", "bad of 10", "stopped", "saved", "with NaN", "the best one stopped")
+    print(table([header, *rows], right=[3, 4, 5, 6]))
 
 
 if __name__ == "__main__":

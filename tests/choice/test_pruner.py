@@ -1,12 +1,15 @@
-"""Successive halving whose runs pause and go on."""
+"""Successive halving whose runs pause and go on, and stopping what is beyond help."""
 
 import math
 import random
 from heapq import heappop, heappush
+from typing import Any
 
 import pytest
 
+from conftest import Sweep, result
 from gridstorm.pruner.asha import Asha
+from gridstorm.pruner.diagnosis import Diagnosis
 
 NUM, EPOCHS = 27, 27
 
@@ -91,3 +94,37 @@ def test_a_run_that_paused_goes_on_once_others_turn_out_to_be_worse() -> None:
 def test_numbers_that_make_no_rungs_are_refused() -> None:
     with pytest.raises(ValueError, match="Give at least 1 epoch"):
         Asha(0, 3)
+
+
+def test_diagnosis_asks_the_last_epochs_once_the_run_is_old_enough() -> None:
+    rule = Diagnosis(warmup=3, patience=2)
+    assert [rule.epochs(trained) for trained in range(6)] == [[], [], [], [], [3, 4], [4, 5]]
+
+
+@pytest.mark.parametrize("wrong", [{"warmup": 0}, {"patience": 0}, {"findings": []}])
+def test_numbers_that_stop_nothing_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="stop nothing"):
+        Diagnosis(**wrong)
+
+
+@pytest.mark.slow
+def test_diagnosis_stops_what_is_beyond_help_and_finds_the_same_best_one(sweep: Sweep) -> None:
+    asked = ["optimizer=sgd", "optimizer.lr=0.001,0.01,0.1,1,3,1e25", "trainer.max_epochs=40", "sweep.fuse=off",
+             "launcher=processes", "launcher.places=1", "sweep.seed=1"]  # fmt: skip
+    whole, cut = sweep(*asked, name="whole"), sweep(*asked, "pruner=diagnosis", name="cut")
+    for one in (whole, cut):
+        first = next(line for line in one.out.splitlines() if line.startswith("  1  "))
+        assert first.endswith("03-lr=0.1")
+    status = {run.name: result(run)["status"] for run in cut.runs}
+    assert [*status.values()] == ["done", "done", "done", "pruned", "pruned", "diverged"], status
+    assert result(cut.runs[3])["epochs"] < 40 and "2 of 6 were stopped by the pruner, which saved about" in cut.out
+    again = sweep(*asked, "pruner=none", name="cut")
+    assert again.status in (0, 1) and result(cut.runs[3])["epochs"] == 40, again.err
+
+
+@pytest.mark.slow
+def test_diagnosis_stops_members_of_a_stacked_model_too(sweep: Sweep) -> None:
+    asked = ["optimizer=sgd", "optimizer.lr=0.01,0.1,1,3", "trainer.max_epochs=12", "sweep.fuse=4", "pruner=diagnosis"]
+    done = sweep(*asked, "launcher=processes", "launcher.places=1")
+    status = {run.name: result(run)["status"] for run in done.runs}
+    assert status["02-lr=0.1"] == "done" and {status["03-lr=1"], status["04-lr=3"]} <= {"pruned", "done"}, done.err

@@ -7,11 +7,11 @@ from functools import cached_property
 from typing import Any
 
 from gridstorm.answer.contest import Contest
-from gridstorm.answer.effort import Enough, Failing, enough, failing
+from gridstorm.answer.effort import Enough, Failing, enough, failing, saved
 from gridstorm.answer.influence import Edge, Importance, edges, importance
 from gridstorm.answer.role import Compared, compared_by, unfair
 from gridstorm.answer.study import Setting, Study
-from gridstorm.config import brief, number
+from gridstorm.config import brief, duration, number
 
 LISTED = 3  # settings of a tie that are named in a sentence
 REPEATS = 5  # seeds with which a tie is trained again
@@ -93,7 +93,7 @@ class Answer:
         """Return the first sentences of the answer: the best, the tie, what was asked, the edges."""
         if self.best is None:
             return [_nothing(self.study)]
-        parts = (self._best(), self._tie(), self._roles(), self._edges())
+        parts = (self._best(), self._tie(), self._roles(), self._edges(), self._stopped())
         return [sentence for part in parts for sentence in part]
 
     def _best(self) -> Iterator[str]:
@@ -161,8 +161,13 @@ class Answer:
                 else ""
             )
             yield f"{failed} of {count} settings failed or diverged{where}."
+        yield from self._stopped()
+
+    def _stopped(self) -> Iterator[str]:
         if self.study.pruned:
-            yield f"{len(self.study.pruned)} of {count} were stopped by the pruner, and are not compared."
+            seconds, share = saved(self.study)
+            words = f"{len(self.study.pruned)} of {len(self.study.settings)} were stopped by the pruner"
+            yield f"{words}, which saved about {duration(seconds)} ({share:.0%} of all), and are not compared."
 
     def _enough(self) -> Iterator[str]:
         if found := self.enough:

@@ -144,6 +144,16 @@ class Time:
     late: float
 
 
+def saved(study: Study) -> tuple[float, float]:
+    """Return what a pruner has saved: the seconds that its runs would have gone on for, and their share of all."""
+    runs = [run for one in study.settings for run in one.runs if run.result and run.result.epochs]
+    left = [run.result.seconds * ((run.config.values["trainer"].get("max_epochs") or 0) / run.result.epochs - 1)
+            for run in runs if run.result and run.result.status == Status.PRUNED]  # fmt: skip
+    seconds = sum(max(0.0, one) for one in left)
+    whole = time_spent(study).whole + seconds
+    return seconds, seconds / whole if whole else 0.0
+
+
 def time_spent(study: Study) -> Time:
     """Return where the time of training went."""
     results = [run.result for one in study.settings for run in one.runs if run.result]
