@@ -20,6 +20,8 @@ from gridstorm.diagnosis.stability import (
     rising_train_loss,
 )
 
+FAR = 1.5  # times the trivial loss, above which a loss falls by shares of itself
+LEARNED = 0.9  # share of the trivial loss below which training has found something
 # The rules, the gravest first, each with the names of those that it explains: they are not told beside it.
 LATER = ("never_learned", "still_improving", "saturated", "underfitting", "overfitting", "leak")
 WITHOUT_A_GAP = tuple(name for name in LATER if name != "overfitting")
@@ -47,11 +49,27 @@ RULES: dict[Rule, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def holding(curves: Curves, names: Collection[str]) -> str | None:
-    """Return the gravest of some rules that holds of curves, whatever explains it; None where none does."""
+def is_hopeless(curves: Curves, names: Collection[str], left: int) -> bool:
+    """Tell whether one of some rules holds of curves, whatever explains it, and the training loss falls too slowly.
+
+    A validation loss may come later: batch normalisation takes its time, and so does a small learning rate. What is
+    left is taken to bring twice of what the last epoch brought, each epoch: by so much, or far above, by such a share.
+
+    Args:
+        curves: Up to now.
+        names: Of the rules.
+        left: Epochs that are still to be trained.
+    """
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore", RuntimeWarning)
-        return next((rule.__name__ for rule in RULES if rule.__name__ in names and rule(curves)), None)
+        if not any(rule(curves) for rule in RULES if rule.__name__ in names):
+            return False
+        now, before = float(curves.train[-1]), float(np.nanmin(curves.train[:-1], initial=np.inf))
+        high, falls = LEARNED * curves.trivial, now < before < np.inf
+        if not falls or not np.isfinite(now):
+            return not now < high
+        end = now * (now / before) ** (2 * left) if now > FAR * curves.trivial else now - 2 * left * (before - now)
+        return end > high
 
 
 def diagnose(curves: Curves) -> list[Finding]:

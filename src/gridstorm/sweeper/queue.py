@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gridstorm.config import Point
-from gridstorm.diagnosis import holding, of_record
+from gridstorm.diagnosis import is_hopeless, of_record
 from gridstorm.error import UserError
 from gridstorm.pruner.asha import Asha
 from gridstorm.pruner.diagnosis import Diagnosis
@@ -275,14 +275,14 @@ class Judge:
             return False  # at its last epoch it ends anyway
         if not any(loss < own for name, loss in self.best.items() if name != trial.signature):
             return False  # it is the best one so far
-        return is_hopeless(run.record, self.rule, epoch)
+        return beyond_help(run.record, self.rule, epoch, _max_epochs(run))
 
 
-def is_hopeless(record: RunRecord, rule: Diagnosis, epochs: int) -> bool:
-    """Tell whether the curves of a run that has trained so many epochs say that it is beyond help."""
+def beyond_help(record: RunRecord, rule: Diagnosis, epochs: int, most: int) -> bool:
+    """Tell whether the curves of a run that has trained so many of its epochs say that it is beyond help."""
     asked = rule.epochs(epochs)
-    curves = (of_record(record, until=until) for until in asked)
-    return bool(asked) and all(each is not None and holding(each, rule.findings) for each in curves)
+    curves = ((of_record(record, until=until), most - until) for until in asked)
+    return bool(asked) and all(each is not None and is_hopeless(each, rule.findings, left) for each, left in curves)
 
 
 def _max_epochs(run: TrialRun) -> int:
