@@ -12,7 +12,7 @@ from gridstorm.statistics import Points, credible, falls_at_end
 
 LEVEL = 0.99  # with which the keys that may be first are named
 LEARNING = ("tpe", "gp", "cmaes")  # samplers that see little of the space beside its good part
-CLOSE = 0.2  # of the first key's share, from which another one may be the first where a sampler learned
+CLOSE, CLOSE_LEARNED = 0.8, 0.2  # of the first key's share, from which another one may be first; after such a sampler
 STEPS = 12  # of a number of which more values were drawn
 LINE = 21  # places along a key at which the surface is looked at
 FALLING = 0.8  # probability of the surface that the best is at the end, from which that is said
@@ -44,8 +44,8 @@ def importance(contest: Contest) -> Importance | None:
     shares = {keys[place]: (float(means[place]), float(low[place]), float(high[place])) for place in order}
     chances = np.bincount(drawn.argmax(1), minlength=len(keys)) / len(drawn)
     first = [int(place) for place in credible(chances, LEVEL)]
-    if contest.study.sampler in LEARNING:
-        first += [int(place) for place in order if place not in first and means[place] > CLOSE * means[order[0]]]
+    least = (CLOSE_LEARNED if contest.study.sampler in LEARNING else CLOSE) * means[order[0]]
+    first += [int(place) for place in order if place not in first and means[place] > least]
     return Importance(shares, tuple(keys[place] for place in first))
 
 

@@ -14,7 +14,7 @@ from gridstorm.target import find, is_a_librarys, targets
 
 # What cannot change a run's numbers, but for rounding; everything else is the recipe, whatever it is called.
 OUTSIDE = (
-    "name", "output_dir", "resume", "branch", "explain", "monitor_later", "lint", "note", "tags",
+    "name", "output_dir", "resume", "branch", "explain", "find", "monitor_later", "lint", "note", "tags",
     "logger", "threads", "sweep", "sampler", "pruner", "launcher",
 )  # fmt: skip
 OUTSIDE_DATA = ("pin_memory", "pin_memory_device", "prefetch_factor")

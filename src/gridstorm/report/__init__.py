@@ -11,7 +11,7 @@ from gridstorm.report.report import report, results
 from gridstorm.report.table import table
 
 if TYPE_CHECKING:
-    from gridstorm.report.picture import confusion_matrix, gallery, scatter
+    from gridstorm.report.picture import confusion_matrix, gallery, line_chart, scatter
     from gridstorm.report.study import answer_of, write_report
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "defaults_differ",
     "environments_differ",
     "gallery",
+    "line_chart",
     "merged",
     "plot",
     "recipes_differ",
@@ -38,7 +39,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Load what draws where something is drawn: NumPy and Pillow take longer to import than all else here."""
-    if name in ("confusion_matrix", "gallery", "scatter"):
+    if name in ("confusion_matrix", "gallery", "line_chart", "scatter"):
         from gridstorm.report import picture
 
         return getattr(picture, name)

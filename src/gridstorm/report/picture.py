@@ -135,6 +135,19 @@ def isolation(marks: Marks) -> Pixels:
     return canvas.pixels()
 
 
+def line_chart(heading: str, across: Sequence[float], up: Sequence[float]) -> Pixels:
+    """Draw values by positive places, whose axis is logarithmic."""
+    from gridstorm.report.chart import BOTTOM, HEIGHT, LEFT, TOP, WIDTH, Scale
+    from gridstorm.report.chart import RIGHT as MARGIN
+    from gridstorm.report.panel import Marks
+
+    low, high = min(up), max(up)
+    x = Scale(across[0], across[-1], LEFT, WIDTH - MARGIN, is_log=True)
+    y = Scale(low, high if high > low else low + 1, HEIGHT - BOTTOM, TOP)
+    places = [(x.at(one), y.at(other)) for one, other in zip(across, up, strict=True)]
+    return isolation(Marks(heading, (), (), places, (), (x, x.ticks()), (y, y.ticks())))
+
+
 class _Canvas:
     """A white picture that is drawn at twice its size and halved at the end, which makes lines and dots smooth."""
 

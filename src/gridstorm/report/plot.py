@@ -7,12 +7,16 @@ WIDTH, HEIGHT = 60, 10
 LETTERS = "abcdefgh"
 
 
-def plot(curves: Mapping[str, Sequence[float]], title: str) -> str:
-    """Return curves over epochs as lines of text, with what each letter stands for.
+def plot(
+    curves: Mapping[str, Sequence[float]], title: str, across: str = "epoch", ends: tuple[str, str] | None = None
+) -> str:
+    """Return curves as lines of text, with what each letter stands for.
 
     Args:
-        curves: By name, a value for each epoch; what is not a positive number is left out.
+        curves: By name, a value for each place; what is not a positive number is left out.
         title: What the axis shows.
+        across: What the places are.
+        ends: What stands below the first and the last one; otherwise their numbers.
     """
     shown = {name: [value if 0 < value < math.inf else math.nan for value in values] for name, values in curves.items()}
     logs = [math.log10(value) for values in shown.values() for value in values if value == value]
@@ -27,10 +31,11 @@ def plot(curves: Mapping[str, Sequence[float]], title: str) -> str:
             if value == value:
                 row = round((high - math.log10(value)) / (high - low) * (HEIGHT - 1))
                 cells[row][column] = letter
-    ends = {0: f"{10**high:.3g}", HEIGHT - 1: f"{10**low:.3g}"}
-    lines = [f"{ends.get(row, ''):>8} |{''.join(line).rstrip()}" for row, line in enumerate(cells)]
+    labels, (first, last) = {0: f"{10**high:.3g}", HEIGHT - 1: f"{10**low:.3g}"}, ends or ("1", str(longest))
+    lines = [f"{labels.get(row, ''):>8} |{''.join(line).rstrip()}" for row, line in enumerate(cells)]
     names = "   ".join(f"{letter} {name}" for letter, name in zip(LETTERS, shown, strict=False))
-    return "\n".join([f"{title}, by epoch:", *lines, f"{'':8} +{'-' * WIDTH}", f"{'':9} 1{longest:>{WIDTH - 1}}",
+    return "\n".join([f"{title}, by {across}:", *lines, f"{'':8} +{'-' * WIDTH}",
+                      f"{'':9} {first}{last:>{WIDTH - len(first)}}",
                       f"{'':10}{names}"])  # fmt: skip
 
 

@@ -44,6 +44,7 @@ from gridstorm.record import begin as begin_branch
 from gridstorm.run.branch import let_begin, refuse_misfit
 from gridstorm.run.curve import AfterEpoch, Curve, curve_for
 from gridstorm.run.evaluation import is_averaged, test
+from gridstorm.run.find import find
 from gridstorm.run.longer import longer
 from gridstorm.run.process import stopped_by_signals, threads
 from gridstorm.run.result import closing, conclude, outcome
@@ -73,6 +74,9 @@ def run(config: RunConfig) -> RunRecord | None:
             if config.values["data"].get("batch_size") == 1 and not isinstance(network, pl.LightningModule):
                 refuse_a_single_sample(network, torch.empty(1, *data.input_shape, device="meta"))
             say(card(config, network, notes(config, network, data)))
+            return None
+        if config.values["find"]:
+            find(config)
             return None
         typed = command(shlex.join(config.overrides)) if not config.objects else in_python(config)
         return train(
