@@ -119,6 +119,14 @@ def test_a_run_is_a_preset_of_what_it_was_trained_with(command: Command, tmp_pat
     assert "width: 16" in config and "lr: 0.1" in config and "seed: 1" in config
 
 
+def test_a_branch_begins_from_a_run_of_a_sweep_whose_name_holds_what_was_swept(
+    sweep: Sweep, command: Command, tmp_path: Path
+) -> None:
+    done = sweep(*FEW[:3], "optimizer.lr=0.1,0.01", "callbacks.checkpoint.every=2")
+    status, out, err = command(f"branch={done.runs[1]}@2", "optimizer.lr=0.001", "name=later")
+    assert status == 0 and "optimizer.lr 0.01 -> 0.001" in out, err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

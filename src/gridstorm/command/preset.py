@@ -93,7 +93,8 @@ def on_parent(
     """
     if parent is None:
         return compose(texts)
-    config = compose([f"{PRESETS}={quoted(parent.directory / CONFIG)}", *texts])
+    path = as_text(QuotedString(str(parent.directory / CONFIG), Quote.single))  # a run's name may hold lr=0.01
+    config = compose([f"{PRESETS}={path}", *texts])
     chosen = [text.partition("=")[::2] for text in texts]
     others = [group for group, choice in chosen if parent.config.choices.get(group, choice) != choice]
     if config is not None and others and (plain := compose(texts)) is not None:

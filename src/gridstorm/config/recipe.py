@@ -24,7 +24,7 @@ OUTSIDE_TRAINER = (
 )  # fmt: skip
 ORDER = (
     "data", "task", "model", "loss", "optimizer", "scheduler", "regularization", "metric",
-    "seed", "init_from", "freeze", "monitor", "mode", "trainer", "callbacks", "parent", "horizon",
+    "seed", "init_from", "freeze", "heal", "monitor", "mode", "trainer", "callbacks", "parent", "horizon",
 )  # fmt: skip
 
 # Callbacks that only watch, by where they are defined: those that save, and those that draw a bar.
@@ -40,7 +40,7 @@ SHARES = ("overfit_batches", "limit_train_batches", "limit_val_batches", "limit_
 
 ADDED: tuple[tuple[str, Any], ...] = (
     ("metric", {}), ("metric", None), ("task", "auto"), ("horizon", "keep"), ("parent", None), ("init_from", None),
-    ("freeze", []),
+    ("freeze", []), ("heal", False),
 )  # fmt: skip
 LATER = ("weight", None)  # of a loss; both are defaults that records of before have not
 

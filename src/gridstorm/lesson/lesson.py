@@ -60,4 +60,15 @@ def _runs(name: str, seed: int, folder: str) -> list[Trained]:
     done = sweep(given, f"seed={seed}", "launcher=in_process", "threads=1", *place)
     ordered = sorted(done.trials, key=lambda trial: trial.number or 0)
     records = [(trial.runs[0].record, trial.label) for trial in ordered]
+    if (branch := LESSONS[name].branch) and (first := records[0][0]):
+        epoch, change = branch
+        begin = (
+            f"branch={first.directory}@{epoch}",
+            change,
+            f"output_dir={folder}",
+            f"sweep.name={name}-{seed}-branch",
+        )
+        branched = sweep(*begin, "launcher=in_process", "threads=1", "sweep.stale=retrain")
+        label = f"{change.partition('.')[2]} from epoch {epoch + 1} on"
+        records.append((branched.trials[0].runs[0].record, label))
     return [trained(record, label) for record, label in records if record]

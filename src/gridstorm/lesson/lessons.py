@@ -26,11 +26,13 @@ class Lesson:
         sentence: It.
         check: Looks at the runs.
         part: Which losses are drawn: `train` or `val`.
+        branch: Of its first run, one more that branches off: the epoch, and what is another one from there on.
     """
 
     sentence: str
     check: Callable[[Sequence[Trained]], str]
     part: str = "train"
+    branch: tuple[int, str] | None = None
 
 
 def require(seen: bool, words: str) -> None:
@@ -67,6 +69,16 @@ def rate_decay(runs: Sequence[Trained]) -> str:
     require(decayed.train[-1] < lowest, f"The constant rates end at {lowest:.3g}, and {decayed.label} no lower.")
     ends = f"{large.train[-1]:.3g} and {small.train[-1]:.3g}"
     return f"The constant rates end at {ends}; {decayed.label} ends at {decayed.train[-1]:.3g}."
+
+
+def right_time(runs: Sequence[Trained]) -> str:
+    """See a run whose rate was lowered on its way end below both constant ones."""
+    large, small, adjusted = runs
+    lowest = min(large.train[-1], small.train[-1])
+    require(adjusted.train[-1] < lowest, f"The constant rates end at {lowest:.3g}, and {adjusted.label} no lower.")
+    require(adjusted.train[11] == large.train[11], f"{adjusted.label} does not begin as {large.label}.")
+    ends = f"{large.train[-1]:.3g} and {small.train[-1]:.3g}"
+    return f"The constant rates end at {ends}; {adjusted.label} ends at {adjusted.train[-1]:.3g}."
 
 
 def epochs(runs: Sequence[Trained]) -> str:
@@ -172,6 +184,9 @@ LESSONS = {
     ),
     "rate_too_small": Lesson("A learning rate that is too small learns the same, only slowly.", rate_too_small),
     "rate_decay": Lesson("A learning rate that falls gets lower than either constant one.", rate_decay),
+    "right_time": Lesson(
+        "Adjusting at the right time beats both constants.", right_time, branch=(12, "optimizer.lr=0.00003")
+    ),
     "epochs": Lesson(
         "More epochs help at first, and then the network learns its training data by heart.", epochs, "val"
     ),

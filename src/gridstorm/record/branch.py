@@ -7,7 +7,7 @@ from typing import Any
 
 from gridstorm.config import digest, is_file
 from gridstorm.error import Problem, UserError
-from gridstorm.record.file import BEST, CHECKPOINTS, KEPT, LAST, PARENT, POINTS, is_run
+from gridstorm.record.file import BEST, CHECKPOINTS, KEPT, LAST, LAYERS, PARENT, POINTS, STEPS, is_run
 from gridstorm.record.run import RunRecord
 
 NAMED = ("best", "last")
@@ -104,5 +104,8 @@ def begin(record: RunRecord) -> None:
     for file, name in ((best or state, BEST), (state, PARENT), (state, LAST)):
         if file != own / name:
             shutil.copyfile(file, own / name)
+    for name in (STEPS, LAYERS) if there else ():  # whose later lines are forgotten when the training begins
+        if is_file(source.directory / name):
+            shutil.copyfile(source.directory / name, own / name)
     rows = [row for row in source.rows() if row["step"] <= parent["step"]]
     record.write(POINTS, "".join(json.dumps(row) + "\n" for row in rows))

@@ -45,6 +45,7 @@ from gridstorm.run.branch import let_begin, refuse_misfit
 from gridstorm.run.curve import AfterEpoch, Curve, curve_for
 from gridstorm.run.evaluation import is_averaged, test
 from gridstorm.run.find import find
+from gridstorm.run.heal import healable, healed
 from gridstorm.run.longer import longer
 from gridstorm.run.process import stopped_by_signals, threads
 from gridstorm.run.result import closing, conclude, outcome
@@ -79,10 +80,12 @@ def run(config: RunConfig) -> RunRecord | None:
             find(config)
             return None
         typed = command(shlex.join(config.overrides)) if not config.objects else in_python(config)
-        return train(
-            config,
-            lambda: RunRecord.create(Path(config.values["output_dir"]), config.values["name"], config, typed),
+        kept = healable(config)
+        record = train(
+            kept,
+            lambda: RunRecord.create(Path(config.values["output_dir"]), config.values["name"], kept, typed),
         )
+        return healed(record) if record and config.values["heal"] else record
 
 
 def in_python(config: RunConfig) -> str:

@@ -24,9 +24,10 @@ from gridstorm.target import shown
 
 ONE = (*OF_SWEEPS, "branch", "output_dir", "monitor", "mode")  # what the sweep itself reads
 # What one run is asked, and -m starts many.
+ASKED = ("resume", "explain", "find", "heal")
 OF_ONE_RUN = {
     "name": ("It names one run, and -m starts many.", "Write sweep.name=NAME."),
-    **dict.fromkeys(("resume", "explain", "find"), ("It is asked of one run, and -m starts many.", "Leave out -m.")),
+    **dict.fromkeys(ASKED, ("It is asked of one run, and -m starts many.", "Leave out -m.")),
 }
 IN_A_PRESET = ("It is asked of one run, and -m starts many.", "Take it out of the preset.")
 SINGLE = "A sweep takes a single value here."
@@ -113,7 +114,7 @@ class Plan:
             UserError: What the sweep reads differs from what it is for the first of all points.
         """
         keys = {override.key_or_group for override in self.parsed} | {key for axis in self.axes for key in axis.keys}
-        read = [key for key in (*ONE, "seed", "name", "resume", "explain", "find") if key not in keys]
+        read = [key for key in (*ONE, *ASKED, "seed", "name") if key not in keys]
         here, there = ({key: config[key] for key in read} for config in (self.values, config.values))
         own, others = dict(leaves(here)), dict(leaves(there))
         other = [key for key in {**own, **others} if own.get(key, ABSENT) != others.get(key, ABSENT)]

@@ -1,0 +1,119 @@
+"""Healing: a run whose curves say what is wrong goes on from before that, with the remedy, as a branch."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from gridstorm.config import RunConfig
+from gridstorm.diagnosis import diagnose, of_record
+from gridstorm.error import say
+from gridstorm.record import FINDINGS, RunRecord, states
+from gridstorm.target import command
+
+MOST = 3  # times
+COUNT = "GRIDSTORM_HEALED"  # tells the process of a healed run how often that was done
+KEPT = 10  # states of a run that may be healed
+LEFT = 0.5  # share of the epochs that are to be trained yet; where less is left, it begins anew
+# What a remedy mends; a run that is only not done yet, or done for long, is not ill.
+CURABLE = (
+    "not_finite", "exploding_gradients", "diverged", "over_clipped", "rising_train_loss", "oscillating", "noisy_end",
+    "lr_at_stability_edge", "dead_units", "vanishing_gradients", "too_slow", "never_learned", "underfitting",
+)  # fmt: skip
+
+
+def healable(config: RunConfig) -> RunConfig:
+    """Return a configuration whose run keeps states to go back to; as it is where nothing is to be healed."""
+    callbacks = config.values.get("callbacks") or {}
+    saver = callbacks.get("checkpoint")
+    if not config.values["heal"] or not saver or saver.get("every"):
+        return config
+    every = max(1, int(config.values["trainer"].get("max_epochs") or KEPT) // KEPT)
+    return replace(
+        config, values={**config.values, "callbacks": {**callbacks, "checkpoint": {**saver, "every": every}}}
+    )
+
+
+def healed(record: RunRecord) -> RunRecord:
+    """Train a run again that is ill, as a process of its own, and return what came of it; else the run itself.
+
+    From the last state before the trouble began, with the first remedy that is a command line, at most three times.
+    """
+    count, finding = int(os.environ.get(COUNT, "0")), _ill(record)
+    if finding is None or record.result is None:
+        return record
+    words = [override for remedy in finding["remedies"] if remedy["overrides"] for override in remedy["overrides"]]
+    first = next(remedy["overrides"] for remedy in finding["remedies"] if remedy["overrides"])
+    if count >= MOST or not words:
+        say(f"not healed: {finding['name']} is there after {count} remedies.")
+        return record
+    epoch = _before(record, finding, first)
+    name = f"{record.directory.name.partition('-healed-')[0]}-healed-{count + 1}"
+    place = f"from epoch {epoch} on" if epoch else "from the start"
+    told = f"{finding['name']}, so {' '.join(first)} {place}"
+    say(f"\nheal {count + 1} of {MOST}: {told}: {record.directory.parent / name}\n")
+    asked = _asked(record, first, epoch, name)
+    done = subprocess.run([*_door(), *asked], env=os.environ | {COUNT: str(count + 1)}, check=False)
+    made = [path for path in record.directory.parent.glob(f"{name.rpartition('-')[0]}-*") if (path / FINDINGS).exists()]
+    if done.returncode not in (0, 1) or not made:
+        say("not healed: the run with the remedy could not be trained.")
+        return record
+    return RunRecord(max(made, key=lambda path: (path / FINDINGS).stat().st_mtime))
+
+
+def _ill(record: RunRecord) -> dict[str, Any] | None:
+    """Return the gravest finding of a run, where it is one that a command line may mend."""
+    file = record.directory / FINDINGS
+    found = json.loads(file.read_text(encoding="utf-8"))["findings"] if file.is_file() else []
+    curable = [one for one in found[:1] if one["name"] in CURABLE]
+    return next((one for one in curable if any(remedy["overrides"] for remedy in one["remedies"])), None)
+
+
+def _before(record: RunRecord, finding: dict[str, Any], overrides: list[str]) -> int:
+    """Return the last epoch with a state before the trouble began; 0 where it begins anew.
+
+    So it does where the trouble was there all along, where too little would be left, and where the network changes.
+    """
+    step, epochs = finding["step"], int(record.config.values["trainer"].get("max_epochs") or 0)
+    if step is None or any(text.startswith(("model", "data")) for text in overrides):
+        return 0
+    ends = {int(row["epoch"]): int(row["step"]) for row in record.rows()}
+    early = [epoch for epoch in states(record) if epoch <= epochs * LEFT and ends.get(epoch, step) < step]
+    return max((epoch for epoch in early if _is_well(record, epoch)), default=0)
+
+
+def _is_well(record: RunRecord, epoch: int) -> bool:
+    """Tell whether the curves up to an epoch say nothing that would be healed."""
+    curves = of_record(record, until=epoch)
+    return curves is not None and not {finding.name for finding in diagnose(curves)} & {*CURABLE}
+
+
+def _asked(record: RunRecord, overrides: list[str], epoch: int, name: str) -> list[str]:
+    """Return the command line of the run with the remedy."""
+    around = ["heal=true", f"name={name}", f"output_dir={record.config.values['output_dir']}"]
+    if epoch:
+        return [f"branch={record.directory}@{epoch}", *overrides, *around]
+    typed = {_key(text): text for text in [*_typed(record), *overrides, *around]}  # of a key the last one counts
+    return [*typed.values()]
+
+
+def _typed(record: RunRecord) -> list[str]:
+    """Return what was typed for a run, and before that for those from which it branched off."""
+    values, own = record.config.values, [text for text in record.config.overrides if _key(text) != "branch"]
+    return [*_typed(RunRecord(Path(values["parent"]["directory"]))), *own] if values.get("branch") else own
+
+
+def _key(text: str) -> str:
+    return text.lstrip("+~").partition("=")[0]
+
+
+def _door() -> list[str]:
+    """Return the command that was typed to train, as this Python carries it out."""
+    words = shlex.split(command(""))
+    if words[0] == "gridstorm":
+        return [sys.executable, "-m", *words]
+    return [sys.executable, *words[1:]] if Path(words[0]).name.startswith("python") else words
