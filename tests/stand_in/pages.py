@@ -111,6 +111,7 @@ WALKS = [
     Walk(DOCS / "diagnosis.md", clone=True, scripts=False),
     Walk(DOCS / "answer.md", clone=True, scripts=False),
     Walk(DOCS / "archive.md", clone=True, scripts=False),
+    Walk(DOCS / "control.md", clone=True, scripts=False),
     *(Walk(DOCS / "own_data.md", heading, clone=True) for heading in ("A table", "Images", "Texts")),
 ]
 SHOWN = [Walk(DOCS / "hyperparameters.md")]  # rewritten, and not compared: the curves differ from machine to machine
