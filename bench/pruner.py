@@ -14,10 +14,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from gridstorm.diagnosis import beyond_help
 from gridstorm.pruner.diagnosis import Diagnosis
 from gridstorm.record import Trial, trials_in
 from gridstorm.report import table
-from gridstorm.sweeper.queue import beyond_help
 
 ROOT = Path(__file__).parents[1]
 RATES = {"sgd": "0.001,0.01,0.03,0.1,0.3,1,3,10,30,100", "adam": "0.0003,0.001,0.003,0.01,0.03,0.3,1,3,10,100"}
@@ -85,7 +85,7 @@ def replayed(trials: list[Trial], rule: Diagnosis, epochs: int) -> Replayed:
             if record is None or epoch >= max(curves[number], default=0):
                 alive.pop(number)
             elif any(loss < own for other, loss in best.items() if other != number) and beyond_help(
-                record, rule, epoch, epochs
+                record, rule.findings, rule.epochs(epoch), epochs
             ):
                 ends[number] = epoch
                 alive.pop(number)

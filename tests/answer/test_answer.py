@@ -165,3 +165,24 @@ def test_a_value_that_always_failed_sets_no_scale_and_a_key_without_another_one_
     assert study.axes[0].is_log
     points = study.points(study.compared)
     assert sorted({*points.numbers[:, 0]}) == pytest.approx([0, 0.5, 1]) and {*points.names[:, 0]} == {0, 1}
+
+
+def test_a_value_of_0_that_always_failed_is_drawn_beside_values_that_count_by_their_logarithms() -> None:
+    settings = [
+        Setting({"optimizer.weight_decay": decay}, {0: decay + 1} if decay else {}, number=place,
+                status=Status.DONE if decay else Status.DIVERGED)
+        for place, decay in enumerate((0.0, 1e-4, 1e-3, 1e-2))
+    ]  # fmt: skip
+    answer = Answer(Study(settings, "val/loss", "min"), "x")
+    assert not answer.study.keys[0].is_log and answer.sentences() and answer.edges is not None
+
+
+def test_axes_are_in_the_order_of_points_whatever_failed() -> None:
+    settings = [
+        Setting({"model": name, "trainer.gradient_clip_val": clip, "optimizer.lr": lr}, {} if clip is None else {0: lr},
+                status=Status.DIVERGED if clip is None else Status.DONE)
+        for name in ("a", "b") for clip in (None, 0.5, 1.0) for lr in (0.1, 0.2)
+    ]  # fmt: skip
+    study = Study(settings, "val/loss", "min")
+    assert [axis.name for axis in study.axes] == ["optimizer.lr", "trainer.gradient_clip_val", "model"]
+    assert study.points(study.compared).numbers.shape == (8, 2)

@@ -107,6 +107,16 @@ def test_numbers_that_stop_nothing_are_refused(wrong: dict[str, Any]) -> None:
         Diagnosis(**wrong)
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["+pruner.findings=[divergd]"], "Did you mean 'diverged'?"),
+     (["trainer.max_epochs=null", "+trainer.max_steps=9"], "Set trainer.max_epochs.")],
+)  # fmt: skip
+def test_diagnosis_that_would_stop_nothing_is_refused(sweep: Sweep, words: list[str], said: str) -> None:
+    done = sweep("pruner=diagnosis", "optimizer.lr=0.1,0.01", *words)
+    assert done.status == 2 and said in done.err, done.err
+
+
 @pytest.mark.slow
 def test_diagnosis_stops_what_is_beyond_help_and_finds_the_same_best_one(sweep: Sweep) -> None:
     asked = ["optimizer=sgd", "optimizer.lr=0.001,0.1,1,0.01,3,1e25", "trainer.max_epochs=40", "sweep.fuse=off",

@@ -111,6 +111,24 @@ def test_tensorboard_shows_the_curve_of_the_parent_before_that_of_the_branch(com
     assert len(first) == len(later) == 4 and first[:2] == later[:2] and first[2:] != later[2:]
 
 
+def test_a_branch_trains_longer_like_any_run(command: Command, tmp_path: Path) -> None:
+    assert command(*FEW, "callbacks.checkpoint.every=2", "name=first")[0] == 0
+    assert command("branch=outputs/first@2", "optimizer.lr=0.01", "name=later")[0] == 0
+    status, out, err = command("resume=outputs/later", "trainer.max_epochs=5", "name=longer")
+    assert status == 0 and "Trains on from epoch 4 of outputs/later" in out, err
+    assert rates(tmp_path / "outputs/longer") == [0.1, 0.1, 0.01, 0.01, 0.01]
+
+
+def test_a_branch_that_is_killed_while_it_begins_begins_again(command: Command, tmp_path: Path) -> None:
+    assert command(*FEW, "callbacks.checkpoint.every=2", "name=first")[0] == 0
+    assert command("branch=outputs/first@2", "optimizer.lr=0.01", "name=whole")[0] == 0
+    killed = shutil.copytree(tmp_path / "outputs/whole", tmp_path / "outputs/killed")
+    for name in ("result.json", "metrics.jsonl", "checkpoints/last.ckpt"):
+        (killed / name).unlink()
+    assert command("resume=outputs/killed")[0] == 0
+    assert equal(killed, tmp_path / "outputs/whole")
+
+
 def test_a_run_is_a_preset_of_what_it_was_trained_with(command: Command, tmp_path: Path) -> None:
     assert command(*FEW, "model.width=16", "name=first")[0] == 0
     status, _, err = command("experiment=outputs/first/config.yaml", "seed=1", "name=second")

@@ -47,6 +47,8 @@ def test_a_learning_rate_is_suggested_drawn_and_nothing_is_trained(command: Comm
 def test_any_recipe_has_one(command: Command, words: list[str]) -> None:
     status, out, err = command("find=lr", *words)
     assert status == 0 and "suggested  optimizer.lr=" in out, err
+    # To the end, or to where the loss is no number any more, however many batches are gathered for a step.
+    assert float(re.findall(r"growing from 1e-06 to (\S+)", out)[0]) > 0.5
 
 
 def test_a_module_of_ones_own_has_one(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +68,11 @@ def test_the_throughput_of_batch_sizes_is_measured(command: Command, tmp_path: P
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(["find=lrr"], "Did you mean 'lr'?"), (["-m", "find=lr", "seed=0,1"], "It is asked of one run")],
+    [
+        (["find=lrr"], "Did you mean 'lr'?"),
+        (["find=lr", "resume=outputs/x"], "It is asked of a run that begins."),
+        (["-m", "find=lr", "seed=0,1"], "It is asked of one run"),
+    ],
 )
 def test_what_cannot_be_found_is_said_in_words(command: Command, words: list[str], said: str) -> None:
     status, _, err = command(*words)

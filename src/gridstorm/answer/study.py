@@ -45,6 +45,11 @@ class Key:
         return all(isinstance(level, int | float) and not isinstance(level, bool) for level in self.levels)
 
     @property
+    def is_positive(self) -> bool:
+        """Whether its values are numbers above 0, of which there are logarithms."""
+        return self.is_number and self.levels[0] > 0
+
+    @property
     def is_whole(self) -> bool:
         """Whether its values are whole numbers."""
         return all(isinstance(level, int) for level in self.levels)
@@ -159,7 +164,8 @@ class Study:
         """The keys that vary, numbers first, as points have them."""
         names = dict.fromkeys(key for one in self.settings for key in one.values)
         found = [Key(name, _levels([one.values.get(name, MISSING) for one in self.settings])) for name in names]
-        varying = [replace(key, is_log=self._is_log(self._scored(key))) for key in found if len(key.levels) > 1]
+        varying = [replace(key, is_log=key.is_positive and self._is_log(self._scored(key)))
+                   for key in found if len(key.levels) > 1]  # fmt: skip
         return sorted(varying, key=lambda key: not key.is_number)
 
     def _is_log(self, key: Key) -> bool:
@@ -187,7 +193,9 @@ class Study:
     @cached_property
     def axes(self) -> list[Key]:
         """The keys as points have them, numbers first: those of which several values have a score, and these alone."""
-        return [axis for key in self.keys if len((axis := self._scored(key)).levels) > 1]
+        scored = [axis for key in self.keys if len((axis := self._scored(key)).levels) > 1]
+        found = [replace(axis, is_log=axis.is_positive and self._is_log(axis)) for axis in scored]
+        return sorted(found, key=lambda axis: not axis.is_number)
 
     def points(self, settings: Sequence[Setting]) -> Points:
         """Return where settings are in the space."""

@@ -200,6 +200,8 @@ def _places(plain: Mapping[str, Any]) -> Iterator[Problem]:
     if plain.get("horizon") == "stretch" and not (resume or plain.get("parent")):
         remedy = "Write resume=RUN trainer.max_epochs=N horizon=stretch."
         yield Problem("horizon=stretch", "It is of a run that is trained longer than it was.", remedy)
+    if plain.get("find") and (resume or plain.get("branch")):
+        yield Problem(f"find={plain['find']}", "It is asked of a run that begins.", "Leave out resume= or branch=.")
     if resume and plain.get("branch"):
         fact = "A run goes on as it was, or begins as a branch of another one."
         yield Problem("branch", fact, "Leave out resume= or branch=.")

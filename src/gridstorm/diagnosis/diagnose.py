@@ -49,6 +49,9 @@ RULES: dict[Rule, tuple[str, ...]] = {
 }  # fmt: skip
 
 
+RULE_NAMES = tuple(rule.__name__ for rule in RULES)
+
+
 def is_hopeless(curves: Curves, names: Collection[str], left: int) -> bool:
     """Tell whether one of some rules holds of curves, whatever explains it, and the training loss falls too slowly.
 

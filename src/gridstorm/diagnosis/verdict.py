@@ -1,14 +1,28 @@
 """What is said of trainings: a line for each finding, or JSON for other tools."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from gridstorm.diagnosis.curves import Curves
-from gridstorm.diagnosis.diagnose import diagnose
+from gridstorm.diagnosis.diagnose import diagnose, is_hopeless
 from gridstorm.diagnosis.finding import Finding
-from gridstorm.diagnosis.source import curves_in
+from gridstorm.diagnosis.source import curves_in, of_record
 from gridstorm.error import Problem, UserError
+from gridstorm.record import RunRecord
+
+
+def beyond_help(record: RunRecord, names: Collection[str], epochs: Sequence[int], most: int) -> bool:
+    """Tell whether the curves of a run up to each of some epochs say that it is beyond help.
+
+    Args:
+        record: Of the run.
+        names: Of the rules that say so.
+        epochs: The last ones that it has trained.
+        most: How many it is to train.
+    """
+    curves = ((of_record(record, until=epoch), most - epoch) for epoch in epochs)
+    return bool(epochs) and all(each is not None and is_hopeless(each, names, left) for each, left in curves)
 
 
 def verdicts(paths: Sequence[Path], as_json: bool = False) -> str:

@@ -89,10 +89,10 @@ def train(
     if config.values["find"]:
         fact = "It trains nothing, and there would be no run to return."
         raise UserError([Problem(f"find={config.values['find']}", fact, "Ask gridstorm train.")])
+    if config.values["heal"]:
+        fact = "A remedy is a command line, and knows nothing of what Python has set."
+        raise UserError([Problem("heal=true", fact, "Ask gridstorm train.")])
     objects = _of_their_kinds({"model": model, "data": data})
-    if objects and config.values["heal"]:
-        fact = "A remedy is a command line, which has no objects."
-        raise UserError([Problem("heal=true", fact, "Leave it out, or name the class.")])
     with composing():  # a user may have changed its values since
         config = checked_again(replace(config, values=deepcopy(config.values)))
     config = _with_objects(config, objects) if objects else config

@@ -1,13 +1,15 @@
 """A branch: a run that goes on from a state that a finished run kept, with other hyperparameters."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 from gridstorm.config import digest, is_file
 from gridstorm.error import Problem, UserError
-from gridstorm.record.file import BEST, CHECKPOINTS, KEPT, LAST, LAYERS, PARENT, POINTS, STEPS, is_run
+from gridstorm.record.file import BEST, CHECKPOINTS, KEPT, LAST, LAYERS, PARENT, POINTS, STEPS, TEMPORARY, is_run
+from gridstorm.record.result import Status
 from gridstorm.record.run import RunRecord
 
 NAMED = ("best", "last")
@@ -69,9 +71,11 @@ def states(record: RunRecord) -> dict[int, Path]:
     files = (record.directory / CHECKPOINTS).glob(KEPT.format("*"))
     found = {int(number): file for file in files if (number := file.stem.rpartition("-")[2]).isdigit()}
     result, often = record.result, record.config.values["trainer"].get("val_check_interval")
-    if result and result.epochs and (last := record.last_checkpoint):
+    if result and result.epochs and result.status != Status.FAILED and (last := record.last_checkpoint):
         found.setdefault(result.epochs, last)
-    if result and result.best_epoch and often in (None, 1.0) and (best := record.best_checkpoint):
+    saver = (record.config.values.get("callbacks") or {}).get("checkpoint") or {}
+    is_best = often in (None, 1.0) and saver.get("monitor") == record.config.values["monitor"]
+    if result and result.best_epoch and is_best and (best := record.best_checkpoint):
         found.setdefault(result.best_epoch, best)
     return found
 
@@ -101,11 +105,13 @@ def begin(record: RunRecord) -> None:
     if state is None or not is_file(state) or digest(state) != parent["checkpoint"]:
         fact = f"The state after epoch {parent['epoch']} is not there any more as it was."
         raise UserError([Problem(f"branch={values['branch']}", fact, "Start the branch again.")])
-    for file, name in ((best or state, BEST), (state, PARENT), (state, LAST)):
-        if file != own / name:
-            shutil.copyfile(file, own / name)
+    rows = [row for row in source.rows() if row["step"] <= parent["step"]]
+    record.write(POINTS, "".join(json.dumps(row) + "\n" for row in rows))
     for name in (STEPS, LAYERS) if there else ():  # whose later lines are forgotten when the training begins
         if is_file(source.directory / name):
             shutil.copyfile(source.directory / name, own / name)
-    rows = [row for row in source.rows() if row["step"] <= parent["step"]]
-    record.write(POINTS, "".join(json.dumps(row) + "\n" for row in rows))
+    beside = own / CHECKPOINTS / f"{TEMPORARY}last.{os.getpid()}"
+    for file, place in ((best or state, own / BEST), (state, own / PARENT), (state, beside)):
+        if file != place:
+            shutil.copyfile(file, place)
+    beside.replace(own / LAST)  # the mark that all of it is there

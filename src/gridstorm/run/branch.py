@@ -15,6 +15,7 @@ from gridstorm.objects import loaded
 from gridstorm.record import RunRecord, is_run, states
 
 # What moves in a scheduler's state; all else are its hyperparameters, which a branch may change.
+OF_SCHEDULERS = ("initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum")  # which they add to groups
 MOVING = ("last_epoch", "_step_count", "best", "num_bad_epochs", "cooldown_counter", "T_cur", "T_i")
 
 
@@ -35,7 +36,11 @@ def refuse_misfit(config: RunConfig, module: pl.LightningModule) -> None:
     file = states(RunRecord(Path(parent["directory"]))).get(parent["epoch"])
     if file is None:
         return
-    saved, own = loaded(file)["state_dict"], module.state_dict()
+    state = loaded(file)
+    if int(state["epoch"]) + 1 != parent["epoch"]:
+        fact = f"What is kept as the state after epoch {parent['epoch']} is that after epoch {state['epoch'] + 1}."
+        raise UserError([Problem(f"branch={branch}", fact, "Begin from another epoch.")])
+    saved, own = state["state_dict"], module.state_dict()
     shapes = {name: [tuple(one[name].shape) if name in one else None for one in (saved, own)] for name in saved | own}
     if wrong := [(name, *pair) for name, pair in shapes.items() if pair[0] != pair[1]]:
         name, there, here = wrong[0]
@@ -90,16 +95,22 @@ def adopt(
             for scheduler in schedulers]  # fmt: skip
     moving = [not isinstance(module, Module) or _is_plateau(before, config, one) for one in made]
     follows = moving or [False]
-    first = (before.get("optimizer") or {}).get("lr")
+    first = (before.get("optimizer") or {}).get("lr") if isinstance(module, Module) else None
+    unchanged = before["model"] == config.values["model"]
     saved["optimizer_states"] = [
-        _optimizer_state(old, one.state_dict(), follows[min(number, len(follows) - 1)], first)
+        _optimizer_state(old, one.state_dict(), follows[min(number, len(follows) - 1)], first, unchanged)
         for number, (old, one) in enumerate(zip(saved["optimizer_states"], optimizers, strict=True))
     ]
     pairs = zip(saved["lr_schedulers"], made, moving, strict=False)
-    saved["lr_schedulers"] = [
-        {**one.state_dict(), **{key: old[key] for key in MOVING if key in old and moves}} for old, one, moves in pairs
-    ]
+    saved["lr_schedulers"] = [_moved(old, one.state_dict()) if moves else one.state_dict() for old, one, moves in pairs]
     return made
+
+
+def _moved(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a scheduler's state with the hyperparameters of the new one, as far on as the old one was."""
+    inner = zip(old.get("_schedulers", ()), new.get("_schedulers", ()), strict=False)
+    nested = {"_schedulers": [_moved(one, other) for one, other in inner]} if "_schedulers" in new else {}
+    return {**new, **{key: old[key] for key in MOVING if key in old}, **nested}
 
 
 def _is_plateau(before: Mapping[str, Any], config: RunConfig, scheduler: Any) -> bool:
@@ -129,7 +140,7 @@ def _remaining(saved: Any, module: Module) -> int:
     return min(left, steps - int(saved["global_step"])) if steps > 0 else left
 
 
-def _optimizer_state(saved: Any, fresh: Any, follows: bool, first: float | None) -> dict[str, Any]:
+def _optimizer_state(saved: Any, fresh: Any, follows: bool, first: float | None, unchanged: bool) -> dict[str, Any]:
     """Return an optimizer's state with the averages of one and the hyperparameters of the other.
 
     Args:
@@ -137,13 +148,14 @@ def _optimizer_state(saved: Any, fresh: Any, follows: bool, first: float | None)
         fresh: The branch's.
         follows: Whether the learning rate goes on from where the parent's schedule had taken it.
         first: The rate from which that began, where the scheduler notes none (ReduceLROnPlateau).
+        unchanged: Whether the model is the parent's, which of one's own holds the rate.
     """
     old, new = saved["param_groups"], fresh["param_groups"]
     alike = len(old) == len(new) and all(map(_alike, old, new))
     groups = []
     for number, group in enumerate(new):
         was = old[min(number, len(old) - 1)]
-        base = was.get("initial_lr") or first or was.get("lr")
+        base = was.get("initial_lr") or first or (group["lr"] if unchanged else was.get("lr"))
         rate = {"lr": was["lr"] * (group.get("initial_lr", group["lr"]) / base)} if follows and base else {}
         groups.append({**group, **rate})
     return {"state": saved["state"] if alike else {}, "param_groups": groups}
@@ -153,7 +165,7 @@ def _alike(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     """Tell whether the averages of one parameter group are those that the other needs."""
     flags = [key for key, value in new.items() if isinstance(value, bool)]
     return (
-        old.keys() - {"initial_lr"} == new.keys() - {"initial_lr"}
+        old.keys() - {*OF_SCHEDULERS} == new.keys() - {*OF_SCHEDULERS}
         and len(old["params"]) == len(new["params"])
         and all(old[key] == new[key] for key in flags)
         and bool(old.get("momentum", 0)) == bool(new.get("momentum", 0))

@@ -256,7 +256,8 @@ class Curve(pl.Callback):
     def _begin_branch(self, checkpoint: dict[str, Any], config: RunConfig) -> None:
         """Take up the best score whose weights are there: the parent's best may have come later."""
         epoch = config.values["parent"]["best_epoch"]
-        scores = [row[self.monitor] for row in self.record.rows() if row["epoch"] == epoch and self.monitor in row]
+        scores = [row[self.monitor] for row in self.record.rows() if row["epoch"] == epoch
+                  and row.get(self.monitor) is not None]  # fmt: skip
         score = float(torch.tensor(scores[-1])) if scores and self.record.best_checkpoint else None
         self.progress |= {"best_score": score, "best_epoch": None if score is None else epoch}
         of_callbacks(checkpoint, config, score)

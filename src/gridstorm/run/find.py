@@ -1,7 +1,9 @@
 """Finding a learning rate or a batch size before anything is trained: the model is left as it was."""
 
 import io
+import math
 import resource
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -22,6 +24,7 @@ from gridstorm.error import Problem, UserError, say
 from gridstorm.objects import module_for, network_for, num_batches, prepared, trainer_for
 from gridstorm.record import EventFile
 from gridstorm.report import line_chart, plot, table
+from gridstorm.run.curve import batch_size
 from gridstorm.run.process import threads
 from gridstorm.target import command
 
@@ -31,6 +34,7 @@ FORGETS = 0.98  # of Lightning's mean of the losses
 WIDTH = 7.0  # steps, the deviation of the bell over which losses are averaged
 BEGINS = 0.1  # share of the fall of the loss, at which it has begun
 LARGEST = 8192  # size of a batch of data whose number nobody knows
+FEWEST = 30  # steps of a range test that say something
 WARM, TIMED = 3, 12  # steps with each batch size: those that are not timed, and those that are
 ENOUGH = 0.9  # share of the highest throughput, which counts as that
 
@@ -90,7 +94,8 @@ def range_test(config: RunConfig) -> Rates:
     """
     data = prepared(config)
     batches = num_batches(config, data)
-    epochs = 1 + int(STEPS / batches) if batches else 1
+    gathered = int(config.values["trainer"].get("accumulate_grad_batches") or 1)
+    epochs = 1 + math.ceil(STEPS * gathered / batches) if batches else 1
     module, trainer = _built(config, data, max_epochs=epochs, max_steps=-1)
     module.rate_of_range_test = 0.0  # the tuner wants to know an attribute, which it need not set
     try:
@@ -98,13 +103,17 @@ def range_test(config: RunConfig) -> Rates:
         with nullcontext() if sys.stderr.isatty() else redirect_stderr(io.StringIO()):
             found = Tuner(trainer).lr_find(
                 module, datamodule=data, min_lr=LOWEST, max_lr=HIGHEST, num_training=STEPS, update_attr=False,
-                attr_name="rate_of_range_test",
+                attr_name="rate_of_range_test", early_stop_threshold=None,
             )  # fmt: skip
     except MisconfigurationException as error:
         fact = f"Lightning's tuner cannot do it with this module: {str(error).rstrip('.')}."
         raise UserError([Problem("find=lr", fact, "Sweep the learning rate instead.")]) from error
-    assert found is not None, "it was not asked to run in the background"
-    losses = _single(np.array(found.results["loss"], float))
+    means = np.array(found.results["loss"] if found else [], float)
+    wrong = np.flatnonzero(~np.isfinite(means))
+    losses = _single(means[: wrong[0]] if len(wrong) else means)
+    if found is None or len(losses) < FEWEST:
+        fact = f"The training loss is no number after {len(losses)} steps of the range test."
+        raise UserError([Problem("find=lr", fact, "Train a few epochs, and see what the verdict says.")])
     return Rates(np.array(found.results["lr"], float)[: len(losses)], _averaged(losses))
 
 
@@ -129,7 +138,8 @@ def _averaged(losses: Floats) -> Floats:
 
 def _built(config: RunConfig, data: Any, **lengths: Any) -> tuple[Any, pl.Trainer]:
     """Return a fresh module and a Trainer that only trains, for so long."""
-    changed = {**config.values["trainer"], **lengths, "limit_val_batches": 0}
+    whole = {"limit_val_batches": 0, "overfit_batches": 0.0, "fast_dev_run": False}
+    changed = {**config.values["trainer"], **whole, **lengths}
     brief = replace(config, values={**config.values, "callbacks": {}, "logger": {}, "trainer": changed})
     torch.manual_seed(config.values["seed"])
     network = network_for(brief, data)
@@ -145,7 +155,8 @@ def _find_rate(config: RunConfig) -> None:
     say(f"\nsuggested  {key}={found.suggested:g}")
     say(f"stable     {low:.1g} to {high:.1g}: there the loss falls, and above it rises again")
     given = [text for text in config.overrides if text.partition("=")[0] not in ("find", key)]
-    say(f"try        {command(' '.join([*given, f'{key}={found.suggested:g}']))}")
+    if "." in key:
+        say(f"try        {command(shlex.join([*given, f'{key}={found.suggested:g}']))}")
     with _drawn(config, "lr") as file:
         file.image("find/lr", line_chart(f"training loss by {key}", found.rates.tolist(), found.losses.tolist()))
         for step, (rate, loss) in enumerate(zip(found.rates.tolist(), found.losses.tolist(), strict=True), 1):
@@ -175,6 +186,8 @@ class Size:
 
 def _find_batch_size(config: RunConfig) -> None:
     sizes = [*_sizes(config)]
+    if not sizes:
+        raise UserError([Problem("find=batch_size", "Not even 8 samples fit into memory.", "Take a smaller model.")])
     best = max(one.throughput for one in sizes)
     enough = next(one.size for one in sizes if one.throughput >= ENOUGH * best)
     header = ("data.batch_size", "samples a second", "memory")
@@ -192,8 +205,8 @@ def _find_batch_size(config: RunConfig) -> None:
 
 def _sizes(config: RunConfig) -> Iterator[Size]:
     """Measure batch sizes, each twice the one before, up to the training samples or to what fits into memory."""
-    if "batch_size" not in config.values["data"]:
-        raise UserError([Problem("find=batch_size", "The data have no batch_size.", "Give them one.")])
+    if not isinstance(config.values["data"].get("batch_size"), int):
+        raise UserError([Problem("find=batch_size", "The data have no batch_size that is a number.", "Give them one.")])
     batches = num_batches(config, prepared(config))
     samples = int(batches * config.values["data"]["batch_size"]) if batches else LARGEST
     size = min(8, samples)
@@ -215,7 +228,7 @@ def _measured(config: RunConfig, size: int) -> Size:
     batches = num_batches(changed, data) or 1
     steps = WARM + TIMED
     module, trainer = _built(changed, data, max_steps=steps, max_epochs=1 + steps // int(batches))
-    clock = _Clock(size)
+    clock = _Clock()
     trainer.callbacks.append(clock)  # type: ignore[attr-defined]  # the Trainer has it
     trainer.fit(module, datamodule=data)
     device = trainer.strategy.root_device
@@ -227,19 +240,20 @@ def _measured(config: RunConfig, size: int) -> Size:
 class _Clock(pl.Callback):
     """Times whole steps: from the end of one to the end of the next, the loading of the batch included."""
 
-    def __init__(self, size: int) -> None:
-        self.size, self.ends = size, list[float]()
+    def __init__(self) -> None:
+        self.samples, self.ends = list[int](), list[float]()
 
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Note the time, once the device is done."""
+    def on_train_batch_end(self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Note the time, once the device is done, and how many samples there were: the last batch may be small."""
         if trainer.strategy.root_device.type == "cuda":
             torch.cuda.synchronize()
         self.ends.append(time.perf_counter())
+        self.samples.append(batch_size(batch))
 
     @property
     def throughput(self) -> float:
-        """Samples a second of the middle one of the steps."""
-        return self.size / float(np.median(np.diff(self.ends)[WARM - 1 :]))
+        """Samples a second, after the first steps."""
+        return sum(self.samples[WARM:]) / (self.ends[-1] - self.ends[WARM - 1])
 
 
 def _drawn(config: RunConfig, what: str) -> EventFile:

@@ -11,13 +11,15 @@ from typing import Any
 
 from gridstorm.config import RunConfig
 from gridstorm.diagnosis import diagnose, of_record
-from gridstorm.error import say
+from gridstorm.error import Problem, UserError, say
 from gridstorm.record import FINDINGS, RunRecord, states
 from gridstorm.target import command
 
 MOST = 3  # times
 COUNT = "GRIDSTORM_HEALED"  # tells the process of a healed run how often that was done
 KEPT = 10  # states of a run that may be healed
+OF_PROCESSES = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "GRIDSTORM_DIRECTORY")
+BESIDE = ("callbacks.", "logger", "threads", "monitor_later", "trainer.accelerator")  # what no recipe holds
 LEFT = 0.5  # share of the epochs that are to be trained yet; where less is left, it begins anew
 # What a remedy mends; a run that is only not done yet, or done for long, is not ill.
 CURABLE = (
@@ -27,10 +29,19 @@ CURABLE = (
 
 
 def healable(config: RunConfig) -> RunConfig:
-    """Return a configuration whose run keeps states to go back to; as it is where nothing is to be healed."""
+    """Return a configuration whose run keeps states to go back to; as it is where nothing is to be healed.
+
+    Raises:
+        UserError: A remedy could not be trained as the run is.
+    """
     callbacks = config.values.get("callbacks") or {}
     saver = callbacks.get("checkpoint")
-    if not config.values["heal"] or not saver or saver.get("every"):
+    if not config.values["heal"]:
+        return config
+    if flags := [word for word in sys.argv[1:] if word.startswith(("--config", "-cn", "-cp", "-cd"))]:
+        fact = "A remedy is trained with the project's own configuration."
+        raise UserError([Problem("heal=true", fact, f"Leave it out, or {flags[0]}.")])
+    if not saver or saver.get("every") or not str(saver["_target_"]).startswith("gridstorm."):
         return config
     every = max(1, int(config.values["trainer"].get("max_epochs") or KEPT) // KEPT)
     return replace(
@@ -57,7 +68,8 @@ def healed(record: RunRecord) -> RunRecord:
     told = f"{finding['name']}, so {' '.join(first)} {place}"
     say(f"\nheal {count + 1} of {MOST}: {told}: {record.directory.parent / name}\n")
     asked = _asked(record, first, epoch, name)
-    done = subprocess.run([*_door(), *asked], env=os.environ | {COUNT: str(count + 1)}, check=False)
+    environment = {key: value for key, value in os.environ.items() if key not in OF_PROCESSES}
+    done = subprocess.run([*_door(), *asked], env=environment | {COUNT: str(count + 1)}, check=False)
     made = [path for path in record.directory.parent.glob(f"{name.rpartition('-')[0]}-*") if (path / FINDINGS).exists()]
     if done.returncode not in (0, 1) or not made:
         say("not healed: the run with the remedy could not be trained.")
@@ -94,10 +106,15 @@ def _is_well(record: RunRecord, epoch: int) -> bool:
 
 def _asked(record: RunRecord, overrides: list[str], epoch: int, name: str) -> list[str]:
     """Return the command line of the run with the remedy."""
-    around = ["heal=true", f"name={name}", f"output_dir={record.config.values['output_dir']}"]
+    from gridstorm.command import pasted  # which loads Hydra
+
+    home = shlex.split(pasted("output_dir", Path(record.config.values["output_dir"])))
+    around = ["heal=true", f"name={name}", *home]
+    before = _typed(record)
     if epoch:
-        return [f"branch={record.directory}@{epoch}", *overrides, *around]
-    typed = {_key(text): text for text in [*_typed(record), *overrides, *around]}  # of a key the last one counts
+        place = shlex.split(pasted("branch", Path(f"{record.directory}@{epoch}")))
+        before = [*place, *(text for text in before if _key(text).startswith(BESIDE))]
+    typed = {_key(text): text for text in [*before, *overrides, *around]}  # of a key the last one counts
     return [*typed.values()]
 
 

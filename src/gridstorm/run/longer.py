@@ -86,6 +86,7 @@ def _config(asked: RunConfig, started: RunConfig, lengths: dict[str, Any], befor
         **started.values,
         "trainer": started.values["trainer"] | lengths,
         "resume": None,
+        "branch": None,  # of a branch that trains longer: it begins where that ended
         "output_dir": asked.values["output_dir"],
         "name": asked.values["name"],
         "horizon": asked.values["horizon"],

@@ -108,7 +108,8 @@ def resume(asked: RunConfig) -> RunRecord | None:
         say(f"{record.directory} is over already.")
         say(closing(record, record.result))
         return record
-    return train(config, lambda: record)
+    trained = train(config, lambda: record)
+    return healed(trained) if trained and config.values.get("heal") else trained
 
 
 def as_started(record: RunRecord, asked: RunConfig | None = None) -> RunConfig:

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gridstorm.config import Point
-from gridstorm.diagnosis import is_hopeless, of_record
+from gridstorm.diagnosis import beyond_help
 from gridstorm.error import UserError
 from gridstorm.pruner.asha import Asha
 from gridstorm.pruner.diagnosis import Diagnosis
-from gridstorm.record import KnownRun, RunRecord, Status, SweepRecord, Trial, TrialRun, first_curve, to_go
+from gridstorm.record import KnownRun, Status, SweepRecord, Trial, TrialRun, first_curve, to_go
 from gridstorm.sweeper.plan import Plan, checked
 from gridstorm.sweeper.study import Study
 
@@ -33,13 +33,9 @@ class TrialQueue:
     learns = False  # whether what comes next depends on what came out
 
     def __init__(
-        self,
-        trials: Sequence[Trial],
-        cutting: Study | None = None,
-        halving: Asha | None = None,
-        judging: Diagnosis | None = None,
-        seed: int = 0,
-    ) -> None:
+        self, trials: Sequence[Trial], cutting: Study | None = None, halving: Asha | None = None,
+        judging: Diagnosis | None = None, seed: int = 0,
+    ) -> None:  # fmt: skip
         self.trials, self.cutting, self.rungs, self.judge = [*trials], cutting, Rungs(halving), Judge(judging)
         self.prunes = cutting is not None or halving is not None or judging is not None
         order = random.Random(seed).sample(self.trials, len(self.trials)) if self.prunes else self.trials
@@ -275,14 +271,7 @@ class Judge:
             return False  # at its last epoch it ends anyway
         if not any(loss < own for name, loss in self.best.items() if name != trial.signature):
             return False  # it is the best one so far
-        return beyond_help(run.record, self.rule, epoch, _max_epochs(run))
-
-
-def beyond_help(record: RunRecord, rule: Diagnosis, epochs: int, most: int) -> bool:
-    """Tell whether the curves of a run that has trained so many of its epochs say that it is beyond help."""
-    asked = rule.epochs(epochs)
-    curves = ((of_record(record, until=until), most - until) for until in asked)
-    return bool(asked) and all(each is not None and is_hopeless(each, rule.findings, left) for each, left in curves)
+        return beyond_help(run.record, self.rule.findings, self.rule.epochs(epoch), _max_epochs(run))
 
 
 def _max_epochs(run: TrialRun) -> int:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from gridstorm.diagnosis import RULE_NAMES
+from gridstorm.error import Problem, UserError, did_you_mean
 from gridstorm.pruner.asha import Asha
 from gridstorm.pruner.diagnosis import Diagnosis
 from gridstorm.sweeper.plan import Plan
@@ -55,6 +57,8 @@ def strategy_for(plan: Plan) -> Strategy:
     asked = plan.values["pruner"]
     halving: Asha | None = build(asked) if is_a(asked["_target_"], ASHA) else None
     judging: Diagnosis | None = build(asked) if is_a(asked["_target_"], DIAGNOSIS) else None
+    if judging:
+        _refuse_to_judge(judging, plan)
     pruner = None if halving or judging or is_a(asked["_target_"], NO_PRUNER) else asked
     if grid and pruner is None:  # neither draws nor compares: Optuna is not loaded
         return Strategy(grid, None, halving, judging)
@@ -68,6 +72,17 @@ def strategy_for(plan: Plan) -> Strategy:
         max_epochs=int(plan.values["trainer"]["max_epochs"] or 1),
     )
     return Strategy(grid, study, halving, judging)
+
+
+def _refuse_to_judge(rule: Diagnosis, plan: Plan) -> None:
+    """Refuse what would stop nothing: findings that there are not, and runs whose epochs nobody knows."""
+    problems = [Problem(f"pruner.findings=[{name}]", "There is no such finding.", did_you_mean(name, RULE_NAMES))
+                for name in rule.findings if name not in RULE_NAMES]  # fmt: skip
+    epochs = plan.values["trainer"].get("max_epochs")
+    if not isinstance(epochs, int) or epochs < 1:
+        problems.append(Problem("pruner=diagnosis", "It has to know how many are left.", "Set trainer.max_epochs."))
+    if problems:
+        raise UserError(problems)
 
 
 def is_grid(plan: Plan) -> bool:
