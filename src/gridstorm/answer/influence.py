@@ -12,7 +12,7 @@ from gridstorm.statistics import Points, credible, falls_at_end
 
 LEVEL = 0.99  # with which the keys that may be first are named
 LEARNING = ("tpe", "gp", "cmaes")  # samplers that see little of the space beside its good part
-CLOSE, CLOSE_LEARNED = 0.8, 0.2  # of the first key's share, from which another one may be first; after such a sampler
+CLOSE, CLOSE_LEARNED = 0.8, 0.1  # of the first key's share, from which another one may be first; after such a sampler
 STEPS = 12  # of a number of which more values were drawn
 LINE = 21  # places along a key at which the surface is looked at
 FALLING = 0.8  # probability of the surface that the best is at the end, from which that is said
