@@ -1,6 +1,7 @@
 """Finding a learning rate and a batch size before anything is trained."""
 
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from conftest import Command
-from gridstorm.run.find import FORGETS, Rates, _averaged, _single
+from gridstorm.run.find import FORGETS, Rates, _averaged, _single, _without_bar
 
 
 def test_the_losses_of_single_steps_are_read_out_of_the_tuners_means() -> None:
@@ -77,3 +78,16 @@ def test_the_throughput_of_batch_sizes_is_measured(command: Command, tmp_path: P
 def test_what_cannot_be_found_is_said_in_words(command: Command, words: list[str], said: str) -> None:
     status, _, err = command(*words)
     assert status == 2 and said in err
+
+
+def test_what_is_drawn_is_never_put_into_the_directory_of_a_run(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "outputs/first").mkdir(parents=True)
+    assert command("find=batch_size", "name=first")[0] == 0
+    assert sorted(one.name for one in (tmp_path / "outputs").iterdir()) == ["first", "first-2"]
+    assert not [*(tmp_path / "outputs/first").iterdir()]
+
+
+def test_what_is_warned_of_beside_the_bar_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    with _without_bar():
+        sys.stderr.write("Finding best initial lr:  50%\rFinding best initial lr: 100%\na warning\n")
+    assert capsys.readouterr().err == "a warning\n"

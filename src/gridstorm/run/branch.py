@@ -14,8 +14,8 @@ from gridstorm.module import Module, counts_steps, estimated_steps, stretched
 from gridstorm.objects import loaded
 from gridstorm.record import RunRecord, is_run, states
 
-# What moves in a scheduler's state; all else are its hyperparameters, which a branch may change.
 OF_SCHEDULERS = ("initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum")  # which they add to groups
+# What moves in a scheduler's state; all else are its hyperparameters, which a branch may change.
 MOVING = ("last_epoch", "_step_count", "best", "num_bad_epochs", "cooldown_counter", "T_cur", "T_i")
 
 

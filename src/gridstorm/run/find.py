@@ -2,13 +2,15 @@
 
 import io
 import math
+import re
 import resource
 import shlex
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext, redirect_stderr
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ FORGETS = 0.98  # of Lightning's mean of the losses
 WIDTH = 7.0  # steps, the deviation of the bell over which losses are averaged
 BEGINS = 0.1  # share of the fall of the loss, at which it has begun
 LARGEST = 8192  # size of a batch of data whose number nobody knows
+BAR = "Finding best initial lr"  # what the tuner's bar begins with
 FEWEST = 30  # steps of a range test that say something
 WARM, TIMED = 3, 12  # steps with each batch size: those that are not timed, and those that are
 ENOUGH = 0.9  # share of the highest throughput, which counts as that
@@ -99,8 +102,7 @@ def range_test(config: RunConfig) -> Rates:
     module, trainer = _built(config, data, max_epochs=epochs, max_steps=-1)
     module.rate_of_range_test = 0.0  # the tuner wants to know an attribute, which it need not set
     try:
-        # The tuner draws a bar wherever it is.
-        with nullcontext() if sys.stderr.isatty() else redirect_stderr(io.StringIO()):
+        with _without_bar():
             found = Tuner(trainer).lr_find(
                 module, datamodule=data, min_lr=LOWEST, max_lr=HIGHEST, num_training=STEPS, update_attr=False,
                 attr_name="rate_of_range_test", early_stop_threshold=None,
@@ -115,6 +117,21 @@ def range_test(config: RunConfig) -> Rates:
         fact = f"The training loss is no number after {len(losses)} steps of the range test."
         raise UserError([Problem("find=lr", fact, "Train a few epochs, and see what the verdict says.")])
     return Rates(np.array(found.results["lr"], float)[: len(losses)], _averaged(losses))
+
+
+@contextmanager
+def _without_bar() -> Iterator[None]:
+    """Leave out the tuner's bar where nobody sees it move; whatever else is said there is said afterwards."""
+    if sys.stderr.isatty():
+        yield
+        return
+    held = io.StringIO()
+    try:
+        with redirect_stderr(held):
+            yield
+    finally:
+        lines = [line for line in re.split(r"[\r\n]+", held.getvalue()) if line.strip() and not line.startswith(BAR)]
+        sys.stderr.write("".join(f"{line}\n" for line in lines))
 
 
 def _single(means: Floats) -> Floats:
@@ -256,10 +273,24 @@ class _Clock(pl.Callback):
         return sum(self.samples[WARM:]) / (self.ends[-1] - self.ends[WARM - 1])
 
 
+def _fresh(parent: Path, name: str) -> Path:
+    """Return a directory that is made now: `name`, or `name-2` and so on where that is taken, as by a run."""
+    for number in count(1):
+        directory = parent / (name if number == 1 else f"{name}-{number}")
+        try:
+            directory.mkdir(parents=True)
+            return directory
+        except FileExistsError:
+            continue
+        except OSError as error:
+            fact = f"The directory cannot be written ({error.strerror})."
+            raise UserError([Problem(str(parent), fact, "Give another output_dir.")]) from error
+    raise AssertionError("There is always a next number.")
+
+
 def _drawn(config: RunConfig, what: str) -> EventFile:
     """Return the event file of a search, in a directory of its own."""
     name = config.values["name"] or f"{default_name(config)}-find-{what}"
-    directory = Path(config.values["output_dir"], name)
-    directory.mkdir(parents=True, exist_ok=True)
+    directory = _fresh(Path(config.values["output_dir"]), name)
     say(f"look       tensorboard --logdir {config.values['output_dir']}    ({directory})")
     return EventFile(directory)

@@ -57,9 +57,8 @@ def healed(record: RunRecord) -> RunRecord:
     count, finding = int(os.environ.get(COUNT, "0")), _ill(record)
     if finding is None or record.result is None:
         return record
-    words = [override for remedy in finding["remedies"] if remedy["overrides"] for override in remedy["overrides"]]
     first = next(remedy["overrides"] for remedy in finding["remedies"] if remedy["overrides"])
-    if count >= MOST or not words:
+    if count >= MOST:
         say(f"not healed: {finding['name']} is there after {count} remedies.")
         return record
     epoch = _before(record, finding, first)
