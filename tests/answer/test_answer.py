@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binomtest
 
 from gridstorm.answer import Answer, Contest, Setting, Study
-from gridstorm.answer.influence import edges, importance
+from gridstorm.answer.influence import edges, importance, profile
 from gridstorm.record import Status
 from house import ALL
 from world import simulated
@@ -85,6 +85,16 @@ def test_the_next_value_having_failed_is_a_cliff() -> None:
     assert edge.others == ()
 
 
+def test_a_long_list_of_decades_is_no_drawn_interval_and_its_small_values_are_no_edge() -> None:
+    rates = [float(f"{10 ** (-4 + 4 * step / 19):.3g}") for step in range(20)]
+    settings = [Setting({"optimizer.lr": lr}, {0: 1 + abs(np.log10(lr / 0.0546))}) for lr in rates]
+    told: list[dict[str, Any]] = [{"log": [], "drawn": []}, {"log": [], "sampler": "gridstorm.sampler.grid.Grid"}, {}]
+    for about in told:
+        answer = Answer(Study(settings, "val/loss", "min", about), "x")
+        assert answer.study.keys[0].is_log and not answer.edges
+        assert len(profile(answer.study, answer.study.keys[0])) == (12 if about == {} else 20)
+
+
 def test_below_none_there_is_no_edge() -> None:
     settings = [Setting({"model.dropout": share}, {0: share + 1.0, 1: share + 1.01}) for share in (0.0, 0.2, 0.5)]
     assert not Answer(Study(settings, "val/loss", "min"), "x").edges
@@ -96,7 +106,7 @@ def test_a_surface_that_falls_at_its_end_gives_the_command_beyond_it() -> None:
     settings = [Setting({"model.width": 0.5 + float(place)}, {0: 2 - float(place) + 0.01 * rng.normal()}, number=n)
                 for n, place in enumerate(places)]  # fmt: skip
     about = {"command": "python train.py -m 'model.width=interval(0.5,1.5)' sampler=random", "name": "w",
-             "sampler": "gridstorm.sampler.random.Random", "log": []}  # fmt: skip
+             "sampler": "gridstorm.sampler.random.Random", "log": [], "drawn": ["model.width"]}  # fmt: skip
     answer = Answer(Study(settings, "val/loss", "min", about), "outputs/w")
     assert answer.edges[0].is_falling and "still getting better" in answer.edges[0].fact
     assert (

@@ -142,7 +142,9 @@ def simulated(kind: str, seed: int, names: bool = False, failing: float = 0.0, m
             Setting(values, scores, number=len(settings) + 1, status=Status.DIVERGED if bad else Status.DONE)
         )
     world.top = float(x[x[:, 0] <= 1 - failing, 0].max()) if failing else 1.0
-    study = Study(settings, "val/loss", mode, {"sampler": sampler, "log": []})
+    study = Study(
+        settings, "val/loss", mode, {"sampler": sampler, "log": [], "drawn": [f"k{key}" for key in range(world.keys)]}
+    )
     order = [one.number - 1 for one in study.compared]
     return Simulated(study, world, world.true(x, levels)[order])
 

@@ -89,7 +89,7 @@ def edges(contest: Contest) -> list[Edge]:
     for key in contest.study.numbers:
         value = contest.settings[0].values[key.name]
         where = key.place(value)
-        drawn = len(key.levels) > len(contest.settings) / 2 and len(key.levels) > 5
+        drawn = contest.study.is_drawn(key) and len(key.levels) > max(5, len(contest.settings) / 2)
         near = NEAR if drawn else 0.0
         # Of drawn values the next one was tried once, and says nothing of its neighborhood.
         cliff = None if drawn else _cliff(contest.study, key, value)
@@ -152,7 +152,7 @@ def _is_falling(contest: Contest, key: Key, is_top: bool) -> bool:
 def profile(study: Study, key: Key) -> list[Setting]:
     """Return the best setting at each value of a key over all others, by value; of drawn numbers in twelve steps."""
     best: dict[int, Setting] = {}
-    many = key.is_number and len(key.levels) > STEPS
+    many = key.is_number and study.is_drawn(key) and len(key.levels) > STEPS
     for one in study.compared:  # the best one is the first of its cell
         cell = math.floor(key.place(one.values[key.name]) * (STEPS - 0.001)) if many else key.index(one)
         best.setdefault(cell, one)

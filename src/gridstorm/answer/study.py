@@ -176,10 +176,16 @@ class Study:
         """
         if not key.is_number or key.levels[0] <= 0 or key.levels[-1] / key.levels[0] < DECADE:
             return False
-        if "log" in self.about and (key.name in self.about["log"] or len(key.levels) > LISTED):
+        if "log" in self.about and (key.name in self.about["log"] or self.is_drawn(key)):
             return key.name in self.about["log"]
         plain, log = ([one.place(level) for level in key.levels] for one in (key, replace(key, is_log=True)))
         return abs(float(np.median(log)) - 0.5) <= abs(float(np.median(plain)) - 0.5)
+
+    def is_drawn(self, key: Key) -> bool:
+        """Tell whether the values of a key were drawn from an interval; of an older sweep, by their number."""
+        if "drawn" in self.about:
+            return key.name in self.about["drawn"]
+        return len(key.levels) > LISTED and not str(self.about.get("sampler", "")).endswith(".Grid")
 
     def _scored(self, key: Key) -> Key:
         """Return a key with the values that have a score: a rate of 1e25, which always failed, sets no scale."""

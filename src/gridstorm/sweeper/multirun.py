@@ -151,6 +151,7 @@ def train(plan: Plan, strategy: Strategy, queue: TrialQueue, history: SweepRecor
         "scientific": plan.settings.get("scientific") or [],
         "nuisance": plan.settings.get("nuisance") or [],
         "log": [key for axis in plan.axes if axis.log for key in axis.keys],
+        "drawn": [key for axis in plan.axes if not axis.points for key in axis.keys],
         "keys": [key for axis in plan.axes for key in axis.keys],
         "sampler": plan.values["sampler"]["_target_"],
         "total": queue.total,
