@@ -1,26 +1,128 @@
 """Healing: a run whose curves say what is wrong goes on with the remedy, as a run of its own."""
 
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conftest import Command, Train, result
+from conftest import ROOT, Command, Train, result, rows
 from gridstorm.error import UserError
 from gridstorm.record import RunRecord
 from gridstorm.run.heal import _before
 
 pytestmark = pytest.mark.slow
 
+OWN = """
+import pytorch_lightning as pl
+import torch
+from torch.nn import functional as F
 
-def test_a_run_that_goes_wrong_is_trained_with_the_remedy_and_says_so(command: Command, tmp_path: Path) -> None:
-    status, out, err = command("heal=true", "optimizer=sgd", "optimizer.lr=1", "trainer.max_epochs=10", "name=ill")
-    assert status == 0, err
-    assert "heal 1 of 3: " in out and "so optimizer.lr=0.01 from the start: outputs/ill-healed-1" in out
+
+class Mine(pl.LightningModule):
+    def __init__(self, lr: float = 0.1, width: int = 32):
+        super().__init__()
+        self.save_hyperparameters()
+        self.net = torch.nn.Sequential(
+            torch.nn.Flatten(), torch.nn.Linear(64, width), torch.nn.Tanh(), torch.nn.Linear(width, 10)
+        )
+
+    def training_step(self, batch, batch_idx):
+        loss = F.cross_entropy(self.net(batch[0]), batch[1])
+        self.log("train_loss", loss, on_epoch=True, on_step=False)
+        return loss
+
+    def validation_step(self, batch, batch_idx):
+        self.log("val_loss", F.cross_entropy(self.net(batch[0]), batch[1]))
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=self.hparams.lr)
+"""
+
+
+LINE = [sys.executable, str(ROOT / "train.py")]
+ILL = ("heal=true", "optimizer=sgd", "optimizer.lr=1", "name=ill")
+HEALED = "so optimizer.lr=0.01 from the start: outputs/ill-healed-1"
+
+
+def typed(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    """Carry out a command line in a process of its own, which the healed run takes over."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), *sys.path]), "GRIDSTORM_ALLOW": "mine"}
+    return subprocess.run([*LINE, *words], cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def test_a_run_that_goes_wrong_is_ended_and_trained_with_the_remedy_and_says_so(tmp_path: Path) -> None:
+    done = typed(tmp_path, *ILL, "trainer.max_epochs=10")
+    assert done.returncode == 0, done.stderr
+    assert "stopped after epoch 5 of 10: it was beyond help" in done.stdout
+    assert f"heal 1 of 3: lr_at_stability_edge, {HEALED}" in done.stdout
     ill, well = (result(tmp_path / "outputs" / name) for name in ("ill", "ill-healed-1"))
+    assert (ill["status"], well["status"], well["epochs"]) == ("pruned", "done", 10)
     assert well["score"] < 0.5 < ill["score"] and well["findings"][0] not in ill["findings"]
     config = (tmp_path / "outputs/ill-healed-1/config.yaml").read_text()
     assert "heal: true" in config and "lr: 0.01" in config
+    again = typed(tmp_path, "resume=outputs/ill")
+    assert "is over already" in again.stdout and "healed  outputs/ill-healed-1" in again.stdout
+    assert len([*(tmp_path / "outputs").iterdir()]) == 2
+
+
+def test_in_two_processes_both_end_and_the_healed_run_has_two_again(tmp_path: Path) -> None:
+    done = typed(tmp_path, *ILL, "trainer=ddp", "trainer.max_epochs=12", "trainer.accelerator=cpu", "trainer.devices=2")
+    assert done.returncode == 0, done.stderr
+    assert "of 12: it was beyond help" in done.stdout and HEALED in done.stdout
+    well = RunRecord(tmp_path / "outputs" / "ill-healed-1")
+    assert well.result and well.result.score and well.result.score < 0.5
+    assert well.config.values["trainer"]["devices"] == 2
+
+
+def test_a_module_of_ones_own_is_ended_and_healed_too(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(OWN)
+    done = typed(tmp_path, "model=mine.Mine", "model.lr=1e4", "heal=true", "trainer.max_epochs=12", "name=ill",
+                 "monitor=val_loss", "mode=min")  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"stopped after epoch \d of 12: it was beyond help", done.stdout), done.stdout
+    assert "heal 1 of 3: " in done.stdout and "model.lr=" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_healed_run_that_is_stopped_or_killed_goes_on_to_the_same_numbers(tmp_path: Path, number: int) -> None:
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    for place in (whole, stopped):
+        place.mkdir()
+    words = (*ILL, "trainer.max_epochs=30")
+    assert typed(whole, *words).returncode == 0
+    healed = stopped / "outputs" / "ill-healed-1"
+    with subprocess.Popen([*LINE, *words], cwd=stopped, stdout=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and not (healed / "checkpoints" / "last.ckpt").exists():
+            time.sleep(0.01)
+        process.send_signal(number)
+        said = process.communicate()[0]
+    assert process.returncode == (143 if number == signal.SIGTERM else -number)
+    assert number == signal.SIGKILL or ("Go on: " in said and "resume=outputs/ill-healed-1" in said)
+    assert not (healed / "result.json").exists() and typed(stopped, "resume=outputs/ill-healed-1").returncode == 0
+    assert rows(healed) == rows(whole / "outputs" / "ill-healed-1")
+
+
+def test_a_run_that_was_killed_before_it_was_healed_is_healed_when_it_goes_on(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gridstorm.run.heal._become", lambda words: None)  # killed just then
+    assert command(*ILL, "trainer.max_epochs=10")[0] == 0
+    assert [run.name for run in (tmp_path / "outputs").iterdir()] == ["ill"]
+    done = typed(tmp_path, "resume=outputs/ill")
+    assert done.returncode == 0 and HEALED in done.stdout
+    assert result(tmp_path / "outputs" / "ill-healed-1")["score"] < 0.5
+
+
+def test_after_three_remedies_it_is_said_that_none_helped(command: Command, tmp_path: Path) -> None:
+    status, out, _ = command(*ILL[:-1], "name=ill-healed-3", "trainer.max_epochs=6")
+    assert status == 0 and "not healed: lr_at_stability_edge is there after 3 remedies." in out
+    assert [run.name for run in (tmp_path / "outputs").iterdir()] == ["ill-healed-3"]
 
 
 def test_a_healthy_run_is_left_alone(command: Command, tmp_path: Path) -> None:
@@ -60,9 +162,10 @@ def test_it_is_in_the_recipe_and_no_other_recipe_has_changed(command: Command, t
     assert plain != healed and "heal" not in RunRecord(Path("outputs/plain")).config.recipe
 
 
-def test_a_sweep_and_a_call_from_python_are_refused(command: Command) -> None:
+def test_a_sweep_several_nodes_and_a_call_from_python_are_refused(command: Command) -> None:
     import gridstorm
 
     assert "It is asked of one run" in command("-m", "heal=true", "seed=0,1")[2]
+    assert "With trainer.num_nodes=2 a run cannot begin anew" in command("heal=true", "+trainer.num_nodes=2")[2]
     with pytest.raises(UserError, match="A remedy is a command line"):
         gridstorm.train(gridstorm.compose("heal=true"))

@@ -19,8 +19,9 @@ from torch.optim import Optimizer
 from gridstorm.config import RunConfig
 from gridstorm.module import Module, learning_rates, restart_loader
 from gridstorm.objects import ends_an_epoch, is_plain
-from gridstorm.record import LayerFile, RunRecord, StepFile, best_name
+from gridstorm.record import LayerFile, RunRecord, Status, StepFile, best_name
 from gridstorm.run.branch import is_parents, of_callbacks
+from gridstorm.run.heal import gives_up
 from gridstorm.run.layer import Layers
 
 
@@ -51,6 +52,7 @@ class Curve(pl.Callback):
         keep: Plain values that every checkpoint holds under `gridstorm`.
         after_score: Is told the score of each epoch that has one, before the checkpoint is written.
         config: The run's, by which the state of another run is known that it begins from.
+        gives_up: Tells after an epoch whether the run is beyond help, and ends; None where nobody asks that.
 
     Attributes:
         progress: Samples seen, seconds of training, the best score and its epoch: what resuming takes up.
@@ -70,9 +72,10 @@ class Curve(pl.Callback):
         keep: dict[str, Any] | None = None,
         after_score: Callable[[float], None] | None = None,
         config: RunConfig | None = None,
+        gives_up: Callable[[int], bool] | None = None,
     ) -> None:
         self.record, self.monitor, self.mode, self.seed = record, monitor, mode, seed
-        self.keep, self.after_score, self.config = keep or {}, after_score, config
+        self.keep, self.after_score, self.config, self.gives_up = keep or {}, after_score, config, gives_up
         self.progress: dict[str, Any] = {"samples": 0, "seconds": 0.0, "best_score": None, "best_epoch": None}
         self.step_info: dict[str, float] = {}
         self.why: str | None = None
@@ -312,8 +315,13 @@ class Curve(pl.Callback):
                 logger.log_metrics(row, trainer.global_step)
 
     def _look(self, trainer: pl.Trainer, epochs: int) -> None:
-        """Stop where the run's directory asks so."""
-        self.why = self.record.stops_after(epochs)
+        """Stop where the run's directory asks so, or its curves do; of several processes the first one decides."""
+        if trainer.is_global_zero:
+            if self.gives_up and self.gives_up(epochs):
+                self.record.ask_to_stop(Status.PRUNED, epochs)
+            self.why = self.record.stops_after(epochs)
+        if trainer.world_size > 1:
+            self.why = trainer.strategy.broadcast(self.why)
         trainer.should_stop = trainer.should_stop or self.why is not None
 
 
@@ -348,6 +356,7 @@ def curve_for(config: RunConfig, record: RunRecord, module: pl.LightningModule) 
         keep={"config": values, "signature": config.signature},
         after_score=module.step_plateau if isinstance(module, Module) else None,
         config=config,
+        gives_up=gives_up(config, record),
     )
 
 

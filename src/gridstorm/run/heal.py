@@ -1,22 +1,25 @@
 """Healing: a run whose curves say what is wrong goes on from before that, with the remedy, as a branch."""
 
+import atexit
 import json
 import os
+import re
 import shlex
-import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from gridstorm.config import RunConfig
-from gridstorm.diagnosis import diagnose, of_record
+from gridstorm.diagnosis import beyond_help, diagnose, of_record
 from gridstorm.error import Problem, UserError, say
+from gridstorm.pruner.diagnosis import Diagnosis
 from gridstorm.record import FINDINGS, RunRecord, states
 from gridstorm.target import command
 
 MOST = 3  # times
-COUNT = "GRIDSTORM_HEALED"  # tells the process of a healed run how often that was done
+HEALED = "-healed-"  # between the name of a run and how often it was healed
 KEPT = 10  # states of a run that may be healed
 OF_PROCESSES = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "GRIDSTORM_DIRECTORY")
 BESIDE = ("callbacks.", "logger", "threads", "monitor_later", "trainer.accelerator")  # what no recipe holds
@@ -38,6 +41,9 @@ def healable(config: RunConfig) -> RunConfig:
     saver = callbacks.get("checkpoint")
     if not config.values["heal"]:
         return config
+    if (nodes := config.values["trainer"].get("num_nodes") or 1) != 1:
+        fact = f"With trainer.num_nodes={nodes} a run cannot begin anew: its other nodes would not."
+        raise UserError([Problem("heal=true", fact, "Leave it out, or train on one node.")])
     if flags := [word for word in sys.argv[1:] if word.startswith(("--config", "-cn", "-cp", "-cd"))]:
         fact = "A remedy is trained with the project's own configuration."
         raise UserError([Problem("heal=true", fact, f"Leave it out, or {flags[0]}.")])
@@ -49,31 +55,54 @@ def healable(config: RunConfig) -> RunConfig:
     )
 
 
-def healed(record: RunRecord) -> RunRecord:
-    """Train a run again that is ill, as a process of its own, and return what came of it; else the run itself.
+def gives_up(config: RunConfig, record: RunRecord) -> Callable[[int], bool] | None:
+    """Return what tells after an epoch whether a run that is to be healed is beyond help; None of any other run."""
+    rule, most = Diagnosis(), int(config.values["trainer"].get("max_epochs") or 0)
+    if not config.values.get("heal") or most < 1:
+        return None
+    return lambda epoch: epoch < most and beyond_help(record, rule.findings, rule.epochs(epoch), most)
 
-    From the last state before the trouble began, with the first remedy that is a command line, at most three times.
+
+def heal(record: RunRecord, resumed: bool = False) -> None:
+    """Let a run that is ill be followed by one with the first remedy, which takes the place of this process.
+
+    From the last state before the trouble began, at most three times. So a signal reaches what trains, and what the
+    run held in memory is free.
+
+    Args:
+        record: Of the run, which is over.
+        resumed: Whether it was over before: then what follows it may be there already.
     """
-    count, finding = int(os.environ.get(COUNT, "0")), _ill(record)
-    if finding is None or record.result is None:
-        return record
+    finding = _ill(record)
+    if finding is None:
+        return
+    begun, _, times = record.directory.name.partition(HEALED)
+    count = int((re.match(r"\d+", times) or ["0"])[0])
     first = next(remedy["overrides"] for remedy in finding["remedies"] if remedy["overrides"])
     if count >= MOST:
         say(f"not healed: {finding['name']} is there after {count} remedies.")
-        return record
+        return
+    name = f"{begun}{HEALED}{count + 1}"
+    if resumed and (next_one := record.directory.parent / name).is_dir():
+        say(f"healed  {next_one}")
+        return
     epoch = _before(record, finding, first)
-    name = f"{record.directory.name.partition('-healed-')[0]}-healed-{count + 1}"
     place = f"from epoch {epoch} on" if epoch else "from the start"
     told = f"{finding['name']}, so {' '.join(first)} {place}"
     say(f"\nheal {count + 1} of {MOST}: {told}: {record.directory.parent / name}\n")
-    asked = _asked(record, first, epoch, name)
+    _become([*_door(), *_asked(record, first, epoch, name)])
+
+
+def _become(words: list[str]) -> None:
+    """Let a command take the place of this process, once what was to happen at its exit has happened."""
     environment = {key: value for key, value in os.environ.items() if key not in OF_PROCESSES}
-    done = subprocess.run([*_door(), *asked], env=environment | {COUNT: str(count + 1)}, check=False)
-    made = [path for path in record.directory.parent.glob(f"{name.rpartition('-')[0]}-*") if (path / FINDINGS).exists()]
-    if done.returncode not in (0, 1) or not made:
-        say("not healed: the run with the remedy could not be trained.")
-        return record
-    return RunRecord(max(made, key=lambda path: (path / FINDINGS).stat().st_mtime))
+    atexit._run_exitfuncs()  # loggers are closed, and what reads ahead of training in other processes is ended
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        os.execvpe(words[0], words, environment)
+    except OSError as error:
+        say(f"not healed: {words[0]} cannot be started ({error.strerror}).")
 
 
 def _ill(record: RunRecord) -> dict[str, Any] | None:

@@ -37,6 +37,9 @@ def closing(record: RunRecord, result: Result) -> str:
         best = f"best {result.monitor} {number(result.score)} in epoch {result.best_epoch}"
     tested = ", ".join(f"{name} {number(value)}" for name, value in result.metrics.items() if name.startswith("test"))
     lines = [f"{best} of {result.epochs}, after {result.seconds:.1f} s{f' ({tested})' if tested else ''}"]
+    if result.status == Status.PRUNED:
+        asked = record.config.values["trainer"]["max_epochs"]
+        lines += [f"stopped after epoch {result.epochs} of {asked}: it was beyond help"]
     lines += [f"verdict {line}" for line in verdict(record)]
     profiles = sorted(record.directory.glob(f"*-{PROFILE}*"))
     lines += [f"profile {file}" for file in profiles]

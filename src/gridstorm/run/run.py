@@ -45,7 +45,7 @@ from gridstorm.run.branch import let_begin, refuse_misfit
 from gridstorm.run.curve import AfterEpoch, Curve, curve_for
 from gridstorm.run.evaluation import is_averaged, test
 from gridstorm.run.find import find
-from gridstorm.run.heal import healable, healed
+from gridstorm.run.heal import heal, healable
 from gridstorm.run.longer import longer
 from gridstorm.run.process import stopped_by_signals, threads
 from gridstorm.run.result import closing, conclude, outcome
@@ -85,7 +85,9 @@ def run(config: RunConfig) -> RunRecord | None:
             kept,
             lambda: RunRecord.create(Path(config.values["output_dir"]), config.values["name"], kept, typed),
         )
-        return healed(record) if record and config.values["heal"] else record
+        if record and config.values["heal"]:
+            heal(record)
+        return record
 
 
 def in_python(config: RunConfig) -> str:
@@ -104,12 +106,17 @@ def resume(asked: RunConfig) -> RunRecord | None:
         config, begin_from = longer(asked, record, as_started(record))
         return train(config, begin_from)
     config = as_started(record, asked)
-    if record.result and record.result.status in (Status.DONE, Status.DIVERGED):
+    is_healed, result = bool(config.values.get("heal")), record.result
+    over = (Status.DONE, Status.DIVERGED, *([Status.PRUNED] if is_healed else []))
+    if result and result.status in over:
         say(f"{record.directory} is over already.")
-        say(closing(record, record.result))
-        return record
-    trained = train(config, lambda: record)
-    return healed(trained) if trained and config.values.get("heal") else trained
+        say(closing(record, result))
+        trained: RunRecord | None = record
+    else:
+        trained = train(config, lambda: record)
+    if trained and is_healed:
+        heal(trained, resumed=trained.result == result)
+    return trained
 
 
 def as_started(record: RunRecord, asked: RunConfig | None = None) -> RunConfig:
