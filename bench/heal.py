@@ -1,66 +1,110 @@
-"""How often heal=true brings a run that was planted ill to where its healthy twin ends.
+"""How often heal=true brings a run that was planted ill to where its healthy twins end.
 
-    python -m bench.heal [--seeds 3]
+    python -m bench.heal [--seeds 3] [--worlds digits moons ...] [FOLDER]
 
-A healed run counts where its best score is not above the mean of the healthy twins by more than two of their standard
-deviations, or by a tenth.
+What is planted are those of `bench.plants` that a hyperparameter mends and that did harm: as in `bench.diagnosis`, the
+last validation loss is above that of ten healthy twins by more than two of their standard deviations. A run is healed
+where that no longer holds. Where a remedy is told that has no command line, nothing is healed, and it counts as missed.
 """
 
 import argparse
+import io
+import multiprocessing
 import os
-import re
-import statistics
-import subprocess
 import sys
 import tempfile
+import warnings
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
 
+import gridstorm
+from bench.diagnosis import COUNTS, harmed, trained
+from bench.plants import PLANTS, WORLDS, Cell, cells
+from gridstorm.diagnosis import of_record
+from gridstorm.diagnosis.curves import Curves
 from gridstorm.record import RunRecord
 from gridstorm.report import table
+from gridstorm.run import run
+from gridstorm.run.heal import CURABLE
 
-ROOT = Path(__file__).parents[1]
-HEALTHY = ["optimizer=sgd", "optimizer.lr=0.03", "trainer.max_epochs=20"]
-PLANTS = {
-    "far too large a rate": ["optimizer.lr=1"], "a rate that gives NaN": ["optimizer.lr=1000"],
-    "too large a rate": ["optimizer.lr=0.4"], "too small a rate": ["optimizer.lr=1e-6"],
-    "a small rate": ["optimizer.lr=1e-5"], "gradients clipped to nothing": ["trainer.gradient_clip_val=1e-4"],
-    "adam, far too large": ["optimizer=adam", "optimizer.lr=1"],
-    "adam, too large": ["optimizer=adam", "optimizer.lr=0.1"],
-    "almost all dropped": ["model.dropout=0.9"], "sigmoids, deep": ["model.depth=10", "model.activation=sigmoid"],
-}  # fmt: skip
+SEEDS = range(500, 510)
+Found = tuple[Cell, int, list[Path]]  # the directories of an ill run and of those with its remedies
 
 
-def trained(folder: Path, words: list[str], name: str) -> RunRecord:
-    """Train a run and return its record, that of the healed one where it was."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, str(ROOT / "train.py"), *words, f"name={name}"]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    return RunRecord(folder / re.findall(r"^record +(\S+)$", done.stdout, re.M)[-1])
+def is_curable(cell: Cell) -> bool:
+    """Tell whether a hyperparameter can mend what is planted; of labels that are shuffled none can."""
+    return cell.kind in CURABLE and not {"data.labels", "data.order"} & dict(cell.keys).keys()
+
+
+def healed(job: tuple[Cell, int, Path]) -> Found:
+    """Train an ill run and those with its remedies, one after the other in this process."""
+    cell, seed, folder = job
+    warnings.simplefilter("ignore")
+    sys.argv = ["train.py"]
+    keys = {**dict(cell.keys), "seed": seed, "data.split_seed": seed, "threads": 1}
+    words = [*(f"{key}={value}" for key, value in keys.items()), f"output_dir={folder}", f"name={cell.name}-{seed}"]
+    told: list[list[str]] = [[*words, "heal=true", "~callbacks.progress_bar"]]
+    found: list[Path] = []
+    while len(found) < len(told):
+        hands_on = (patch("gridstorm.run.heal._become", told.append), patch("gridstorm.run.heal._door", list))
+        with hands_on[0], hands_on[1], redirect_stdout(io.StringIO()):
+            try:
+                record = run(gridstorm.compose(*told[-1]))
+            except gridstorm.UserError as refusal:
+                sys.stderr.write(f"{cell.name} seed {seed}: {refusal}\n")
+                break
+        found += [record.directory] if record else []
+    return cell, seed, found
+
+
+def curves_of(directory: Path) -> Curves:
+    """Return the curves of a run."""
+    record = RunRecord(directory)
+    curves = of_record(record, record.result)
+    assert curves is not None, directory
+    return curves
+
+
+def row(kind: str, some: Sequence[tuple[bool, int, str]]) -> tuple[str, ...]:
+    """Return a line of the table: of the ill runs of a kind, how many were healed, and with how many remedies."""
+    good = sum(one for one, _, _ in some)
+    times = [count for one, count, _ in some if one]
+    return kind, str(len(some)), str(good), f"{good / len(some):.0%}", " ".join(map(str, sorted(set(times))))
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
-    seeds, rows, cured = range(parser.parse_args().seeds), [], 0
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        twins = [trained(folder, [*HEALTHY, f"seed={seed}"], f"twin-{seed}").result for seed in seeds]
-        scores = [twin.score for twin in twins if twin and twin.score is not None]
-        mean = statistics.mean(scores)
-        limit = max(mean + 2 * statistics.stdev(scores), 1.1 * mean)
-        for number, (kind, words) in enumerate(PLANTS.items()):
-            found = []
-            for seed in seeds:
-                run = trained(folder, [*HEALTHY, *words, "heal=true", f"seed={seed}"], f"ill-{number}-{seed}")
-                found.append((run.result.score if run.result else None, run.directory.name.partition("-healed-")[2]))
-            good = sum(score is not None and score <= limit for score, _ in found)
-            cured += good >= len(found) / 2
-            rows.append((kind, " ".join(f"{score:.3g}" if score else "-" for score, _ in found),
-                         " ".join(times or "0" for _, times in found), f"{good} of {len(found)}"))  # fmt: skip
-            sys.stderr.write(f"{rows[-1]}\n")
-    rows.append((f"healthy twins: {mean:.3g}, limit {limit:.3g}", "", "", f"{cured} of {len(PLANTS)} kinds"))
-    print(table([("planted", "best scores", "remedies", "healed"), *rows]))
+    parser.add_argument("--worlds", nargs="+", default=[*WORLDS])
+    parser.add_argument("--kinds", nargs="+", default=[*PLANTS])
+    parser.add_argument("--misses", action="store_true", help="list what was not healed")
+    asked = parser.parse_args()
+    folder = asked.folder or Path(tempfile.mkdtemp())
+    os.environ |= {"GRIDSTORM_ALLOW": "bench", "OMP_NUM_THREADS": "1"}
+    some = [cell for cell in cells() if cell.world in asked.worlds]
+    healthy = {cell.world: cell for cell in some if cell.name == f"{cell.world}-adam"}
+    theirs = trained([(cell, SEEDS) for cell in healthy.values()], folder)
+    twins = {world: [*theirs[cell].values()] for world, cell in healthy.items()}
+    jobs = [(cell, seed, folder) for cell in some if cell.kind in asked.kinds and is_curable(cell)
+            for seed in SEEDS[: asked.seeds]]  # fmt: skip
+    by_kind: dict[str, list[tuple[bool, int, str]]] = defaultdict(list)
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        for cell, seed, found in pool.imap_unordered(healed, jobs):
+            ill, well = curves_of(found[0]), curves_of(found[-1])
+            if COUNTS.get(cell.kind, harmed)(ill, twins[cell.world]):
+                names = " ".join((RunRecord(found[-1]).result or RunRecord(found[0]).result).findings)  # type: ignore[union-attr]
+                words = f"{cell.name} seed {seed}: {names}, after {len(found) - 1} remedies"
+                by_kind[cell.kind].append((not harmed(well, twins[cell.world]), len(found) - 1, words))
+    rows = [row(kind, ones) for kind, ones in sorted(by_kind.items())]
+    rows.append(row("all", [one for ones in by_kind.values() for one in ones]))
+    print(table([("planted", "did harm", "healed", "share", "remedies"), *rows], right=[1, 2, 3]))
+    if asked.misses:
+        print("\n".join(words for ones in by_kind.values() for good, _, words in ones if not good))
 
 
 if __name__ == "__main__":

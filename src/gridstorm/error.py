@@ -43,6 +43,10 @@ class UserError(Exception):
         super().__init__(*problems)
         self.problems = list(dict.fromkeys(problems))
 
+    def __reduce__(self) -> tuple[type["UserError"], tuple[list[Problem]]]:
+        """Return how it is made again: a worker process hands it on as what it is."""
+        return type(self), (self.problems,)
+
     def __str__(self) -> str:
         """Return the message that the user reads."""
         count = "one problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"

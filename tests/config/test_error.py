@@ -1,5 +1,7 @@
 """Refusals in words."""
 
+import pickle
+
 import pytest
 
 from gridstorm.error import Problem, UserError, closest, did_you_mean, exit_on_error
@@ -43,3 +45,9 @@ def test_a_refusal_ends_with_status_2_and_without_a_traceback(capsys: pytest.Cap
 def test_our_own_mistakes_keep_their_traceback() -> None:
     with pytest.raises(ZeroDivisionError), exit_on_error():
         _ = 1 / 0
+
+
+def test_a_refusal_in_a_worker_process_arrives_whole() -> None:
+    refusal = UserError([Problem("a=1", "It is wrong.", "Remove it."), Problem("b=1", "It is wrong.", "Remove it.")])
+    again = pickle.loads(pickle.dumps(refusal))
+    assert again.problems == refusal.problems and str(again) == str(refusal)
