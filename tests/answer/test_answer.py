@@ -1,5 +1,6 @@
 """The answer of a sweep on made-up ones whose truth is known: rates, sentences, the next command."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from scipy.stats import binomtest
 
 from gridstorm.answer import Answer, Contest, Setting, Study
 from gridstorm.answer.influence import edges, importance, profile
-from gridstorm.record import Status
+from gridstorm.record import Result, Status
 from house import ALL
 from world import simulated
 
@@ -113,6 +114,19 @@ def test_a_surface_that_falls_at_its_end_gives_the_command_beyond_it() -> None:
         answer.next.command.startswith("python train.py -m model.width=1.5,")
         and "sweep.name=w-2" in answer.next.command
     )
+
+
+@pytest.mark.parametrize(("key", "told"), [("optimizer.lr", False), ("model.width", True)])
+def test_a_setting_is_cheaper_only_where_it_has_less_to_compute(key: str, told: bool) -> None:
+    def trained(seconds: float) -> list[Any]:
+        result = Result(status=Status.DONE, score=1.0, monitor="val/loss", mode="min", epochs=5, seconds=seconds)
+        return [SimpleNamespace(result=result, seed=seed) for seed in range(3)]
+
+    noise = (1.0, 1.1, 0.9)
+    settings = [Setting({key: value}, {seed: value / 1e6 + one for seed, one in enumerate(noise)}, trained(seconds))
+                for value, seconds in ((1, 90.0), (2, 60.0))]  # fmt: skip
+    answer = Answer(Study(settings, "val/loss", "min"), "x")
+    assert any("cheapest" in sentence for sentence in answer.sentences()) is told
 
 
 def test_each_value_of_what_is_asked_is_compared_at_its_own_best_and_an_edge_is_told_as_unfair() -> None:

@@ -141,7 +141,8 @@ def _asked(record: RunRecord, overrides: list[str], epoch: int, name: str) -> li
     before = _typed(record)
     if epoch:
         place = shlex.split(pasted("branch", Path(f"{record.directory}@{epoch}")))
-        before = [*place, *(text for text in before if _key(text).startswith(BESIDE))]
+        kept = [text for text in before if _key(text).startswith(BESIDE) and not text.startswith("~")]
+        before = [*place, *kept]  # what was taken out is not in its parent's configuration either
     typed = {_key(text): text for text in [*before, *overrides, *around]}  # of a key the last one counts
     return [*typed.values()]
 
