@@ -122,9 +122,8 @@ def test_a_setting_is_cheaper_only_where_it_has_less_to_compute(key: str, told: 
         result = Result(status=Status.DONE, score=1.0, monitor="val/loss", mode="min", epochs=5, seconds=seconds)
         return [SimpleNamespace(result=result, seed=seed) for seed in range(3)]
 
-    noise = (1.0, 1.1, 0.9)
-    settings = [Setting({key: value}, {seed: value / 1e6 + one for seed, one in enumerate(noise)}, trained(seconds))
-                for value, seconds in ((1, 90.0), (2, 60.0))]  # fmt: skip
+    settings = [Setting({key: value}, dict(enumerate(losses)), trained(seconds))
+                for value, losses, seconds in ((1, (1.0, 1.1, 0.9), 90.0), (2, (1.1, 0.91, 1.0), 60.0))]  # fmt: skip
     answer = Answer(Study(settings, "val/loss", "min"), "x")
     assert any("cheapest" in sentence for sentence in answer.sentences()) is told
 
