@@ -5,6 +5,7 @@
 What is planted are those of `bench.plants` that a hyperparameter mends and that did harm: as in `bench.diagnosis`, the
 last validation loss is above that of ten healthy twins by more than two of their standard deviations. A run is healed
 where that no longer holds. Where a remedy is told that has no command line, nothing is healed, and it counts as missed.
+The twin of a deep network is the same one with the weights that it should begin with, not the flat one of its world.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from unittest.mock import patch
 
 import gridstorm
 from bench.diagnosis import COUNTS, harmed, trained
-from bench.plants import PLANTS, WORLDS, Cell, cells
+from bench.plants import DEEP, PLANTS, WORLDS, Cell, cells
 from gridstorm.diagnosis import of_record
 from gridstorm.diagnosis.curves import Curves
 from gridstorm.record import RunRecord
@@ -37,6 +38,16 @@ Found = tuple[Cell, int, list[Path]]  # the directories of an ill run and of tho
 def is_curable(cell: Cell) -> bool:
     """Tell whether a hyperparameter can mend what is planted; of labels that are shuffled none can."""
     return cell.kind in CURABLE and not {"data.labels", "data.order"} & dict(cell.keys).keys()
+
+
+def twin_of(cell: Cell) -> Cell:
+    """Return the healthy twin of a planted cell: its world, with the same network where that is a deep one."""
+    keys, planted = dict(cell.twin), dict(cell.keys)
+    if planted["model"] != DEEP["model"]:
+        return Cell("healthy", f"{cell.world}-twin", cell.world, cell.twin, cell.twin)
+    depth = planted.get("model.depth", "as it is")
+    own = tuple({key: value for key, value in planted.items() if key in keys or key == "model.depth"}.items())
+    return Cell("healthy", f"{cell.world}-deep-{depth}", cell.world, own, own)
 
 
 def healed(job: tuple[Cell, int, Path]) -> Found:
@@ -87,19 +98,18 @@ def main() -> None:
     folder = asked.folder or Path(tempfile.mkdtemp())
     os.environ |= {"GRIDSTORM_ALLOW": "bench", "OMP_NUM_THREADS": "1"}
     some = [cell for cell in cells() if cell.world in asked.worlds]
-    healthy = {cell.world: cell for cell in some if cell.name == f"{cell.world}-adam"}
-    theirs = trained([(cell, SEEDS) for cell in healthy.values()], folder)
-    twins = {world: [*theirs[cell].values()] for world, cell in healthy.items()}
-    jobs = [(cell, seed, folder) for cell in some if cell.kind in asked.kinds and is_curable(cell)
-            for seed in SEEDS[: asked.seeds]]  # fmt: skip
+    ill = [cell for cell in some if cell.kind in asked.kinds and is_curable(cell)]
+    theirs = trained([(cell, SEEDS) for cell in {twin_of(cell).name: twin_of(cell) for cell in ill}.values()], folder)
+    twins = {cell.name: [*its.values()] for cell, its in theirs.items()}
+    jobs = [(cell, seed, folder) for cell in ill for seed in SEEDS[: asked.seeds]]
     by_kind: dict[str, list[tuple[bool, int, str]]] = defaultdict(list)
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         for cell, seed, found in pool.imap_unordered(healed, jobs):
-            ill, well = curves_of(found[0]), curves_of(found[-1])
-            if COUNTS.get(cell.kind, harmed)(ill, twins[cell.world]):
+            before, after, healthy = curves_of(found[0]), curves_of(found[-1]), twins[twin_of(cell).name]
+            if COUNTS.get(cell.kind, harmed)(before, healthy):
                 names = " ".join((RunRecord(found[-1]).result or RunRecord(found[0]).result).findings)  # type: ignore[union-attr]
                 words = f"{cell.name} seed {seed}: {names}, after {len(found) - 1} remedies"
-                by_kind[cell.kind].append((not harmed(well, twins[cell.world]), len(found) - 1, words))
+                by_kind[cell.kind].append((not harmed(after, healthy), len(found) - 1, words))
     rows = [row(kind, ones) for kind, ones in sorted(by_kind.items())]
     rows.append(row("all", [one for ones in by_kind.values() for one in ones]))
     print(table([("planted", "did harm", "healed", "share", "remedies"), *rows], right=[1, 2, 3]))

@@ -8,18 +8,21 @@ kept in the folder, and trained once.
 """
 
 import argparse
+import math
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from gridstorm.diagnosis import beyond_help
+from gridstorm.diagnosis import beyond_help, of_record
+from gridstorm.diagnosis.diagnose import LEARNED
 from gridstorm.pruner.diagnosis import Diagnosis
 from gridstorm.record import Trial, trials_in
 from gridstorm.report import table
 
 ROOT = Path(__file__).parents[1]
+HALF = 5  # of the ten trials of a sweep
 RATES = {"sgd": "0.001,0.01,0.03,0.1,0.3,1,3,10,30,100", "adam": "0.0003,0.001,0.003,0.01,0.03,0.3,1,3,10,100"}
 WORLDS = {
     "digits": ("linear", "mlp", "cnn", "resnet"), "breast_cancer": ("linear", "mlp", "tabular"),
@@ -39,6 +42,8 @@ class Replayed:
         whole: Share that is saved of the seconds of all runs to their last epochs.
         stopped: Trials that are stopped.
         bad: Trials that end diverged, or worse than the best score by far.
+        lost: Those of which no epoch is better by a tenth than a constant guess.
+        nan: Those that end by themselves, since the loss is no number.
         best: Whether the best trial is stopped.
     """
 
@@ -47,6 +52,8 @@ class Replayed:
     stopped: int
     bad: int
     best: bool
+    lost: int
+    nan: int
 
 
 def swept(folder: Path, data: str, model: str, optimizer: str, epochs: int) -> list[Trial]:
@@ -96,9 +103,12 @@ def replayed(trials: list[Trial], rule: Diagnosis, epochs: int) -> Replayed:
     scores = {trial.number: trial.score for trial in trials if trial.score is not None}
     first = min(scores, key=lambda number: scores[number])
     bad = sum(scores.get(trial.number, float("inf")) > 3 * scores[first] for trial in trials)
-    return Replayed(
-        saved / sum(spent.values()), 1 - (sum(spent.values()) - saved) / whole, len(ends), bad, first in ends
-    )
+    runs = [(trial, of_record(trial.runs[0].record) if trial.runs[0].record else None) for trial in trials]
+    lost = sum(curves is None or not (trial.score or math.inf) < LEARNED * curves.trivial for trial, curves in runs)
+    results = [trial.runs[0].result for trial in trials]
+    nan = sum(result is not None and "not_finite" in result.findings for result in results)
+    return Replayed(saved / sum(spent.values()), 1 - (sum(spent.values()) - saved) / whole, len(ends), bad,
+                    first in ends, lost, nan)  # fmt: skip
 
 
 def row(found: list[Replayed]) -> tuple[str, ...]:
@@ -121,7 +131,11 @@ def main() -> None:
         every.append(found)
         rows.append((data, model, optimizer, *row([found])))
         sys.stderr.write(f"{rows[-1]}\n")
-    rows.append(("all", "", "", *row(every)))
+    half = [one for one in every if one.lost >= HALF]
+    rows += [("all", "", f"{len(every)}", *row(every)), ("half diverges", "", f"{len(half)}", *row(half))]
+    most = [one for one in half if one.lost - one.nan >= HALF - 1]
+    rows += [("most without NaN", "", f"{len(most)}", *row(most)),
+             ("least of those", "", "", "", "", f"{min(one.saved for one in most):.0%}", "", "")]  # fmt: skip
     header = ("data", "model", "optimizer", "bad of 10", "stopped", "saved", "with NaN", "the best one stopped")
     print(table([header, *rows], right=[3, 4, 5, 6]))
 

@@ -130,6 +130,24 @@ def test_so_does_one_whose_runs_are_trained_together_but_for_rounding(
         assert kept["score"] == pytest.approx(together[0][name][1]["score"], rel=1e-2), (name, told)
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_so_does_one_in_which_what_is_beyond_help_is_stopped(server: int, tmp_path: Path) -> None:
+    grid = ("optimizer=sgd", "optimizer.lr=0.001,0.1,1,0.01,3,0.03", "trainer.max_epochs=60", "pruner=diagnosis",
+            "sweep.fuse=off", "launcher.places=1", "sweep.name=grid", "sweep.retries=50")  # fmt: skip
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+    whole, seconds = left_alone(tmp_path / "whole", grid)
+    told = disturbed(server, tmp_path / "killed", random.Random(0), seconds / 6, grid)
+    found = state(tmp_path / "killed" / "grid")
+    expected = ["done", "done", "pruned", "done", "pruned", "done"]
+    for one in (whole, found):
+        assert [result["status"] for _, result, _ in one.values()] == expected, told
+    assert [one for one in found.values() if one[1]["status"] == "done"] == [
+        one for one in whole.values() if one[1]["status"] == "done"
+    ], told
+
+
 def disturbed(
     server: int, parent: Path, chance: random.Random, seconds: float, grid: Sequence[str]
 ) -> list[tuple[str, int, int]]:
