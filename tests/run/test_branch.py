@@ -14,6 +14,7 @@ from gridstorm.run import rerun
 from house import ALL
 
 SCHEDULERS = ["constant", "step", "exponential", "cosine", "warmup_cosine", "one_cycle", "plateau"]
+STEPS = ("trainer.limit_train_batches=6",)
 FEW = ("trainer.max_epochs=4", "trainer.limit_train_batches=6", "optimizer=sgd", "optimizer.lr=0.1")
 
 
@@ -29,7 +30,7 @@ def equal(first: Path, second: Path) -> bool:
 
 def rates(run: Path) -> list[float]:
     """The learning rate at the end of each epoch."""
-    return [row["lr"] for row in rows(run) if "val/loss" in row]
+    return [*{row["epoch"]: row["lr"] for row in rows(run) if "lr" in row}.values()]
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS if ALL else ["step", "one_cycle", "plateau"])
@@ -47,6 +48,26 @@ def test_a_branch_that_changes_nothing_is_its_parent_and_one_that_changes_the_ra
     assert after[:2] == before[:2]
     assert after[2:] == pytest.approx([rate / 2 for rate in before[2:]], rel=1e-3)
     assert len({result(outputs / name)["signature"] for name in ("first", "same", "half")}) == 3
+
+
+@pytest.mark.parametrize("schedule", ["sequential", "plateau", "one_cycle", "lambda"])
+def test_so_it_is_with_a_module_of_ones_own_and_its_schedule(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, schedule: str
+) -> None:
+    monkeypatch.setenv("GRIDSTORM_ALLOW", "scheduled")
+    outputs = tmp_path / "outputs"
+    line = ("model=scheduled.Scheduled", f"model.schedule={schedule}", "trainer.max_epochs=6", *STEPS)
+    status, _, err = command(*line, "callbacks.checkpoint.every=1", "name=first")
+    assert status == 0, err
+    assert command("branch=outputs/first@3", "name=same")[0] == 0
+    assert equal(outputs / "first", outputs / "same")
+    status, _, err = command("branch=outputs/first@3", "model.lr=0.05", "name=half")
+    assert status == 0, err
+    before, after = rates(outputs / "first"), rates(outputs / "half")
+    assert len(set(before)) > 2 and after[:3] == before[:3]
+    if schedule != "plateau":  # which falls by the scores, and these are others
+        assert after[3:] == pytest.approx([rate / 2 for rate in before[3:]], rel=1e-3)
+    assert after[3] <= before[3] / 2
 
 
 def test_another_scheduler_begins_anew_over_what_remains_and_another_optimizer_without_averages(

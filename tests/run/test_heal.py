@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from conftest import ROOT, Command, Train, result, rows
+from conftest import ROOT, Command, Compose, Train, result, rows
 from gridstorm.error import UserError
 from gridstorm.record import RunRecord
-from gridstorm.run.heal import _before
+from gridstorm.run.heal import _asked, _before
 
 pytestmark = pytest.mark.slow
 
@@ -153,6 +153,16 @@ def test_a_state_that_was_ill_already_is_none_to_go_back_to(command: Command, tm
     record = RunRecord(Path("outputs/ill"))
     last = max(int(row["step"]) for row in record.rows())
     assert _before(record, {"step": last}, ["optimizer.lr=0.01"]) == 0
+
+
+def test_a_remedy_that_chooses_another_schedule_leaves_out_the_keys_of_the_one_before(
+    command: Command, composed: Compose, tmp_path: Path
+) -> None:
+    words = ("scheduler=exponential", "scheduler.gamma=1.35", "optimizer.lr=0.002", "trainer.max_epochs=1", "name=ill")
+    assert command(*words)[0] == 0
+    asked = _asked(RunRecord(Path("outputs/ill")), ["scheduler=constant"], 0, "well")
+    assert "optimizer.lr=0.002" in asked and not any("gamma" in text for text in asked)
+    assert composed(*asked).choices["scheduler"] == "constant"
 
 
 def test_it_is_in_the_recipe_and_no_other_recipe_has_changed(command: Command, tmp_path: Path) -> None:

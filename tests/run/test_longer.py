@@ -39,6 +39,19 @@ def test_a_finished_run_that_trains_longer_is_the_run_that_was_longer_from_the_s
     assert result(tmp_path / "outputs" / "two")["epochs"] == 2
 
 
+def test_a_plateau_of_a_module_of_ones_own_hears_of_the_epoch_after_which_it_goes_on(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRIDSTORM_ALLOW", "scheduled")
+    line = ("model=scheduled.Scheduled", "model.schedule=plateau", "trainer.limit_train_batches=6")
+    for name, epochs in (("short", 3), ("whole", 6)):
+        assert command(*line, f"trainer.max_epochs={epochs}", f"name={name}")[0] == 0
+    lr = [row["lr"] for row in rows(tmp_path / "outputs" / "whole") if "lr" in row]
+    assert lr[2] > lr[3] or lr[3] > lr[4]  # what the third epoch said counts
+    assert command("resume=outputs/short", "trainer.max_epochs=6", "name=on")[0] == 0
+    assert equal(tmp_path / "outputs" / "on", tmp_path / "outputs" / "whole")
+
+
 def test_it_is_a_run_of_its_own_that_is_never_taken_for_one_from_scratch(command: Command, tmp_path: Path) -> None:
     assert command("trainer.max_epochs=1", "name=one")[0] == 0
     assert command("resume=outputs/one", "trainer.max_epochs=2", "name=two")[0] == 0

@@ -15,6 +15,7 @@ from gridstorm.objects import loaded
 from gridstorm.record import RunRecord, is_run, states
 
 OF_SCHEDULERS = ("initial_lr", "max_lr", "min_lr", "max_momentum", "base_momentum")  # which they add to groups
+RATES = ("lr", "learning_rate")
 # What moves in a scheduler's state; all else are its hyperparameters, which a branch may change.
 MOVING = ("last_epoch", "_step_count", "best", "num_bad_epochs", "cooldown_counter", "T_cur", "T_i")
 
@@ -95,10 +96,9 @@ def adopt(
             for scheduler in schedulers]  # fmt: skip
     moving = [not isinstance(module, Module) or _is_plateau(before, config, one) for one in made]
     follows = moving or [False]
-    first = (before.get("optimizer") or {}).get("lr") if isinstance(module, Module) else None
-    unchanged = before["model"] == config.values["model"]
+    rates, unchanged = _rates(before, config), before["model"] == config.values["model"]
     saved["optimizer_states"] = [
-        _optimizer_state(old, one.state_dict(), follows[min(number, len(follows) - 1)], first, unchanged)
+        _optimizer_state(old, one.state_dict(), follows[min(number, len(follows) - 1)], rates, unchanged)
         for number, (old, one) in enumerate(zip(saved["optimizer_states"], optimizers, strict=True))
     ]
     pairs = zip(saved["lr_schedulers"], made, moving, strict=False)
@@ -140,22 +140,32 @@ def _remaining(saved: Any, module: Module) -> int:
     return min(left, steps - int(saved["global_step"])) if steps > 0 else left
 
 
-def _optimizer_state(saved: Any, fresh: Any, follows: bool, first: float | None, unchanged: bool) -> dict[str, Any]:
+def _rates(before: Mapping[str, Any], config: RunConfig) -> dict[float, float]:
+    """Return for each learning rate of a branch that its configuration names what its parent has in its place."""
+    was, now = (dict(leaves({name: values.get(name) for name in ("optimizer", "model")}))
+                for values in (before, config.values))  # fmt: skip
+    names = [name for name in now if name.rpartition(".")[2] in RATES and name in was]
+    return {now[name]: was[name] for name in names if isinstance(now[name], float | int)}
+
+
+def _optimizer_state(
+    saved: Any, fresh: Any, follows: bool, rates: Mapping[float, float], unchanged: bool
+) -> dict[str, Any]:
     """Return an optimizer's state with the averages of one and the hyperparameters of the other.
 
     Args:
         saved: The parent's.
         fresh: The branch's.
         follows: Whether the learning rate goes on from where the parent's schedule had taken it.
-        first: The rate from which that began, where the scheduler notes none (ReduceLROnPlateau).
-        unchanged: Whether the model is the parent's, which of one's own holds the rate.
+        rates: For the branch's first rates the parent's, where the scheduler notes none (ReduceLROnPlateau).
+        unchanged: Whether the model is the parent's, so that a rate that no configuration names is, too.
     """
     old, new = saved["param_groups"], fresh["param_groups"]
     alike = len(old) == len(new) and all(map(_alike, old, new))
     groups = []
     for number, group in enumerate(new):
         was = old[min(number, len(old) - 1)]
-        base = was.get("initial_lr") or first or (group["lr"] if unchanged else was.get("lr"))
+        base = was.get("initial_lr") or rates.get(group["lr"]) or (group["lr"] if unchanged else was.get("lr"))
         rate = {"lr": was["lr"] * (group.get("initial_lr", group["lr"]) / base)} if follows and base else {}
         groups.append({**group, **rate})
     return {"state": saved["state"] if alike else {}, "param_groups": groups}

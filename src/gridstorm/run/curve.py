@@ -23,6 +23,7 @@ from gridstorm.record import LayerFile, RunRecord, Status, StepFile, best_name
 from gridstorm.run.branch import is_parents, of_callbacks
 from gridstorm.run.heal import gives_up
 from gridstorm.run.layer import Layers
+from gridstorm.run.state import draw_on, drawn, plateaus_due, tell_plateaus, unfreeze
 
 
 @runtime_checkable
@@ -93,6 +94,7 @@ class Curve(pl.Callback):
         self._drawn: dict[str, Any] | None = (
             None  # where the random numbers were, of a run that goes on within an epoch
         )
+        self._plateaus: dict[int, float] = {}  # what schedulers are to hear of the epoch after which a run goes on
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """See once whether the module measures by itself: asking at each step would cost a hundredth of it."""
@@ -104,6 +106,7 @@ class Curve(pl.Callback):
         self._started = time.monotonic() - self.progress["seconds"]
         if self._drawn:
             draw_on(self._drawn)
+        tell_plateaus(trainer, self._plateaus)
         if self._loaded and any(isinstance(callback, BaseFinetuning) for callback in trainer.callbacks):  # type: ignore[attr-defined]
             unfreeze(trainer.optimizers)
         if trainer.is_global_zero:
@@ -241,7 +244,7 @@ class Curve(pl.Callback):
         for section in (checkpoint.get(name) for name in ("hyper_parameters", "datamodule_hyper_parameters")):
             for name in [name for name, value in (section or {}).items() if not is_plain(value)]:
                 section.pop(name)  # type: ignore[union-attr]  # it is not empty
-        within = {} if ends_an_epoch(checkpoint) else {"drawn": drawn()}
+        within = {"plateaus": plateaus_due(trainer)} if ends_an_epoch(checkpoint) else {"drawn": drawn()}
         checkpoint["gridstorm"] = {**self.keep, "progress": dict(self.progress), **within}
 
     def on_load_checkpoint(
@@ -252,6 +255,7 @@ class Curve(pl.Callback):
         if callable(tell := getattr(getattr(trainer, "datamodule", None), "set_epoch", None)):
             tell(checkpoint["epoch"] + self._resumed)  # a loader that goes on within an epoch is begun before it begins
         self._drawn = checkpoint["gridstorm"].get("drawn")
+        self._plateaus = checkpoint["gridstorm"].get("plateaus") or {}
         self.progress = dict(checkpoint["gridstorm"]["progress"])
         if self.config and is_parents(checkpoint, self.config):
             self._begin_branch(checkpoint, self.config)
@@ -358,31 +362,6 @@ def curve_for(config: RunConfig, record: RunRecord, module: pl.LightningModule) 
         config=config,
         gives_up=gives_up(config, record),
     )
-
-
-def drawn() -> dict[str, Any]:
-    """Return where the random numbers are, in plain values."""
-    kind, keys, *rest = np.random.get_state()
-    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    numpy = [kind, np.asarray(keys).tolist(), *rest]
-    return {"torch": torch.get_rng_state(), "cuda": devices, "numpy": numpy, "random": random.getstate()}
-
-
-def draw_on(states: dict[str, Any]) -> None:
-    """Go on with the random numbers from there."""
-    torch.set_rng_state(states["torch"])
-    if states["cuda"]:
-        torch.cuda.set_rng_state_all(states["cuda"])
-    kind, keys, *rest = states["numpy"]
-    np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))
-    random.setstate(states["random"])
-
-
-def unfreeze(optimizers: Sequence[Optimizer]) -> None:
-    """Let what is in optimizers be trained: a finetuning that goes on has frozen anew what it had unfrozen."""
-    for optimizer in optimizers:
-        for parameter in (parameter for group in optimizer.param_groups for parameter in group["params"]):
-            parameter.requires_grad_(True)
 
 
 def batch_size(batch: Any) -> int:

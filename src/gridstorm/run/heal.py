@@ -144,6 +144,8 @@ def _asked(record: RunRecord, overrides: list[str], epoch: int, name: str) -> li
         place = shlex.split(pasted("branch", Path(f"{record.directory}@{epoch}")))
         kept = [text for text in before if _key(text).startswith(BESIDE) and not text.startswith("~")]
         before = [*place, *kept]  # what was taken out is not in its parent's configuration either
+    chosen = tuple(f"{_key(text)}." for text in overrides if "." not in _key(text))  # whose keys are then others
+    before = [text for text in before if not (chosen and _key(text).startswith(chosen))]
     typed = {_key(text): text for text in [*before, *overrides, *around]}  # of a key the last one counts
     return [*typed.values()]
 
