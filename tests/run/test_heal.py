@@ -138,8 +138,9 @@ def test_it_goes_back_to_the_last_state_that_was_well_before_the_trouble_began(
     at = {int(row["epoch"]): int(row["step"]) for row in record.rows()}
 
     def before(step: Any, *overrides: str) -> int:
-        return _before(record, {"step": step}, list(overrides))
+        return _before(record, {"name": "diverged", "step": step}, list(overrides))
 
+    assert _before(record, {"name": "still_improving", "step": None}, ["trainer.max_epochs=32"]) == 8
     monkeypatch.setattr("gridstorm.run.heal._is_well", lambda record, epoch: epoch != 3)
     assert before(at[4], "optimizer.lr=0.01") == 2
     assert before(at[8], "optimizer.lr=0.01") == 4  # half of the epochs are to be left
@@ -152,7 +153,7 @@ def test_a_state_that_was_ill_already_is_none_to_go_back_to(command: Command, tm
     assert command(*words)[0] in (0, 1)
     record = RunRecord(Path("outputs/ill"))
     last = max(int(row["step"]) for row in record.rows())
-    assert _before(record, {"step": last}, ["optimizer.lr=0.01"]) == 0
+    assert _before(record, {"name": "diverged", "step": last}, ["optimizer.lr=0.01"]) == 0
 
 
 def test_a_remedy_that_chooses_another_schedule_leaves_out_the_keys_of_the_one_before(

@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from gridstorm.record import FINDINGS, RunRecord, states
 from gridstorm.target import command
 
 MOST = 3  # times
+UNDONE = "still_improving"  # of a run with a remedy: its rate is smaller, and takes the longer
 HEALED = "-healed-"  # between the name of a run and how often it was healed
 SURE = 2  # epochs in a row that say a run is beyond help: it has no better one beside it; of 520 healthy ones none is
 KEPT = 10  # states of a run that may be healed
@@ -74,11 +75,11 @@ def heal(record: RunRecord, resumed: bool = False) -> None:
         record: Of the run, which is over.
         resumed: Whether it was over before: then what follows it may be there already.
     """
-    finding = _ill(record)
-    if finding is None:
-        return
     begun, _, times = record.directory.name.partition(HEALED)
     count = int((re.match(r"\d+", times) or ["0"])[0])
+    finding = _ill(record, CURABLE if count in (0, MOST) else (*CURABLE, UNDONE))
+    if finding is None:
+        return
     first = next(remedy["overrides"] for remedy in finding["remedies"] if remedy["overrides"])
     if count >= MOST:
         say(f"not healed: {finding['name']} is there after {count} remedies.")
@@ -106,11 +107,11 @@ def _become(words: list[str]) -> None:
         say(f"not healed: {words[0]} cannot be started ({error.strerror}).")
 
 
-def _ill(record: RunRecord) -> dict[str, Any] | None:
-    """Return the gravest finding of a run, where it is one that a command line may mend."""
+def _ill(record: RunRecord, names: Sequence[str]) -> dict[str, Any] | None:
+    """Return the gravest finding of a run, where it is one of these, and a command line may mend it."""
     file = record.directory / FINDINGS
     found = json.loads(file.read_text(encoding="utf-8"))["findings"] if file.is_file() else []
-    curable = [one for one in found[:1] if one["name"] in CURABLE]
+    curable = [one for one in found[:1] if one["name"] in names]
     return next((one for one in curable if any(remedy["overrides"] for remedy in one["remedies"])), None)
 
 
@@ -119,6 +120,8 @@ def _before(record: RunRecord, finding: dict[str, Any], overrides: list[str]) ->
 
     So it does where the trouble was there all along, where too little would be left, and where the network changes.
     """
+    if finding["name"] == UNDONE:
+        return max(states(record), default=0)
     step, epochs = finding["step"], int(record.config.values["trainer"].get("max_epochs") or 0)
     if step is None or any(text.startswith(("model", "data")) for text in overrides):
         return 0
