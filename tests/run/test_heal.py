@@ -47,16 +47,19 @@ class Mine(pl.LightningModule):
 
 LINE = [sys.executable, str(ROOT / "train.py")]
 ILL = ("heal=true", "optimizer=sgd", "optimizer.lr=1", "name=ill")
+LONG = ("trainer.max_epochs=30",)
 HEALED = "so optimizer.lr=0.01 from the start: outputs/ill-healed-1"
 
 
 def typed(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     """Carry out a command line in a process of its own, which the healed run takes over."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), *sys.path]), "GRIDSTORM_ALLOW": "mine"}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     return subprocess.run([*LINE, *words], cwd=folder, env=environment, capture_output=True, text=True)
 
 
-def test_a_run_that_goes_wrong_is_ended_and_trained_with_the_remedy_and_says_so(tmp_path: Path) -> None:
+def test_a_run_that_goes_wrong_is_ended_and_trained_with_the_remedy_and_says_so(
+    command: Command, tmp_path: Path
+) -> None:
     done = typed(tmp_path, *ILL, "trainer.max_epochs=10")
     assert done.returncode == 0, done.stderr
     assert "stopped after epoch 5 of 10: it was beyond help" in done.stdout
@@ -66,8 +69,8 @@ def test_a_run_that_goes_wrong_is_ended_and_trained_with_the_remedy_and_says_so(
     assert well["score"] < 0.5 < ill["score"] and well["findings"][0] not in ill["findings"]
     config = (tmp_path / "outputs/ill-healed-1/config.yaml").read_text()
     assert "heal: true" in config and "lr: 0.01" in config
-    again = typed(tmp_path, "resume=outputs/ill")
-    assert "is over already" in again.stdout and "healed  outputs/ill-healed-1" in again.stdout
+    out = command("resume=outputs/ill")[1]
+    assert "is over already" in out and "healed  outputs/ill-healed-1" in out
     assert len([*(tmp_path / "outputs").iterdir()]) == 2
 
 
@@ -80,32 +83,37 @@ def test_in_two_processes_both_end_and_the_healed_run_has_two_again(tmp_path: Pa
     assert well.config.values["trainer"]["devices"] == 2
 
 
-def test_a_module_of_ones_own_is_ended_and_healed_too(tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text(OWN)
-    done = typed(tmp_path, "model=mine.Mine", "model.lr=1e4", "heal=true", "trainer.max_epochs=12", "name=ill",
-                 "monitor=val_loss", "mode=min")  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"stopped after epoch \d of 12: it was beyond help", done.stdout), done.stdout
-    assert "heal 1 of 3: " in done.stdout and "model.lr=" in done.stdout
+def test_a_module_of_ones_own_is_ended_and_healed_too(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "diverging.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("GRIDSTORM_ALLOW", "diverging")
+    followed: list[list[str]] = []
+    monkeypatch.setattr("gridstorm.run.heal._become", followed.append)
+    status, out, err = command("model=diverging.Mine", "model.lr=1e4", "heal=true", "trainer.max_epochs=12",
+                               "monitor=val_loss", "mode=min")  # fmt: skip
+    assert status == 0, err
+    assert re.search(r"stopped after epoch \d of 12: it was beyond help", out), out
+    rate = next(float(word.partition("=")[2]) for word in followed[0] if word.startswith("model.lr="))
+    assert "heal 1 of 3: " in out and rate < 1e4 and "model=diverging.Mine" in followed[0]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_healed_run_that_is_stopped_or_killed_goes_on_to_the_same_numbers(tmp_path: Path, number: int) -> None:
-    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    for place in (whole, stopped):
-        place.mkdir()
-    words = (*ILL, "trainer.max_epochs=30")
-    assert typed(whole, *words).returncode == 0
-    healed = stopped / "outputs" / "ill-healed-1"
-    with subprocess.Popen([*LINE, *words], cwd=stopped, stdout=subprocess.PIPE, text=True) as process:
+def test_a_healed_run_that_is_stopped_or_killed_goes_on_to_the_same_numbers(
+    command: Command, tmp_path: Path, number: int
+) -> None:
+    healed = tmp_path / "outputs" / "ill-healed-1"
+    with subprocess.Popen([*LINE, *ILL, *LONG], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
         while process.poll() is None and not (healed / "checkpoints" / "last.ckpt").exists():
             time.sleep(0.01)
         process.send_signal(number)
         said = process.communicate()[0]
     assert process.returncode == (143 if number == signal.SIGTERM else -number)
     assert number == signal.SIGKILL or ("Go on: " in said and "resume=outputs/ill-healed-1" in said)
-    assert not (healed / "result.json").exists() and typed(stopped, "resume=outputs/ill-healed-1").returncode == 0
-    assert rows(healed) == rows(whole / "outputs" / "ill-healed-1")
+    assert not (healed / "result.json").exists() and command("resume=outputs/ill-healed-1")[0] == 0
+    assert command(*ILL[:-2], "optimizer.lr=0.01", *LONG, "name=whole")[0] == 0
+    assert rows(healed) == rows(tmp_path / "outputs" / "whole")
 
 
 def test_a_run_that_was_killed_before_it_was_healed_is_healed_when_it_goes_on(

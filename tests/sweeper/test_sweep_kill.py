@@ -138,7 +138,7 @@ def test_so_does_one_in_which_what_is_beyond_help_is_stopped(server: int, tmp_pa
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()
     whole, seconds = left_alone(tmp_path / "whole", grid)
-    told = disturbed(server, tmp_path / "killed", random.Random(0), seconds / 6, grid)
+    told = disturbed(server, tmp_path / "killed", random.Random(0), seconds / 4, grid, times=5)
     found = state(tmp_path / "killed" / "grid")
     expected = ["done", "done", "pruned", "done", "pruned", "done"]
     for one in (whole, found):
@@ -149,11 +149,11 @@ def test_so_does_one_in_which_what_is_beyond_help_is_stopped(server: int, tmp_pa
 
 
 def disturbed(
-    server: int, parent: Path, chance: random.Random, seconds: float, grid: Sequence[str]
+    server: int, parent: Path, chance: random.Random, seconds: float, grid: Sequence[str], times: int = 10
 ) -> list[tuple[str, int, int]]:
-    """Kill a sweep, a worker or both at ten random moments, and carry it out to its end; return what was killed."""
+    """Kill a sweep, a worker or both at random moments, and carry it out to its end; return what was killed."""
     told = []
-    for victim in chance.choices(("sweep", "worker", "both"), k=10):
+    for victim in chance.choices(("sweep", "worker", "both"), k=times):
         child = sweep_in_child(parent, parent / "log", grid)
         time.sleep(0.3 + chance.random() * seconds)
         alive = workers(server)
