@@ -91,6 +91,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first", type=int, default=0, help="which of the twins' seeds is the first one")
     parser.add_argument("--worlds", nargs="+", default=[*WORLDS])
     parser.add_argument("--kinds", nargs="+", default=[*PLANTS])
     parser.add_argument("--misses", action="store_true", help="list what was not healed")
@@ -101,7 +102,7 @@ def main() -> None:
     ill = [cell for cell in some if cell.kind in asked.kinds and is_curable(cell)]
     theirs = trained([(cell, SEEDS) for cell in {twin_of(cell).name: twin_of(cell) for cell in ill}.values()], folder)
     twins = {cell.name: [*its.values()] for cell, its in theirs.items()}
-    jobs = [(cell, seed, folder) for cell in ill for seed in SEEDS[: asked.seeds]]
+    jobs = [(cell, seed, folder) for cell in ill for seed in SEEDS[asked.first :][: asked.seeds]]
     by_kind: dict[str, list[tuple[bool, int, str]]] = defaultdict(list)
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         for cell, seed, found in pool.imap_unordered(healed, jobs):
