@@ -133,6 +133,17 @@ def test_after_three_remedies_it_is_said_that_none_helped(command: Command, tmp_
     assert [run.name for run in (tmp_path / "outputs").iterdir()] == ["ill-healed-3"]
 
 
+def test_a_damaged_finding_heals_nothing_and_is_no_traceback(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    followed: list[list[str]] = []
+    monkeypatch.setattr("gridstorm.run.heal._become", followed.append)
+    assert command(*ILL, "trainer.max_epochs=6")[0] == 0 and len(followed) == 1
+    (tmp_path / "outputs" / "ill" / "findings.json").write_text("{")
+    status, out, err = command("resume=outputs/ill")
+    assert status == 0 and "is over already" in out and "Traceback" not in err and len(followed) == 1
+
+
 def test_a_healthy_run_is_left_alone(command: Command, tmp_path: Path) -> None:
     assert command("heal=true", "trainer.max_epochs=3", "name=well")[0] == 0
     assert [run.name for run in (tmp_path / "outputs").iterdir()] == ["well"]

@@ -1,7 +1,6 @@
 """Healing: a run whose curves say what is wrong goes on from before that, with the remedy, as a branch."""
 
 import atexit
-import json
 import os
 import re
 import shlex
@@ -15,13 +14,15 @@ from gridstorm.config import RunConfig
 from gridstorm.diagnosis import beyond_help, diagnose, of_record
 from gridstorm.error import Problem, UserError, say
 from gridstorm.pruner.diagnosis import Diagnosis
-from gridstorm.record import FINDINGS, RunRecord, states
+from gridstorm.record import RunRecord, states
+from gridstorm.run.verdict import findings_of
 from gridstorm.target import command
 
 MOST = 3  # times
 UNDONE = "still_improving"  # of a run with a remedy: its rate is smaller, and takes the longer
 HEALED = "-healed-"  # between the name of a run and how often it was healed
 SURE = 2  # epochs in a row that say a run is beyond help: it has no better one beside it; of 520 healthy ones none is
+LOOKS = 50  # at the curves of a long run, each of which reads them from their beginning
 KEPT = 10  # states of a run that may be healed
 OF_PROCESSES = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "GRIDSTORM_DIRECTORY")
 BESIDE = ("callbacks.", "logger", "threads", "monitor_later", "trainer.accelerator")  # what no recipe holds
@@ -62,7 +63,10 @@ def gives_up(config: RunConfig, record: RunRecord) -> Callable[[int], bool] | No
     rule, most = Diagnosis(patience=SURE), int(config.values["trainer"].get("max_epochs") or 0)
     if not config.values.get("heal") or most < 1:
         return None
-    return lambda epoch: epoch < most and beyond_help(record, rule.findings, rule.epochs(epoch), most)
+    every = max(1, most // LOOKS)
+    return lambda epoch: (
+        epoch < most and epoch % every == 0 and beyond_help(record, rule.findings, rule.epochs(epoch), most)
+    )
 
 
 def heal(record: RunRecord, resumed: bool = False) -> None:
@@ -109,9 +113,7 @@ def _become(words: list[str]) -> None:
 
 def _ill(record: RunRecord, names: Sequence[str]) -> dict[str, Any] | None:
     """Return the gravest finding of a run, where it is one of these, and a command line may mend it."""
-    file = record.directory / FINDINGS
-    found = json.loads(file.read_text(encoding="utf-8"))["findings"] if file.is_file() else []
-    curable = [one for one in found[:1] if one["name"] in names]
+    curable = [one for one in findings_of(record)[:1] if one["name"] in names]
     return next((one for one in curable if any(remedy["overrides"] for remedy in one["remedies"])), None)
 
 

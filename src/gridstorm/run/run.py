@@ -111,11 +111,12 @@ def resume(asked: RunConfig) -> RunRecord | None:
     if result and result.status in over:
         say(f"{record.directory} is over already.")
         say(closing(record, result))
-        trained: RunRecord | None = record
-    else:
-        trained = train(config, lambda: record)
+        if is_healed:
+            heal(record, resumed=True)
+        return record
+    trained = train(config, lambda: record)
     if trained and is_healed:
-        heal(trained, resumed=trained.result == result)
+        heal(trained)
     return trained
 
 

@@ -27,9 +27,14 @@ def judged(record: RunRecord, result: Result) -> list[str]:
 
 def verdict(record: RunRecord) -> list[str]:
     """Return what findings.json says, a line for each finding, the gravest first; empty where it is not there."""
+    return [f"{one['name']}: {one['evidence']}{one['advice']}" for one in findings_of(record)[:MOST]]
+
+
+def findings_of(record: RunRecord) -> Sequence[dict[str, Any]]:
+    """Return the findings of a run, the gravest first; none where their file is not there, or damaged."""
     file = record.directory / FINDINGS
     try:
-        found: Sequence[Any] = json.loads(file.read_text(encoding="utf-8"))["findings"] if file.is_file() else []
-        return [f"{one['name']}: {one['evidence']}{one['advice']}" for one in found[:MOST]]
+        found: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))["findings"] if file.is_file() else []
+        return found if all({"name", "evidence", "advice", "remedies", "step"} <= {*one} for one in found) else []
     except (OSError, ValueError, KeyError, TypeError):  # it is a view: the curves are there
         return []
